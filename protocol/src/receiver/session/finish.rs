@@ -1,0 +1,154 @@
+//! How a receiver's part ends: confirmed, failed, or without an answer.
+
+use std::time::{Duration, Instant};
+
+use super::{Event, Session};
+use crate::wire::{FailCode, Stage, ToReceiver, ToSender};
+
+/// The last word is repeated this often ...
+const REPEAT_EVERY: Duration = Duration::from_millis(200);
+/// ... a confirmation for this long, as the sender may be busy ...
+const CONFIRM_FOR: Duration = Duration::from_secs(5);
+/// ... and a failure for this long.
+const FAIL_FOR: Duration = Duration::from_secs(2);
+
+/// Blocks that may fail their digest before the receiver gives up: one is a rare accident or an
+/// attack, this many mean that the machine's memory or the sender is broken.
+const MAX_BAD_BLOCKS: u32 = 16;
+
+/// Why a receiver did not end well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of failure.
+    pub code: FailCode,
+    /// For the person in front of the machine.
+    pub text: String,
+}
+
+/// The last word to the sender.
+#[derive(Debug)]
+pub(super) struct LastWord {
+    message: ToSender,
+    next: Instant,
+    until: Instant,
+}
+
+impl LastWord {
+    pub(super) fn next(&self) -> Instant {
+        self.next.min(self.until)
+    }
+}
+
+impl Session {
+    /// A message of the sender, opened under this receiver's own key.
+    pub fn handle_message(&mut self, now: Instant, message: ToReceiver) {
+        self.heard_at = now;
+        let confirming = matches!(&self.last_word, Some(LastWord { message: ToSender::Confirm { .. }, .. }));
+        match message {
+            ToReceiver::ConfirmSeen if confirming => {
+                self.last_word = None;
+                self.over(Event::Finished { acknowledged: true });
+            }
+            ToReceiver::FailSeen if self.last_word.is_some() && !confirming => {
+                self.last_word = None;
+                self.over(Event::Left);
+            }
+            ToReceiver::Abort { code, text } => {
+                self.outbox.push_back(ToSender::AbortSeen);
+                // What is complete stays complete, whatever became of the others.
+                if self.stage != Stage::Complete {
+                    self.over(Event::Failed(Failure { code, text }));
+                }
+            }
+            ToReceiver::ConfirmSeen | ToReceiver::FailSeen => {}
+        }
+    }
+
+    /// A block that decoded does not have the digest of its entry: it is collected anew.
+    pub fn handle_bad_block(&mut self, now: Instant, block: crate::units::BlockNumber) {
+        self.ledger.drop_block(block);
+        self.bad_blocks += 1;
+        self.schedule.urge();
+        if self.bad_blocks == MAX_BAD_BLOCKS {
+            let text = format!("{MAX_BAD_BLOCKS} blocks failed their digest");
+            self.handle_failure(now, FailCode::DigestMismatch, &text);
+            self.over(Event::Failed(Failure { code: FailCode::DigestMismatch, text }));
+        }
+    }
+
+    /// Whether everything is written: then the target is to be flushed.
+    pub(super) fn consider_flush(&mut self, now: Instant) {
+        let Some(end) = self.end.filter(|_| matches!(self.stage, Stage::Waiting | Stage::Receiving)) else { return };
+        let pages = self.pages.up_to() == end.pages && self.pages.sent_blocks() == end.blocks;
+        let written = self.ledger.done_count() == end.blocks.0 && self.open_runs == 0;
+        if !pages || !written {
+            return;
+        }
+        let known = self.config.image_len.is_none_or(|len| len == end.image_len);
+        if known && self.pages.identity(end.image_len) == Some(end.identity) {
+            self.stage = Stage::Flushing;
+            self.schedule.urge();
+            self.events.push_back(Event::Flush { image_len: end.image_len });
+        } else {
+            self.fail_identity(now, "the manifest that arrived is not the one the sender made");
+        }
+    }
+
+    pub(super) fn fail_identity(&mut self, now: Instant, text: &str) {
+        let code = FailCode::IdentityMismatch;
+        self.handle_failure(now, code, text);
+        self.over(Event::Failed(Failure { code, text: text.to_owned() }));
+    }
+
+    /// The target is flushed: only now does the receiver say that it has the image.
+    pub fn handle_flushed(&mut self, now: Instant) {
+        let Some(end) = self.end.filter(|_| self.stage == Stage::Flushing) else { return };
+        self.stage = Stage::Complete;
+        let message = ToSender::Confirm { identity: end.identity, image_len: end.image_len };
+        self.last_word = Some(LastWord { message, next: now, until: now + CONFIRM_FOR });
+    }
+
+    /// The receiver gives up; the sender is told until it answers.
+    pub fn handle_failure(&mut self, now: Instant, code: FailCode, text: &str) {
+        if self.stage == Stage::Complete || self.last_word.is_some() {
+            return;
+        }
+        let message = ToSender::Fail { code, text: text.to_owned() };
+        self.last_word = Some(LastWord { message, next: now, until: now + FAIL_FOR });
+    }
+
+    pub(super) fn poll_last_word(&mut self, now: Instant) -> Option<ToSender> {
+        let word = self.last_word.as_mut()?;
+        if now >= word.until {
+            let event = match word.message {
+                ToSender::Confirm { .. } => Event::Finished { acknowledged: false },
+                _ => Event::Left,
+            };
+            self.last_word = None;
+            self.over(event);
+            return None;
+        }
+        (now >= word.next).then(|| {
+            word.next = now + REPEAT_EVERY;
+            word.message.clone()
+        })
+    }
+
+    /// Nothing of the session was heard for too long.
+    pub(super) fn consider_silence(&mut self, now: Instant) {
+        let silent = now >= self.heard_at + self.config.idle_timeout;
+        if silent && self.last_word.is_none() && !self.is_over && self.stage != Stage::Complete {
+            let seconds = self.config.idle_timeout.as_secs_f64();
+            let text = format!("nothing was heard of the sender for {seconds} s");
+            self.over(Event::Failed(Failure { code: FailCode::Silence, text }));
+        }
+    }
+
+    /// The last event of the session; the first one counts.
+    pub(super) fn over(&mut self, event: Event) {
+        if !self.is_over || matches!(event, Event::Left) {
+            self.is_over = true;
+            self.events.push_back(event);
+        }
+    }
+}

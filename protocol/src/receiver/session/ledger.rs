@@ -1,0 +1,289 @@
+//! Which blocks are written, which are being put together, and what each still needs.
+
+use std::collections::HashMap;
+
+use crate::units::{BlockNumber, Esi, MAX_SOURCE_SYMBOLS};
+use crate::wire::{ALL_SYMBOLS, Deficit};
+
+/// A slot of a block's buffer that holds no symbol.
+const EMPTY: Esi = Esi(u8::MAX);
+
+/// Where a symbol belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Into this slot of this buffer.
+    Slot(BufferId, u8),
+    /// The first symbol of its block: a buffer is taken once it has checked out.
+    First,
+    /// It is not needed, or no buffer is free.
+    Redundant,
+}
+
+/// One of the receiver's block buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BufferId(pub u32);
+
+/// A block that is being put together.
+#[derive(Debug)]
+struct Assembly {
+    buffer: BufferId,
+    k: u8,
+    held: u8,
+    /// Which symbol each slot holds: source symbols in their own where it is free, repair
+    /// symbols from the end.
+    slots: [Esi; MAX_SOURCE_SYMBOLS],
+    /// Whether it was handed out to be decoded and written.
+    handed_out: bool,
+}
+
+impl Assembly {
+    fn new(buffer: BufferId, k: u8) -> Self {
+        Self { buffer, k, held: 0, slots: [EMPTY; MAX_SOURCE_SYMBOLS], handed_out: false }
+    }
+
+    fn slot_for(&self, esi: Esi) -> Option<u8> {
+        let slots = &self.slots[..usize::from(self.k)];
+        if self.held == self.k || slots.contains(&esi) {
+            return None;
+        }
+        if slots.get(usize::from(esi.0)) == Some(&EMPTY) {
+            return Some(esi.0);
+        }
+        let free = slots.iter().rposition(|&slot| slot == EMPTY)?;
+        u8::try_from(free).ok()
+    }
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// One bit per block; the vector grows as blocks become known.
+    done: Vec<u64>,
+    done_count: u32,
+    complete_up_to: u32,
+    assemblies: HashMap<BlockNumber, Assembly>,
+    free: Vec<BufferId>,
+    buffers: u32,
+}
+
+impl Ledger {
+    pub(super) fn new(buffers: u32) -> Self {
+        Self {
+            done: Vec::new(),
+            done_count: 0,
+            complete_up_to: 0,
+            assemblies: HashMap::new(),
+            free: (0..buffers).rev().map(BufferId).collect(),
+            buffers,
+        }
+    }
+
+    /// Buffers altogether.
+    pub(super) fn buffers(&self) -> u32 {
+        self.buffers
+    }
+
+    /// Blocks that hold a buffer.
+    pub(super) fn in_use(&self) -> u32 {
+        self.buffers - u32::try_from(self.free.len()).expect("at most all buffers are free")
+    }
+
+    pub(super) fn is_done(&self, block: BlockNumber) -> bool {
+        let word = self.done.get(block.0 as usize / 64).copied().unwrap_or(0);
+        word >> (block.0 % 64) & 1 == 1
+    }
+
+    /// Blocks that are written.
+    pub(super) fn done_count(&self) -> u32 {
+        self.done_count
+    }
+
+    /// All blocks below this one are written.
+    pub(super) fn complete_up_to(&self) -> BlockNumber {
+        BlockNumber(self.complete_up_to)
+    }
+
+    /// Where a symbol would go; nothing is changed.
+    pub(super) fn place(&self, block: BlockNumber, k: u8, esi: Esi) -> Placement {
+        match self.assemblies.get(&block) {
+            Some(assembly) if assembly.k != k || assembly.handed_out => Placement::Redundant,
+            Some(assembly) => match assembly.slot_for(esi) {
+                Some(slot) => Placement::Slot(assembly.buffer, slot),
+                None => Placement::Redundant,
+            },
+            None if self.is_done(block) || self.free.is_empty() => Placement::Redundant,
+            None => Placement::First,
+        }
+    }
+
+    /// Takes a buffer for a block whose first symbol checked out.
+    pub(super) fn begin(&mut self, block: BlockNumber, k: u8, esi: Esi) -> Placement {
+        if self.place(block, k, esi) == Placement::First {
+            if let Some(buffer) = self.free.pop() {
+                self.assemblies.insert(block, Assembly::new(buffer, k));
+            }
+        }
+        self.place(block, k, esi)
+    }
+
+    /// A symbol that checked out stands in the slot that [`Self::place`] gave. Returns whether
+    /// it completed its block.
+    pub(super) fn on_symbol(&mut self, block: BlockNumber, esi: Esi, slot: u8) -> bool {
+        let Some(assembly) = self.assemblies.get_mut(&block) else { return false };
+        assembly.slots[usize::from(slot)] = esi;
+        assembly.held += 1;
+        assembly.held == assembly.k
+    }
+
+    /// Hands a complete block out to be decoded; its `k` is what its entry says.
+    pub(super) fn hand_out(&mut self, block: BlockNumber) -> Option<(BufferId, Vec<Esi>)> {
+        let assembly = self.assemblies.get_mut(&block)?;
+        if assembly.held != assembly.k || assembly.handed_out {
+            return None;
+        }
+        assembly.handed_out = true;
+        Some((assembly.buffer, assembly.slots[..usize::from(assembly.k)].to_vec()))
+    }
+
+    /// The source symbols of a block under assembly.
+    pub(super) fn k(&self, block: BlockNumber) -> Option<u8> {
+        self.assemblies.get(&block).map(|assembly| assembly.k)
+    }
+
+    /// Complete blocks that were not handed out: their pages are missing.
+    pub(super) fn complete(&self) -> Vec<BlockNumber> {
+        let mut blocks: Vec<_> = self
+            .assemblies
+            .iter()
+            .filter(|(_, assembly)| assembly.held == assembly.k && !assembly.handed_out)
+            .map(|(&block, _)| block)
+            .collect();
+        blocks.sort_unstable();
+        blocks
+    }
+
+    /// Drops what was collected of a block: it is missing again.
+    pub(super) fn drop_block(&mut self, block: BlockNumber) {
+        if let Some(assembly) = self.assemblies.remove(&block) {
+            self.free.push(assembly.buffer);
+        }
+    }
+
+    /// A block is written.
+    pub(super) fn on_written(&mut self, block: BlockNumber) {
+        self.drop_block(block);
+        if self.is_done(block) {
+            return;
+        }
+        let word = block.0 as usize / 64;
+        if self.done.len() <= word {
+            self.done.resize(word + 1, 0);
+        }
+        self.done[word] |= 1 << (block.0 % 64);
+        self.done_count += 1;
+        while self.is_done(BlockNumber(self.complete_up_to)) {
+            self.complete_up_to += self.done_run(self.complete_up_to);
+        }
+    }
+
+    /// Blocks from `from` to the end of its word of the bitmap that are done.
+    fn done_run(&self, from: u32) -> u32 {
+        let word = self.done.get(from as usize / 64).copied().unwrap_or(0) >> (from % 64);
+        word.trailing_ones().max(1).min(64 - from % 64)
+    }
+
+    /// What is needed below `end`, oldest first and at most `max` runs, and the block below
+    /// which that is everything. Blocks that wait for their page or are being written need
+    /// nothing.
+    pub(super) fn deficits(&self, end: BlockNumber, max: usize) -> (Vec<Deficit>, BlockNumber) {
+        let mut runs: Vec<Deficit> = Vec::new();
+        let mut block = self.complete_up_to;
+        while block < end.0 {
+            if self.is_done(BlockNumber(block)) {
+                block += self.done_run(block);
+                continue;
+            }
+            let symbols = self.deficit(BlockNumber(block));
+            let first = BlockNumber(block);
+            block += 1;
+            match runs.last_mut() {
+                _ if symbols == 0 => {}
+                Some(run) if run.first.0 + run.count == first.0 && run.symbols == symbols => {
+                    run.count += 1;
+                }
+                _ if runs.len() == max => return (runs, first),
+                _ => runs.push(Deficit { first, count: 1, symbols }),
+            }
+        }
+        (runs, end.max(BlockNumber(self.complete_up_to)))
+    }
+
+    fn deficit(&self, block: BlockNumber) -> u8 {
+        let assembly = self.assemblies.get(&block);
+        assembly.map_or(ALL_SYMBOLS, |assembly| assembly.k - assembly.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(ledger: &mut Ledger, block: u32, k: u8, esis: &[u8]) {
+        for &esi in esis {
+            let (block, esi) = (BlockNumber(block), Esi(esi));
+            let Placement::Slot(_, slot) = ledger.begin(block, k, esi) else {
+                panic!("no place for {esi:?}")
+            };
+            ledger.on_symbol(block, esi, slot);
+        }
+    }
+
+    #[test]
+    fn source_symbols_take_their_slots_and_repairs_the_free_ones() {
+        let mut ledger = Ledger::new(4);
+        fill(&mut ledger, 0, 4, &[1, 200, 3, 0]);
+        assert_eq!(ledger.place(BlockNumber(0), 4, Esi(2)), Placement::Redundant);
+        let (_, slots) = ledger.hand_out(BlockNumber(0)).unwrap();
+        assert_eq!(slots, [0, 1, 3, 200].map(Esi), "the repair took slot 3, so 3 went to slot 2");
+        assert!(ledger.hand_out(BlockNumber(0)).is_none());
+    }
+
+    #[test]
+    fn deficits_are_runs_and_truncate_at_a_block() {
+        let mut ledger = Ledger::new(8);
+        fill(&mut ledger, 2, 4, &[0, 1, 2]);
+        fill(&mut ledger, 5, 4, &[0, 1, 2, 3]);
+        ledger.on_written(BlockNumber(0));
+        assert_eq!(ledger.complete_up_to(), BlockNumber(1));
+        let run = |first, count, symbols| Deficit { first: BlockNumber(first), count, symbols };
+        let all = vec![run(1, 1, ALL_SYMBOLS), run(2, 1, 1), run(3, 2, ALL_SYMBOLS), run(6, 4, ALL_SYMBOLS)];
+        assert_eq!(ledger.deficits(BlockNumber(10), 9), (all.clone(), BlockNumber(10)));
+        assert_eq!(ledger.deficits(BlockNumber(10), 2), (all[..2].to_vec(), BlockNumber(3)));
+    }
+
+    #[test]
+    fn buffers_come_back_and_run_out() {
+        let mut ledger = Ledger::new(2);
+        fill(&mut ledger, 0, 2, &[0]);
+        fill(&mut ledger, 1, 2, &[0, 1]);
+        assert_eq!(ledger.begin(BlockNumber(2), 2, Esi(0)), Placement::Redundant);
+        ledger.on_written(BlockNumber(1));
+        assert_eq!(ledger.in_use(), 1);
+        fill(&mut ledger, 2, 2, &[0]);
+        ledger.drop_block(BlockNumber(0));
+        assert_eq!(ledger.place(BlockNumber(0), 2, Esi(0)), Placement::First, "needed again");
+    }
+
+    #[test]
+    fn the_bitmap_counts_across_words() {
+        let mut ledger = Ledger::new(1);
+        for block in (0..200).filter(|block| *block != 130) {
+            ledger.on_written(BlockNumber(block));
+            ledger.on_written(BlockNumber(block));
+        }
+        assert_eq!((ledger.complete_up_to().0, ledger.done_count()), (130, 199));
+        ledger.on_written(BlockNumber(130));
+        assert_eq!(ledger.complete_up_to().0, 200);
+        assert_eq!(ledger.deficits(BlockNumber(200), 4), (vec![], BlockNumber(200)));
+    }
+}

@@ -1,0 +1,409 @@
+//! The receiver's state machine.
+//!
+//! Drain rule: after every `handle_*` call `poll_event` and `poll_transmit` until each returns
+//! `None`; then sleep until `poll_timeout` or the next input.
+
+mod feedback;
+mod finish;
+mod ledger;
+mod pages;
+mod path;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use feedback::{HOLDOFF, Schedule};
+pub use finish::Failure;
+use finish::LastWord;
+use ledger::Ledger;
+pub use ledger::{BufferId, Placement};
+use pages::Pages;
+use path::Path;
+
+use crate::ids::{Cycle, Seq, Slot};
+use crate::manifest::{Run, StoredBlock};
+use crate::units::{BlockNumber, Esi, PageNumber};
+use crate::wire::{EndRecord, GroupControl, Stage, SymbolHeader, SymbolKind, ToSender, WelcomeBody};
+
+/// Without a datagram of the group for this long, though the sender is heard, something on
+/// the way holds multicast back.
+const NO_DATA: Duration = Duration::from_secs(10);
+
+/// What the receiver's machine offers.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// Block buffers.
+    pub buffers: u32,
+    /// Symbol datagrams that the socket can hold.
+    pub window: u32,
+    /// The target takes blocks in order only: those too far ahead are left for a later cycle.
+    pub in_order: bool,
+    /// Give up after this long without a word of the session.
+    pub idle_timeout: Duration,
+    /// Random: spreads this receiver's reports.
+    pub seed: u64,
+    /// Bytes of the image, where the welcome told.
+    pub image_len: Option<u64>,
+}
+
+/// What the caller is to do or to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The first data arrived.
+    Started,
+    /// A block has all its symbols: decode it, check it against its entry and write it, then
+    /// call `handle_written` or `handle_bad_block`.
+    Block {
+        /// Its number.
+        block: BlockNumber,
+        /// Where its symbols are.
+        buffer: BufferId,
+        /// Which symbol each slot holds.
+        esis: Vec<Esi>,
+        /// Its entry.
+        entry: StoredBlock,
+    },
+    /// Write zeros, then call `handle_zeroed`.
+    Zero(Run),
+    /// All is written: flush the target, then call `handle_flushed`.
+    Flush {
+        /// Bytes of the image.
+        image_len: u64,
+    },
+    /// The sender is heard by unicast, the group is not.
+    NoGroupData,
+    /// Confirmed; the flag says whether the sender has acknowledged it.
+    Finished {
+        /// Whether the sender knows.
+        acknowledged: bool,
+    },
+    /// The session failed for this receiver.
+    Failed(Failure),
+    /// The sender knows of this receiver's failure, or does not answer.
+    Left,
+}
+
+/// For progress displays and reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What the receiver is doing.
+    pub stage: Stage,
+    /// Blocks that are written.
+    pub blocks_done: u32,
+    /// Bytes that are written, zeros included.
+    pub bytes_written: u64,
+    /// Bytes of the image, once known.
+    pub image_len: Option<u64>,
+    /// Group datagrams that arrived.
+    pub received: u64,
+    /// Group datagrams sent since the first that arrived.
+    pub expected: u64,
+    /// Datagrams that the own socket dropped.
+    pub socket_drops: u32,
+    /// Blocks that failed their digest and were collected anew.
+    pub bad_blocks: u32,
+    /// Time spent in writing.
+    pub busy: Duration,
+    /// The cycle under way.
+    pub cycle: Cycle,
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    bytes: u64,
+    busy: Duration,
+}
+
+/// The state machine; see the module's page.
+#[derive(Debug)]
+pub struct Session {
+    config: SessionConfig,
+    stage: Stage,
+    ledger: Ledger,
+    pages: Pages,
+    path: Path,
+    schedule: Schedule,
+    cycle: Cycle,
+    slot: Slot,
+    horizon: BlockNumber,
+    /// Deficits below this block are reported; horizons that wait for the holdoff.
+    reportable: BlockNumber,
+    passed: VecDeque<(Instant, BlockNumber)>,
+    /// Blocks below this one were begun before the join, in the cycle of the join.
+    joined_at: BlockNumber,
+    in_joined_cycle: bool,
+    end: Option<EndRecord>,
+    open_runs: u32,
+    written: Written,
+    bad_blocks: u32,
+    socket_drops: u32,
+    heard_at: Instant,
+    group_heard_at: Instant,
+    announce_heard_at: Instant,
+    no_data_told: bool,
+    last_word: Option<LastWord>,
+    is_over: bool,
+    outbox: VecDeque<ToSender>,
+    events: VecDeque<Event>,
+}
+
+impl Session {
+    /// A member of the session that the welcome describes.
+    #[must_use]
+    pub fn new(now: Instant, config: SessionConfig, welcome: &WelcomeBody) -> Self {
+        Self {
+            stage: Stage::Waiting,
+            ledger: Ledger::new(config.buffers),
+            pages: Pages::default(),
+            path: Path::default(),
+            schedule: Schedule::new(config.seed, welcome.receivers, welcome.slot),
+            cycle: welcome.cycle,
+            slot: welcome.slot,
+            horizon: BlockNumber(0),
+            reportable: BlockNumber(0),
+            passed: VecDeque::new(),
+            joined_at: welcome.begun,
+            in_joined_cycle: true,
+            end: None,
+            open_runs: 0,
+            written: Written::default(),
+            bad_blocks: 0,
+            socket_drops: 0,
+            heard_at: now,
+            group_heard_at: now,
+            announce_heard_at: now,
+            no_data_told: false,
+            last_word: None,
+            is_over: false,
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// For progress displays and reports.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress {
+            stage: self.stage,
+            blocks_done: self.ledger.done_count(),
+            bytes_written: self.written.bytes,
+            image_len: self.end.map(|end| end.image_len).or(self.config.image_len),
+            received: self.path.received(),
+            expected: self.path.expected(),
+            socket_drops: self.socket_drops,
+            bad_blocks: self.bad_blocks,
+            busy: self.written.busy,
+            cycle: self.cycle,
+        }
+    }
+
+    /// The end record, once it arrived.
+    #[must_use]
+    pub fn end(&self) -> Option<&EndRecord> {
+        self.end.as_ref()
+    }
+
+    /// Where a block's symbol is to be opened to; nothing is changed, as the header may be
+    /// forged.
+    #[must_use]
+    pub fn place(&self, header: &SymbolHeader) -> Placement {
+        let block = BlockNumber(header.number);
+        let too_far = self.config.in_order
+            && block.0 >= self.ledger.complete_up_to().0.saturating_add(self.ledger.buffers());
+        if header.kind == SymbolKind::Page || too_far {
+            return Placement::Redundant;
+        }
+        self.ledger.place(block, header.k, header.esi)
+    }
+
+    /// Takes a buffer for a block whose first symbol checked out.
+    pub fn begin(&mut self, header: &SymbolHeader) -> Placement {
+        self.ledger.begin(BlockNumber(header.number), header.k, header.esi)
+    }
+
+    /// A symbol that checked out; `slot` is where it stands, `None` if it was not kept.
+    pub fn handle_symbol(&mut self, now: Instant, header: &SymbolHeader, slot: Option<u8>) {
+        self.on_group_datagram(now, header.seq, header.slot, header.horizon);
+        let block = BlockNumber(header.number);
+        if let Some(slot) = slot {
+            if self.stage == Stage::Waiting {
+                self.stage = Stage::Receiving;
+                self.events.push_back(Event::Started);
+            }
+            if self.ledger.on_symbol(block, header.esi, slot) {
+                self.hand_out(block);
+            }
+        }
+        self.after_datagrams();
+    }
+
+    /// A page's symbol that checked out.
+    pub fn handle_page_symbol(&mut self, now: Instant, header: &SymbolHeader, symbol: &[u8]) {
+        self.on_group_datagram(now, header.seq, header.slot, header.horizon);
+        let page = PageNumber(header.number);
+        if self.pages.on_symbol(page, header.esi, header.k, symbol) {
+            if self.pages.is_broken() {
+                self.fail_identity(now, "the manifest contradicts itself");
+            }
+            while let Some(run) = self.pages.poll_run() {
+                self.open_runs += 1;
+                self.events.push_back(Event::Zero(run));
+            }
+            for block in self.ledger.complete() {
+                self.hand_out(block);
+            }
+            self.consider_flush(now);
+        }
+        self.after_datagrams();
+    }
+
+    /// A group control datagram that checked out.
+    pub fn handle_control(&mut self, now: Instant, seq: Seq, control: &GroupControl) {
+        let position = control.position;
+        if seq > self.path.highest() {
+            self.schedule.on_receivers(position.receivers);
+            self.enter_cycle(position.cycle);
+        }
+        self.on_group_datagram(now, seq, position.slot, position.horizon);
+        self.pages.on_known(position.pages);
+        if let (None, Some(end)) = (self.end, control.end) {
+            self.end = Some(end);
+            self.schedule.urge();
+        }
+        self.after_datagrams();
+        self.consider_flush(now);
+    }
+
+    fn on_group_datagram(&mut self, now: Instant, seq: Seq, slot: Slot, horizon: BlockNumber) {
+        self.heard_at = now;
+        self.group_heard_at = now;
+        if !self.path.on_datagram(now, seq) {
+            return;
+        }
+        self.slot = self.slot.max(slot);
+        if horizon < self.horizon {
+            // Only a new cycle sets the horizon back.
+            self.in_joined_cycle = false;
+        }
+        self.horizon = horizon;
+        if horizon > self.passed.back().map_or(self.reportable, |&(_, passed)| passed) {
+            self.passed.push_back((now + HOLDOFF, horizon));
+        }
+    }
+
+    fn enter_cycle(&mut self, cycle: Cycle) {
+        if cycle > self.cycle {
+            self.cycle = cycle;
+            self.in_joined_cycle = false;
+        }
+    }
+
+    fn hand_out(&mut self, block: BlockNumber) {
+        let Some(entry) = self.pages.block(block) else { return };
+        if self.ledger.k(block).map(usize::from) != Some(entry.source_symbols()) {
+            // The symbols contradict the page: they are not of this block.
+            self.ledger.drop_block(block);
+            return;
+        }
+        let entry = entry.clone();
+        if let Some((buffer, esis)) = self.ledger.hand_out(block) {
+            self.events.push_back(Event::Block { block, buffer, esis, entry });
+        }
+    }
+
+    /// A block is written; `busy` is the time that writing took.
+    pub fn handle_written(&mut self, now: Instant, block: BlockNumber, bytes: u64, busy: Duration) {
+        self.ledger.on_written(block);
+        self.pages.on_written(block);
+        self.written.bytes += bytes;
+        self.written.busy += busy;
+        self.after_writes();
+        self.consider_flush(now);
+    }
+
+    /// A run of zeros is written, or a part of it; `done` says that nothing is left of it.
+    pub fn handle_zeroed(&mut self, now: Instant, bytes: u64, busy: Duration, done: bool) {
+        self.open_runs -= u32::from(done);
+        self.written.bytes += bytes;
+        self.written.busy += busy;
+        self.consider_flush(now);
+    }
+
+    /// The socket's own count of datagrams that it dropped.
+    pub fn handle_socket_drops(&mut self, drops: u32) {
+        if drops > self.socket_drops {
+            self.socket_drops = drops;
+            self.schedule.urge();
+        }
+    }
+
+    /// The sender's announce was heard, which proves nothing but that multicast passes.
+    pub fn handle_announce(&mut self, now: Instant) {
+        self.announce_heard_at = now;
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(at, horizon)) = self.passed.front() {
+            if now < at {
+                break;
+            }
+            self.passed.pop_front();
+            self.reportable = self.reportable.max(horizon);
+            if self.ledger.complete_up_to() < horizon {
+                self.urge_if_needed(horizon);
+            }
+        }
+        let quiet = now >= self.group_heard_at + NO_DATA;
+        if quiet && self.announce_heard_at > self.group_heard_at && !self.no_data_told {
+            self.no_data_told = true;
+            self.events.push_back(Event::NoGroupData);
+        }
+        self.consider_silence(now);
+    }
+
+    /// Reports soon if blocks whose pass is over need anything.
+    fn urge_if_needed(&mut self, horizon: BlockNumber) {
+        let (deficits, _) = self.ledger.deficits(horizon, 2);
+        let first = if self.in_joined_cycle { self.joined_at } else { BlockNumber(0) };
+        if deficits.iter().any(|run| run.first.0 + run.count > first.0) {
+            self.schedule.urge();
+        }
+    }
+
+    /// When to call `handle_timeout` and `poll_transmit` at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        if self.is_over && self.last_word.is_none() {
+            return None;
+        }
+        let mut next = match &self.last_word {
+            Some(word) => word.next(),
+            None => self.schedule.due(now).min(self.heard_at + self.config.idle_timeout),
+        };
+        if let Some(&(at, _)) = self.passed.front() {
+            next = next.min(at);
+        }
+        Some(next)
+    }
+
+    /// The next message to the sender.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<ToSender> {
+        if let Some(message) = self.outbox.pop_front() {
+            return Some(message);
+        }
+        if self.last_word.is_some() {
+            return self.poll_last_word(now);
+        }
+        if self.is_over {
+            return None;
+        }
+        self.poll_report(now).map(ToSender::Report)
+    }
+
+    /// The next thing for the caller.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+}

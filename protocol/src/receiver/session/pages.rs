@@ -1,0 +1,169 @@
+//! The manifest as a receiver puts it together.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::fec::Code;
+use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
+use crate::units::{BlockNumber, Esi, PageNumber, SYMBOL_SIZE};
+use crate::wire::PageRun;
+
+/// Pages that may be assembled or wait for an earlier one at a time: more than the credit of the
+/// largest buffer covers, so that a forged page number cannot take memory without bound.
+const MAX_AHEAD: u32 = 4096;
+
+/// Source symbols of the largest page.
+const MAX_PAGE_SYMBOLS: u8 = 2;
+
+/// Symbols of a page that did not suffice yet.
+#[derive(Debug)]
+struct Partial {
+    k: u8,
+    esis: Vec<Esi>,
+    bytes: Vec<u8>,
+}
+
+/// All pages so far.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    partial: BTreeMap<PageNumber, Partial>,
+    /// Whole pages that wait for an earlier one.
+    waiting: BTreeMap<PageNumber, Page>,
+    /// All pages below this one were taken in.
+    up_to: PageNumber,
+    /// Pages that the sender is known to have made.
+    known: PageNumber,
+    blocks: HashMap<BlockNumber, StoredBlock>,
+    runs: VecDeque<Run>,
+    /// Blocks that all pages so far are about.
+    sent_blocks: BlockNumber,
+    identity: IdentityHasher,
+    broken: bool,
+}
+
+impl Pages {
+    /// Whether a symbol of this page is worth keeping.
+    pub(super) fn wants(&self, page: PageNumber, k: u8) -> bool {
+        page >= self.up_to
+            && page.0 - self.up_to.0 < MAX_AHEAD
+            && k <= MAX_PAGE_SYMBOLS
+            && !self.waiting.contains_key(&page)
+    }
+
+    /// Takes an authenticated symbol. Returns whether it completed a page.
+    pub(super) fn on_symbol(&mut self, page: PageNumber, esi: Esi, k: u8, symbol: &[u8]) -> bool {
+        if !self.wants(page, k) {
+            return false;
+        }
+        self.known = self.known.max(PageNumber(page.0 + 1));
+        let empty = || Partial { k, esis: Vec::new(), bytes: Vec::new() };
+        let partial = self.partial.entry(page).or_insert_with(empty);
+        if partial.k != k || partial.esis.contains(&esi) {
+            return false;
+        }
+        partial.esis.push(esi);
+        partial.bytes.extend_from_slice(symbol);
+        if partial.esis.len() < usize::from(k) {
+            return false;
+        }
+        let partial = self.partial.remove(&page).expect("it was just filled");
+        match decode(page, partial) {
+            Some(whole) => {
+                self.waiting.insert(page, whole);
+                self.take_in();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes in the pages that are next in order. A block's entry counts only then: an entry out
+    /// of order cannot be checked against its neighbours.
+    fn take_in(&mut self) {
+        while let Some(page) = self.waiting.remove(&self.up_to) {
+            self.up_to.0 += 1;
+            self.broken |= page.first_block() != self.sent_blocks;
+            for entry in page.entries() {
+                self.broken |= self.identity.push(entry).is_err();
+                match entry {
+                    Entry::Block(block) => {
+                        self.blocks.insert(self.sent_blocks, block.clone());
+                        self.sent_blocks.0 += 1;
+                    }
+                    Entry::Zero(run) => self.runs.push_back(*run),
+                    // Unused areas keep what the target has.
+                    Entry::Unused(_) => {}
+                }
+            }
+        }
+    }
+
+    /// The sender has made this many pages.
+    pub(super) fn on_known(&mut self, pages: PageNumber) {
+        self.known = self.known.max(pages);
+    }
+
+    /// The entry of a block whose page arrived and that was not written yet.
+    pub(super) fn block(&self, block: BlockNumber) -> Option<&StoredBlock> {
+        self.blocks.get(&block)
+    }
+
+    /// Forgets the entry of a block that is written.
+    pub(super) fn on_written(&mut self, block: BlockNumber) {
+        self.blocks.remove(&block);
+    }
+
+    /// The next run of zeros to write.
+    pub(super) fn poll_run(&mut self) -> Option<Run> {
+        self.runs.pop_front()
+    }
+
+    /// All pages below this one arrived.
+    pub(super) fn up_to(&self) -> PageNumber {
+        self.up_to
+    }
+
+    /// Whether pages are known to be missing.
+    pub(super) fn has_missing(&self) -> bool {
+        self.missing_below(self.known).next().is_some()
+    }
+
+    /// Whether the manifest contradicts itself, which no sender's does.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    fn missing_below(&self, end: PageNumber) -> impl Iterator<Item = PageNumber> {
+        let held = |page: &PageNumber| self.waiting.contains_key(page);
+        (self.up_to.0..end.0).map(PageNumber).filter(move |page| !held(page))
+    }
+
+    /// Runs of missing pages, oldest first, at most `max`.
+    pub(super) fn missing(&self, max: usize) -> Vec<PageRun> {
+        let mut runs: Vec<PageRun> = Vec::new();
+        for page in self.missing_below(self.known) {
+            match runs.last_mut() {
+                Some(run) if run.first.0 + run.count == page.0 => run.count += 1,
+                _ if runs.len() == max => break,
+                _ => runs.push(PageRun { first: page, count: 1 }),
+            }
+        }
+        runs
+    }
+
+    /// The identity, all pages of the image being in.
+    pub(super) fn identity(&self, image_len: u64) -> Option<Identity> {
+        self.identity.clone().finish(image_len).ok().filter(|_| !self.broken)
+    }
+
+    /// Blocks that the pages so far are about.
+    pub(super) fn sent_blocks(&self) -> BlockNumber {
+        self.sent_blocks
+    }
+}
+
+fn decode(number: PageNumber, mut partial: Partial) -> Option<Page> {
+    debug_assert_eq!(partial.bytes.len(), usize::from(partial.k) * SYMBOL_SIZE);
+    Code::new(partial.k).ok()?.recover(&mut partial.bytes, &mut partial.esis).ok()?;
+    let page = Page::decode(Page::trim(&partial.bytes).ok()?).ok()?;
+    (page.number() == number).then_some(page)
+}

@@ -1,0 +1,400 @@
+//! The sender on the wire: datagrams in, datagrams out.
+
+mod admission;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use admission::{Admission, Peer};
+
+use super::interleave::Share;
+use super::session::{Event, Job, Session, SessionConfig, SymbolRef, Transmit};
+use super::store::{Body, Rows, Store};
+use crate::ids::{ReceiverNumber, Seq, SessionId};
+use crate::keys::{SealKey, Secret, derive};
+use crate::manifest::Entry;
+use crate::units::{BlockNumber, PageNumber, Place, SYMBOL_SIZE};
+use crate::wire::{
+    Announce, Auth, Envelope, GroupControl, Join, Kind, Probe, Reject, RejectReason,
+    SYMBOL_DATAGRAM, SYMBOL_HEADER, SymbolHeader, SymbolKind, TAG, ToReceiver, ToSender, VERSION,
+    WelcomeBody, group_header, unicast_header,
+};
+
+/// Where a datagram goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// The control group, where rendezvous happens.
+    ControlGroup,
+    /// The group of this session's data.
+    DataGroup,
+    /// One host.
+    Unicast(SocketAddr),
+}
+
+/// One transmit: one datagram, or a burst of datagrams of `segment` bytes each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Where it goes.
+    pub to: Destination,
+    /// Bytes of each datagram.
+    pub segment: usize,
+}
+
+/// What names and protects a session.
+#[derive(Debug, Clone)]
+pub struct EndpointConfig {
+    /// 128 random bits, new for each run.
+    pub session_id: SessionId,
+    /// The session's name.
+    pub session_name: String,
+    /// What admits receivers.
+    pub auth: Auth,
+    /// What keys are drawn from.
+    pub secret: Secret,
+    /// Random bytes, new for each run: the group key and nonces come from them.
+    pub seed: [u8; 32],
+    /// Where the data flows.
+    pub group: SocketAddr,
+}
+
+/// Work for the caller: have the symbols of a share at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// Which symbols.
+    pub share: Share,
+    /// Where the block stands in the image.
+    pub place: Place,
+    /// Its body, where it is still at hand; else read and encode it again.
+    pub body: Option<Body>,
+    /// Whether it is a repair or a part of a pass.
+    pub repair: bool,
+}
+
+/// Datagrams that were dropped unread, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Strays {
+    /// Not a message of this protocol or version.
+    pub malformed: u64,
+    /// Not sealed under the key that it names, or a replay.
+    pub unsealed: u64,
+}
+
+/// The sender's state machine with its keys and bodies.
+#[derive(Debug)]
+pub struct Endpoint {
+    config: EndpointConfig,
+    session: Session,
+    group_key_bytes: [u8; 32],
+    group_key: SealKey,
+    admission: Admission,
+    store: Store,
+    burst: Vec<SymbolRef>,
+    clear: VecDeque<(SocketAddr, Vec<u8>)>,
+    strays: Strays,
+}
+
+impl Endpoint {
+    /// An endpoint whose session waits for receivers.
+    #[must_use]
+    pub fn new(now: Instant, config: EndpointConfig, session: SessionConfig) -> Self {
+        let group_key_bytes = derive(&config.seed, &config.session_id.0, &[b"mimeo 1 group"]);
+        Self {
+            group_key: SealKey::new(&group_key_bytes),
+            group_key_bytes,
+            admission: Admission::new(config.seed),
+            store: Store::new(!session.seekable),
+            session: Session::new(now, session),
+            burst: Vec::new(),
+            clear: VecDeque::new(),
+            strays: Strays::default(),
+            config,
+        }
+    }
+
+    /// The state machine, to be looked at.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The state machine, for the operator's commands and the source's end.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// What was dropped unread.
+    #[must_use]
+    pub fn strays(&self) -> Strays {
+        self.strays
+    }
+
+    /// Takes in a datagram. Garbage is counted and dropped.
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        match Kind::of(datagram) {
+            Some((_, Kind::Probe)) => self.handle_probe(from, datagram),
+            Some((version, Kind::Join)) if version != VERSION => {
+                self.reject(from, datagram, RejectReason::Version);
+            }
+            Some((_, Kind::Join)) => self.handle_join(now, from, datagram),
+            Some((_, Kind::ToSender)) => self.handle_sealed(now, from, datagram),
+            // What this sender or another one sends to its own side.
+            Some((_, Kind::Announce)) => {}
+            _ => self.strays.malformed += 1,
+        }
+    }
+
+    fn handle_probe(&mut self, from: SocketAddr, datagram: &[u8]) {
+        match Probe::decode(datagram) {
+            Ok(probe) if ["", self.config.session_name.as_str()].contains(&&*probe.session_name) => {
+                let mut out = Vec::new();
+                self.announce().encode(&mut out);
+                self.clear.push_back((from, out));
+            }
+            Ok(_) => {}
+            Err(_) => self.strays.malformed += 1,
+        }
+    }
+
+    fn announce(&self) -> Announce {
+        Announce {
+            session_id: self.config.session_id,
+            auth: self.config.auth,
+            joinable: self.session.admits().is_ok(),
+            session_name: self.config.session_name.clone(),
+        }
+    }
+
+    fn reject(&mut self, from: SocketAddr, join: &[u8], reason: RejectReason) {
+        // Version, kind, magic and session id stand before the nonce in every version.
+        let Some(nonce) = join.get(24..40).and_then(|bytes| bytes.try_into().ok()) else {
+            self.strays.malformed += 1;
+            return;
+        };
+        let mut out = Vec::new();
+        Reject { version: VERSION, nonce: crate::ids::Nonce(nonce), reason }.encode(&mut out);
+        self.clear.push_back((from, out));
+    }
+
+    fn handle_join(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        let Ok(join) = Join::decode(datagram) else {
+            self.strays.malformed += 1;
+            return;
+        };
+        if join.session_id != self.config.session_id {
+            return;
+        }
+        if let Some(welcome) = self.admission.welcome_again(&join.nonce) {
+            self.clear.push_back((from, welcome));
+            return;
+        }
+        let refused = if join.auth == self.config.auth { None } else { Some(RejectReason::Auth) };
+        if let Some(reason) = refused.or(self.session.admits().err()) {
+            return self.reject(from, datagram, reason);
+        }
+        let position = self.session.position();
+        let body = WelcomeBody {
+            group: self.config.group,
+            group_key: self.group_key_bytes,
+            sender_key: [0; 32],
+            image_len: self.session.image_len(),
+            cycle: position.cycle,
+            slot: position.slot,
+            begun: self.session.begun(),
+            receivers: position.receivers,
+        };
+        match self.admission.admit(&self.config, from, &join, &body) {
+            Some((number, about, welcome)) => {
+                self.session.handle_admitted(now, number, about);
+                self.clear.push_back((from, welcome));
+            }
+            None => self.reject(from, datagram, RejectReason::Full),
+        }
+    }
+
+    fn handle_sealed(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        let Ok(envelope) = Envelope::unicast(datagram, Kind::ToSender) else {
+            self.strays.malformed += 1;
+            return;
+        };
+        let peer = self.admission.peer_mut(envelope.number);
+        let Some((message, newest)) = peer.and_then(|peer| peer.open(from, &envelope)) else {
+            self.strays.unsealed += 1;
+            return;
+        };
+        // A report that was overtaken says less than the one that is known.
+        if newest || !matches!(message, ToSender::Report(_)) {
+            self.session.handle_message(now, envelope.number, message);
+        }
+    }
+
+    /// Takes the next entry of the image; a block comes with its body.
+    pub fn handle_entry(&mut self, now: Instant, entry: Entry, body: Option<Body>) {
+        if let Some(body) = body {
+            self.store.pin(self.session.manifest().known_blocks(), body, Rows::default());
+        }
+        self.session.handle_entry(now, entry);
+    }
+
+    /// Takes the symbols that [`Self::poll_fetch`] asked for.
+    pub fn handle_fetched(&mut self, fetch: &Fetch, body: Body, rows: Rows) {
+        self.store.pin(fetch.share.block, body, rows);
+        self.session.handle_fetched(fetch.share, fetch.repair);
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.session.handle_timeout(now);
+        let roster = self.session.roster();
+        self.admission.retain(|number| roster.member(number).is_some());
+    }
+
+    /// When to call `handle_timeout` and `poll_transmit` at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        if self.clear.is_empty() { self.session.poll_timeout(now) } else { Some(now) }
+    }
+
+    /// The next symbols that the caller is to fetch.
+    pub fn poll_fetch(&mut self) -> Option<Fetch> {
+        while let Some(job) = self.session.poll_job() {
+            match job {
+                Job::Unpin(block) => self.store.unpin(block),
+                Job::Discard(block) => self.store.discard_below(block),
+                Job::Fetch { share, place, repair } => {
+                    let body = self.store.body(share.block);
+                    let fetch = Fetch { share, place, body, repair };
+                    match &fetch.body {
+                        Some(body) if Rows::wanted(&share).is_empty() => {
+                            let body = body.clone();
+                            self.handle_fetched(&fetch, body, Rows::default());
+                        }
+                        _ => return Some(fetch),
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The next thing to tell the operator.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.session.poll_event()
+    }
+
+    /// The next transmit, into `out`, which is cleared first.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Outgoing> {
+        out.clear();
+        if let Some((to, datagram)) = self.clear.pop_front() {
+            out.extend_from_slice(&datagram);
+            return Some(Outgoing { to: Destination::Unicast(to), segment: out.len() });
+        }
+        self.burst.clear();
+        let mut burst = std::mem::take(&mut self.burst);
+        let transmit = self.session.poll_transmit(now, &mut burst);
+        self.burst = burst;
+        let to = match transmit? {
+            Transmit::Symbols { first } => {
+                self.seal_burst(first, out);
+                return Some(Outgoing { to: Destination::DataGroup, segment: SYMBOL_DATAGRAM });
+            }
+            Transmit::Control { seq, control } => {
+                self.seal_control(seq, &control, out);
+                Destination::DataGroup
+            }
+            Transmit::Announce => {
+                self.announce().encode(out);
+                Destination::ControlGroup
+            }
+            Transmit::Unicast { to, message } => self.seal_unicast(to, &message, out)?,
+        };
+        Some(Outgoing { to, segment: out.len() })
+    }
+
+    fn seal_burst(&self, first: Seq, out: &mut Vec<u8>) {
+        out.resize(self.burst.len() * SYMBOL_DATAGRAM, 0);
+        let datagrams = out.chunks_exact_mut(SYMBOL_DATAGRAM);
+        for (i, (symbol, datagram)) in self.burst.iter().zip(datagrams).enumerate() {
+            self.seal_symbol(Seq(first.0 + i as u64), symbol, datagram);
+        }
+    }
+
+    fn seal_symbol(&self, seq: Seq, symbol: &SymbolRef, datagram: &mut [u8]) {
+        let header = SymbolHeader {
+            kind: symbol.kind,
+            session_tag: self.config.session_id.tag(),
+            seq,
+            slot: symbol.slot,
+            horizon: symbol.horizon,
+            number: symbol.number,
+            esi: symbol.esi,
+            k: symbol.k,
+        };
+        let (head, rest) = datagram.split_first_chunk_mut().expect("the datagram holds a header");
+        header.encode(head);
+        match symbol.kind {
+            SymbolKind::Block => {
+                let bytes = self
+                    .store
+                    .symbol(BlockNumber(symbol.number), symbol.k, symbol.esi)
+                    .expect("symbols are pinned from their fetch until they were sent");
+                self.seal_padded(seq, head, bytes, rest);
+            }
+            SymbolKind::Page => {
+                let page = PageNumber(symbol.number);
+                let object = self.session.manifest().page_object(page);
+                let object = object.expect("only closed pages are sent");
+                let from = usize::from(symbol.esi.0) * SYMBOL_SIZE;
+                match object.get(from..from + SYMBOL_SIZE) {
+                    Some(bytes) => self.seal_padded(seq, head, bytes, rest),
+                    None => {
+                        let mut row = [0; SYMBOL_SIZE];
+                        page_row(object, symbol, &mut row);
+                        self.seal_padded(seq, head, &row, rest);
+                    }
+                }
+            }
+        }
+    }
+
+    fn seal_padded(&self, seq: Seq, head: &[u8], bytes: &[u8], rest: &mut [u8]) {
+        debug_assert_eq!(head.len() + rest.len(), SYMBOL_HEADER + SYMBOL_SIZE + TAG);
+        if bytes.len() == SYMBOL_SIZE {
+            self.group_key.seal(seq.0, head, bytes, rest);
+        } else {
+            let (body, tag) = rest.split_at_mut(SYMBOL_SIZE);
+            body[..bytes.len()].copy_from_slice(bytes);
+            body[bytes.len()..].fill(0);
+            self.group_key.seal_in_place(seq.0, head, body, tag);
+        }
+    }
+
+    fn seal_control(&self, seq: Seq, control: &GroupControl, out: &mut Vec<u8>) {
+        let mut plain = Vec::new();
+        control.encode(&mut plain);
+        group_header(self.config.session_id.tag(), seq, out);
+        self.group_key.seal_behind(seq.0, 0, &plain, out);
+    }
+
+    fn seal_unicast(
+        &mut self,
+        to: ReceiverNumber,
+        message: &ToReceiver,
+        out: &mut Vec<u8>,
+    ) -> Option<Destination> {
+        let tag = self.config.session_id.tag();
+        let peer: &mut Peer = self.admission.peer_mut(to)?;
+        let seq = peer.next_seq();
+        let mut plain = Vec::new();
+        message.encode(&mut plain);
+        unicast_header(Kind::ToReceiver, tag, seq, to, out);
+        peer.keys.to_receiver.seal_behind(seq, 0, &plain, out);
+        Some(Destination::Unicast(peer.address))
+    }
+}
+
+/// A repair symbol of a page, made when it is sent: two source symbols cost nothing.
+fn page_row(object: &[u8], symbol: &SymbolRef, row: &mut [u8; SYMBOL_SIZE]) {
+    let code = crate::fec::Code::new(symbol.k).expect("pages hold one or two symbols");
+    code.repair(symbol.esi.0 - symbol.k, object, row).expect("page rows are in range");
+}

@@ -1,0 +1,154 @@
+//! Joins, and the keys of those who were welcomed.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::EndpointConfig;
+use crate::ids::{Nonce, ReceiverNumber};
+use crate::keys::{JoinKeys, ReplayWindow, derive};
+use crate::sender::roster::About;
+use crate::wire::{Auth, Envelope, Join, TAG, ToSender, Welcome, WelcomeBody};
+
+/// One receiver's keys and address.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) keys: JoinKeys,
+    pub(super) address: SocketAddr,
+    nonce: Nonce,
+    welcome: Vec<u8>,
+    sent: u64,
+    window: ReplayWindow,
+    newest: u64,
+}
+
+impl Peer {
+    /// Numbers the next datagram to this receiver.
+    pub(super) fn next_seq(&mut self) -> u64 {
+        self.sent += 1;
+        self.sent
+    }
+
+    /// Opens a datagram of this receiver; the flag says that none newer was opened before.
+    pub(super) fn open(
+        &mut self,
+        from: SocketAddr,
+        envelope: &Envelope<'_>,
+    ) -> Option<(ToSender, bool)> {
+        let plain =
+            self.keys.to_sender.open_vec(envelope.seq, envelope.header, envelope.sealed).ok()?;
+        if !self.window.accept(envelope.seq) {
+            return None;
+        }
+        let newest = envelope.seq > self.newest;
+        if newest {
+            self.newest = envelope.seq;
+            self.address = from;
+        }
+        Some((ToSender::decode(&plain).ok()?, newest))
+    }
+}
+
+/// All receivers that were welcomed and are not forgotten.
+#[derive(Debug)]
+pub(super) struct Admission {
+    seed: [u8; 32],
+    next: u16,
+    peers: HashMap<ReceiverNumber, Peer>,
+    by_nonce: HashMap<Nonce, ReceiverNumber>,
+}
+
+impl Admission {
+    pub(super) fn new(seed: [u8; 32]) -> Self {
+        Self { seed, next: 1, peers: HashMap::new(), by_nonce: HashMap::new() }
+    }
+
+    pub(super) fn peer_mut(&mut self, number: ReceiverNumber) -> Option<&mut Peer> {
+        self.peers.get_mut(&number)
+    }
+
+    /// A join that was answered before is answered with the same bytes: a welcome is sealed
+    /// once, so its nonce is used once.
+    pub(super) fn welcome_again(&self, nonce: &Nonce) -> Option<Vec<u8>> {
+        let peer = self.peers.get(self.by_nonce.get(nonce)?)?;
+        Some(peer.welcome.clone())
+    }
+
+    /// Gives a receiver its number and keys; `None` when no number is left.
+    pub(super) fn admit(
+        &mut self,
+        config: &EndpointConfig,
+        from: SocketAddr,
+        join: &Join,
+        body: &WelcomeBody,
+    ) -> Option<(ReceiverNumber, About, Vec<u8>)> {
+        let number = ReceiverNumber(self.next);
+        // Numbers are not given twice: a number is a part of what its keys are drawn from.
+        self.next = self.next.checked_add(1)?;
+        let sender_nonce = self.draw_nonce(config, number);
+        let keys =
+            JoinKeys::derive(&config.secret, config.session_id, join.nonce, sender_nonce, number);
+        let open = config.auth == Auth::Open;
+        let mut welcome = Welcome {
+            session_id: config.session_id,
+            receiver_nonce: join.nonce,
+            sender_nonce,
+            number,
+            secret: if open { config.secret.bytes().to_vec() } else { Vec::new() },
+            exchange: Vec::new(),
+            sealed: Vec::new(),
+        };
+        welcome.sealed = seal_body(&keys, &welcome, body);
+        let mut datagram = Vec::new();
+        welcome.encode(&mut datagram);
+        self.by_nonce.insert(join.nonce, number);
+        let peer = Peer {
+            keys,
+            address: from,
+            nonce: join.nonce,
+            welcome: datagram.clone(),
+            sent: 0,
+            window: ReplayWindow::default(),
+            newest: 0,
+        };
+        self.peers.insert(number, peer);
+        Some((number, about(from, join), datagram))
+    }
+
+    fn draw_nonce(&self, config: &EndpointConfig, number: ReceiverNumber) -> Nonce {
+        let number = number.0.to_be_bytes();
+        let bytes = derive(&self.seed, &config.session_id.0, &[b"mimeo 1 sender nonce", &number]);
+        let (nonce, _) = bytes.split_first_chunk().expect("32 bytes hold 16");
+        Nonce(*nonce)
+    }
+
+    /// Drops the keys of receivers that the roster has forgotten.
+    pub(super) fn retain(&mut self, stays: impl Fn(ReceiverNumber) -> bool) {
+        let by_nonce = &mut self.by_nonce;
+        self.peers.retain(|&number, peer| {
+            let stays = stays(number);
+            if !stays {
+                by_nonce.remove(&peer.nonce);
+            }
+            stays
+        });
+    }
+}
+
+fn seal_body(keys: &JoinKeys, welcome: &Welcome, body: &WelcomeBody) -> Vec<u8> {
+    let (mut header, mut plain) = (Vec::new(), Vec::new());
+    welcome.encode_header(&mut header);
+    body.encode(&mut plain);
+    let mut sealed = vec![0; plain.len() + TAG];
+    keys.welcome.seal(0, &header, &plain, &mut sealed);
+    sealed
+}
+
+fn about(from: SocketAddr, join: &Join) -> About {
+    About {
+        host_name: join.host_name.clone(),
+        mac: join.mac,
+        link_speed: join.link_speed,
+        capacity: join.capacity,
+        address: from,
+    }
+}

@@ -1,0 +1,180 @@
+//! The manifest as the sender makes it: entries become pages, pages become symbols.
+
+use std::time::{Duration, Instant};
+
+use crate::ids::Seq;
+use crate::manifest::{Entry, Identity, IdentityHasher, Page};
+use crate::units::{BlockNumber, ENTRIES_PER_PAGE, PageNumber, Place, SYMBOL_SIZE, source_symbols};
+
+/// A page closes this long after its first entry, so that a slow source does not hold it back.
+pub const PAGE_AGE: Duration = Duration::from_millis(100);
+
+/// Repair symbols that go out with every page: losing a page costs a round trip before any of
+/// its 64 blocks can be written, two symbols in 11,968 cost nothing.
+pub const PAGE_PARITY: u8 = 2;
+
+/// Where a block that is sent stands, so that it can be read again for a repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentBlock {
+    /// Its place in the image.
+    pub place: Place,
+    /// Bytes of its body.
+    pub stored_len: u32,
+}
+
+impl SentBlock {
+    /// Its source symbols.
+    #[must_use]
+    pub fn k(&self) -> u8 {
+        u8::try_from(source_symbols(self.stored_len as usize)).expect("bodies hold at most 187")
+    }
+}
+
+/// A closed page: its symbols and what is under way with it.
+#[derive(Debug)]
+struct ClosedPage {
+    object: Box<[u8]>,
+    last_sent: Seq,
+    queued: bool,
+}
+
+/// All entries so far.
+#[derive(Debug)]
+pub struct ManifestLog {
+    open: Vec<Entry>,
+    opened_at: Option<Instant>,
+    open_first: BlockNumber,
+    pages: Vec<ClosedPage>,
+    blocks: Vec<SentBlock>,
+    closed_blocks: BlockNumber,
+    identity: IdentityHasher,
+}
+
+impl Default for ManifestLog {
+    fn default() -> Self {
+        Self {
+            open: Vec::new(),
+            opened_at: None,
+            open_first: BlockNumber(0),
+            pages: Vec::new(),
+            blocks: Vec::new(),
+            closed_blocks: BlockNumber(0),
+            identity: IdentityHasher::new(),
+        }
+    }
+}
+
+impl ManifestLog {
+    /// Adds the next entry in the order of places. Returns the page that it filled.
+    pub fn push(&mut self, now: Instant, entry: Entry) -> Option<PageNumber> {
+        self.identity.push(&entry);
+        if let Entry::Block { place, stored_len, .. } = entry {
+            self.blocks.push(SentBlock { place, stored_len });
+        }
+        if !self.extend_run(&entry) {
+            self.open.push(entry);
+        }
+        self.opened_at.get_or_insert(now);
+        (self.open.len() == ENTRIES_PER_PAGE).then(|| self.close())
+    }
+
+    /// Lengthens the last entry where both are runs of zeros side by side.
+    fn extend_run(&mut self, entry: &Entry) -> bool {
+        let (Some(Entry::Zero { place, count }), Entry::Zero { place: next, count: more }) =
+            (self.open.last_mut(), entry)
+        else {
+            return false;
+        };
+        let adjacent = place.0 + *count == next.0;
+        if adjacent {
+            *count += more;
+        }
+        adjacent
+    }
+
+    /// When the open page closes by its age.
+    #[must_use]
+    pub fn closes_at(&self) -> Option<Instant> {
+        self.opened_at.map(|at| at + PAGE_AGE)
+    }
+
+    /// Closes the open page if it has entries.
+    pub fn close_open(&mut self) -> Option<PageNumber> {
+        (!self.open.is_empty()).then(|| self.close())
+    }
+
+    fn close(&mut self) -> PageNumber {
+        let number = PageNumber(u32::try_from(self.pages.len()).expect("fewer pages than blocks"));
+        let page = Page {
+            number,
+            first_block: self.open_first,
+            entries: std::mem::take(&mut self.open),
+            signature: [0; 64],
+        };
+        let mut object = vec![0, 0];
+        page.encode(&mut object);
+        let len = u16::try_from(object.len() - 2).expect("a page fits two symbols");
+        object[..2].copy_from_slice(&len.to_be_bytes());
+        object.resize(source_symbols(object.len()) * SYMBOL_SIZE, 0);
+        self.pages.push(ClosedPage {
+            object: object.into(),
+            last_sent: Seq(0),
+            queued: false,
+        });
+        self.opened_at = None;
+        self.closed_blocks = self.known_blocks();
+        self.open_first = self.closed_blocks;
+        number
+    }
+
+    /// Blocks of closed pages: they may be sent.
+    #[must_use]
+    pub fn closed_blocks(&self) -> BlockNumber {
+        self.closed_blocks
+    }
+
+    /// Blocks of all entries.
+    #[must_use]
+    pub fn known_blocks(&self) -> BlockNumber {
+        BlockNumber(u32::try_from(self.blocks.len()).expect("block numbers are 32 bits"))
+    }
+
+    /// Closed pages.
+    #[must_use]
+    pub fn pages(&self) -> PageNumber {
+        PageNumber(u32::try_from(self.pages.len()).expect("fewer pages than blocks"))
+    }
+
+    /// A block by its number.
+    #[must_use]
+    pub fn block(&self, block: BlockNumber) -> Option<SentBlock> {
+        self.blocks.get(block.0 as usize).copied()
+    }
+
+    /// The symbols of a closed page, padded to whole symbols.
+    #[must_use]
+    pub fn page_object(&self, page: PageNumber) -> Option<&[u8]> {
+        self.pages.get(page.0 as usize).map(|page| &*page.object)
+    }
+
+    /// Marks a page as waiting to be sent, unless it is already or was sent after `seen`.
+    pub fn queue_page(&mut self, page: PageNumber, seen: Seq) -> bool {
+        let Some(closed) = self.pages.get_mut(page.0 as usize) else { return false };
+        let due = !closed.queued && (closed.last_sent <= seen);
+        closed.queued |= due;
+        due
+    }
+
+    /// Marks a page as sent; true the first time.
+    pub fn on_page_sent(&mut self, page: PageNumber, last: Seq) -> bool {
+        let Some(closed) = self.pages.get_mut(page.0 as usize) else { return false };
+        closed.queued = false;
+        std::mem::replace(&mut closed.last_sent, last) == Seq(0)
+    }
+
+    /// The identity of the whole image, all entries being in.
+    #[must_use]
+    pub fn identity(&self, image_len: u64) -> Identity {
+        self.identity.clone().finish(image_len)
+    }
+}

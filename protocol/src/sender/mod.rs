@@ -1,0 +1,24 @@
+//! The sender's side of a session.
+//!
+//! [`Session`] is the state machine: it sees headers, reports and completions and decides what
+//! is sent when. [`Endpoint`] wraps it for the wire: it holds the keys and the bodies of blocks
+//! and turns decisions into sealed datagrams.
+
+mod endpoint;
+mod interleave;
+mod manifest_log;
+mod pass;
+mod repair;
+mod roster;
+mod session;
+mod start;
+mod store;
+
+pub use endpoint::{Destination, Endpoint, EndpointConfig, Fetch, Outgoing, Strays};
+pub use interleave::Share;
+pub use roster::{About, Member, MemberState, keepalive};
+pub use session::{
+    Counters, Event, Job, Parity, Phase, Session, SessionConfig, SymbolRef, Transmit,
+};
+pub use start::{StartDecision, StartPolicy};
+pub use store::{Body, Rows};

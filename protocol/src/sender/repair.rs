@@ -1,0 +1,222 @@
+//! Repair planning: which blocks are owed how many fresh symbols.
+//!
+//! Integrated hybrid ARQ (Nonnenmacher, Biersack, Towsley, SIGCOMM 1997): the sender answers
+//! the largest deficit of a block with fresh repair symbols, and one symbol mends different
+//! losses at every receiver. Symbols owed for a block are the maximum over receivers of its
+//! deficit less the symbols sent after the datagram that the receiver's report had seen.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::interleave::Share;
+use crate::ids::Seq;
+use crate::units::{BlockNumber, Esi, MAX_SYMBOLS};
+
+/// Repair symbols that wait to be sent, over all blocks, at most; the rest is asked for again.
+const MAX_PREPARED: usize = 4096;
+
+#[derive(Debug, Default)]
+struct Owed {
+    symbols: u8,
+    k: u8,
+    /// Whether symbols of the block are being prepared or wait to be sent.
+    under_way: bool,
+}
+
+/// Symbols of a block and the last datagram that carried one of them.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    last: Seq,
+    symbols: u32,
+}
+
+/// Plans repairs and remembers what was sent since the oldest report.
+#[derive(Debug, Default)]
+pub struct Repairs {
+    owed: BTreeMap<BlockNumber, Owed>,
+    /// Where the next repair of a block starts, once it had one.
+    cursors: HashMap<BlockNumber, Esi>,
+    /// What was sent of a block lately, oldest first.
+    log: HashMap<BlockNumber, Vec<Sent>>,
+    ready: VecDeque<(Share, u8)>,
+    prepared: usize,
+}
+
+impl Repairs {
+    /// A receiver that has seen `seen` needs `deficit` further symbols of a block.
+    pub fn on_deficit(&mut self, block: BlockNumber, k: u8, deficit: u8, seen: Seq) {
+        let need = u32::from(deficit).saturating_sub(self.sent_after(block, seen));
+        let owed = self.owed.entry(block).or_default();
+        owed.k = k;
+        // What is under way answers a part of the need already.
+        owed.symbols = owed.symbols.max(u8::try_from(need).expect("at most the deficit"));
+        if owed.symbols == 0 && !owed.under_way {
+            self.owed.remove(&block);
+        }
+    }
+
+    /// Symbols of a block sent after a datagram.
+    #[must_use]
+    pub fn sent_after(&self, block: BlockNumber, seen: Seq) -> u32 {
+        let log = self.log.get(&block).into_iter().flatten();
+        log.filter(|sent| sent.last > seen).map(|sent| sent.symbols).sum()
+    }
+
+    /// Notes symbols that were sent, in a pass or as a repair.
+    pub fn on_sent(&mut self, block: BlockNumber, symbols: u32, last: Seq) {
+        self.log.entry(block).or_default().push(Sent { last, symbols });
+    }
+
+    /// Forgets what every report has seen by now.
+    pub fn forget_before(&mut self, seen: Seq) {
+        self.log.retain(|_, log| {
+            log.retain(|sent| sent.last > seen);
+            !log.is_empty()
+        });
+    }
+
+    /// Forgets what is owed, at the start of a new cycle: its pass answers it.
+    pub fn clear_owed(&mut self) {
+        self.owed.retain(|_, owed| {
+            owed.symbols = 0;
+            owed.under_way
+        });
+    }
+
+    /// The next symbols to prepare, oldest block first.
+    pub fn next_job(&mut self) -> Option<Share> {
+        if self.prepared >= MAX_PREPARED {
+            return None;
+        }
+        let waiting = |owed: &&mut Owed| !owed.under_way && owed.symbols > 0;
+        let (&block, owed) = self.owed.iter_mut().find(|(_, owed)| waiting(&&mut **owed))?;
+        let first = *self.cursors.entry(block).or_insert(Esi(owed.k % MAX_SYMBOLS as u8));
+        let share = Share { block, k: owed.k, first, count: owed.symbols };
+        owed.under_way = true;
+        self.prepared += usize::from(share.count);
+        self.cursors.insert(block, share.esi(share.count));
+        Some(share)
+    }
+
+    /// Where fresh symbols of a block start.
+    #[must_use]
+    pub fn cursor(&self, block: BlockNumber, k: u8) -> Esi {
+        self.cursors.get(&block).copied().unwrap_or(Esi(k))
+    }
+
+    /// Moves the start of fresh symbols past those of a share that a pass sends.
+    pub fn advance(&mut self, share: &Share) {
+        self.cursors.insert(share.block, share.esi(share.count));
+    }
+
+    /// Prepared symbols may be sent.
+    pub fn on_prepared(&mut self, share: Share) {
+        self.ready.push_back((share, 0));
+    }
+
+    /// The next symbol to send, taking the ready blocks in turn. The flag says that it is the
+    /// last of its share.
+    pub fn next_symbol(&mut self, seq: Seq) -> Option<(Share, Esi, bool)> {
+        let (share, sent) = self.ready.pop_front()?;
+        let esi = share.esi(sent);
+        self.prepared -= 1;
+        self.on_sent(share.block, 1, seq);
+        let last = sent + 1 == share.count;
+        if let Some(owed) = self.owed.get_mut(&share.block) {
+            owed.symbols = owed.symbols.saturating_sub(1);
+            owed.under_way = !last;
+            if last && owed.symbols == 0 {
+                self.owed.remove(&share.block);
+            }
+        }
+        if !last {
+            self.ready.push_back((share, sent + 1));
+        }
+        Some((share, esi, last))
+    }
+
+    /// Whether symbols can be sent now.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether nothing is owed.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.owed.is_empty() && self.ready.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send_all(repairs: &mut Repairs, seq: &mut u64) -> Vec<(u32, u8)> {
+        let mut sent = Vec::new();
+        while let Some(share) = repairs.next_job() {
+            repairs.on_prepared(share);
+        }
+        while let Some((share, esi, _)) = {
+            *seq += 1;
+            repairs.next_symbol(Seq(*seq))
+        } {
+            sent.push((share.block.0, esi.0));
+        }
+        sent
+    }
+
+    #[test]
+    fn the_largest_deficit_is_answered_once() {
+        let (mut repairs, mut seq) = (Repairs::default(), 100);
+        for deficit in [2, 5, 3] {
+            repairs.on_deficit(BlockNumber(7), 187, deficit, Seq(90));
+        }
+        assert_eq!(send_all(&mut repairs, &mut seq).len(), 5);
+        // A report from before the repair, and one that saw a part of it.
+        repairs.on_deficit(BlockNumber(7), 187, 4, Seq(100));
+        assert!(repairs.is_idle());
+        repairs.on_deficit(BlockNumber(7), 187, 3, Seq(103));
+        assert_eq!(send_all(&mut repairs, &mut seq), [(7, 192)]);
+    }
+
+    #[test]
+    fn blocks_take_turns_and_symbols_are_fresh() {
+        let (mut repairs, mut seq) = (Repairs::default(), 0);
+        repairs.on_deficit(BlockNumber(1), 10, 2, Seq(0));
+        repairs.on_deficit(BlockNumber(2), 20, 2, Seq(0));
+        assert_eq!(send_all(&mut repairs, &mut seq), [(1, 10), (2, 20), (1, 11), (2, 21)]);
+        repairs.on_deficit(BlockNumber(1), 10, 1, Seq(seq));
+        assert_eq!(send_all(&mut repairs, &mut seq), [(1, 12)]);
+    }
+
+    #[test]
+    fn used_up_rows_start_over_with_the_source() {
+        let (mut repairs, mut seq) = (Repairs::default(), 0);
+        repairs.on_deficit(BlockNumber(1), 187, 68, Seq(0));
+        assert_eq!(send_all(&mut repairs, &mut seq).last(), Some(&(1, 254)));
+        repairs.on_deficit(BlockNumber(1), 187, 2, Seq(seq));
+        assert_eq!(send_all(&mut repairs, &mut seq), [(1, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn a_deficit_that_grows_while_symbols_are_under_way_is_owed_the_difference() {
+        let (mut repairs, mut seq) = (Repairs::default(), 0);
+        repairs.on_deficit(BlockNumber(1), 100, 2, Seq(0));
+        let share = repairs.next_job().unwrap();
+        repairs.on_deficit(BlockNumber(1), 100, 5, Seq(0));
+        assert_eq!(repairs.next_job(), None, "one share of a block at a time");
+        repairs.on_prepared(share);
+        assert_eq!(send_all(&mut repairs, &mut seq), [(1, 100), (1, 101)]);
+        assert_eq!(send_all(&mut repairs, &mut seq), [(1, 102), (1, 103), (1, 104)]);
+    }
+
+    #[test]
+    fn what_every_report_has_seen_is_forgotten() {
+        let (mut repairs, mut seq) = (Repairs::default(), 0);
+        repairs.on_deficit(BlockNumber(1), 100, 2, Seq(0));
+        send_all(&mut repairs, &mut seq);
+        assert_eq!(repairs.sent_after(BlockNumber(1), Seq(0)), 2);
+        repairs.forget_before(Seq(2));
+        assert!(repairs.log.is_empty());
+    }
+}

@@ -1,0 +1,266 @@
+//! Who is in the room, and what each receiver last said.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::ids::{Cycle, Mac, ReceiverNumber, Seq, Slot};
+use crate::units::BlockNumber;
+use crate::wire::{FailCode, Report, Stage};
+
+/// A receiver that is silent for this long is lost; one that is heard again is back.
+pub const LOST_AFTER: Duration = Duration::from_secs(10);
+
+/// Missed reports after which a receiver no longer gates the stream.
+const SILENT_REPORTS: u32 = 3;
+
+/// Without a second cycle a receiver that falls out of the window is out for good, so a
+/// stream of unknown length has more patience than one that can be sent again.
+pub const STREAM_PATIENCE: Duration = Duration::from_secs(3);
+
+/// An entry that was welcomed and never proved its key is forgotten after this long.
+const UNPROVEN_FOR: Duration = Duration::from_secs(15);
+
+/// What a receiver said about itself when it joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// The machine's name.
+    pub host_name: String,
+    /// Its hardware address.
+    pub mac: Mac,
+    /// Mbit/s, 0 where unknown.
+    pub link_speed: u32,
+    /// Bytes that its target holds.
+    pub capacity: u64,
+    /// Where it is reached.
+    pub address: SocketAddr,
+}
+
+/// State of a receiver as the sender sees it.
+///
+/// ```text
+/// Admitted --first report--> Active <--report--- Silent, Lost
+/// Active --3 intervals--> Silent --10 s--> Lost
+/// any of these --confirm--> Confirmed, --fail, refuse--> Failed
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberState {
+    /// Welcomed; has not proved yet that it holds the secret.
+    Admitted,
+    /// Heard lately: gates the stream.
+    Active,
+    /// Not heard for some report intervals: no longer gates.
+    Silent,
+    /// Not heard for [`LOST_AFTER`]: the session does not wait for it.
+    Lost,
+    /// Verified, flushed, and it said so.
+    Confirmed,
+    /// It gave up, or the session gave it up.
+    Failed {
+        /// The kind of failure.
+        code: FailCode,
+        /// For the operator.
+        text: String,
+    },
+}
+
+impl MemberState {
+    /// Whether nothing further is expected of the receiver.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Confirmed | Self::Failed { .. })
+    }
+
+    /// Whether the end of the session does not wait for the receiver.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.is_final() || matches!(self, Self::Lost | Self::Admitted)
+    }
+}
+
+/// One receiver.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// What it said about itself.
+    pub about: About,
+    /// Its state.
+    pub state: MemberState,
+    /// When it joined.
+    pub joined_at: Instant,
+    /// The datagram that was last sent when it joined.
+    pub joined_seq: Seq,
+    /// The cycle in which it joined, and the blocks that had been begun in it: those come to
+    /// it in a later cycle.
+    pub joined_in: (Cycle, BlockNumber),
+    /// When it was last heard.
+    pub heard_at: Instant,
+    /// Its newest report.
+    pub report: Option<Report>,
+    /// When it confirmed or failed.
+    pub settled_at: Option<Instant>,
+    /// Round trip to it, as its newest report shows.
+    pub round_trip: Option<Duration>,
+}
+
+impl Member {
+    /// Blocks of a cycle below the returned one are not repaired for this receiver now.
+    #[must_use]
+    pub fn deferred_below(&self, cycle: Cycle) -> BlockNumber {
+        if self.joined_in.0 == cycle { self.joined_in.1 } else { BlockNumber(0) }
+    }
+
+    /// The last group datagram that it is known to have seen.
+    #[must_use]
+    pub fn seq_seen(&self) -> Seq {
+        let reported = self.report.as_ref().map_or(Seq(0), |report| report.seq_seen);
+        reported.max(self.joined_seq)
+    }
+
+    /// Share of the datagrams sent to it that did not arrive, 0..=1.
+    #[must_use]
+    pub fn loss(&self) -> f64 {
+        self.report.as_ref().map_or(0.0, |report| {
+            let lost = report.expected.saturating_sub(report.received);
+            lost as f64 / report.expected.max(1) as f64
+        })
+    }
+
+    fn is_gating(&self) -> bool {
+        self.state == MemberState::Active
+    }
+}
+
+/// All receivers of a session by number.
+#[derive(Debug, Default)]
+pub struct Roster {
+    members: BTreeMap<ReceiverNumber, Member>,
+}
+
+impl Roster {
+    /// Enters a receiver that was welcomed.
+    pub fn admit(&mut self, number: ReceiverNumber, member: Member) {
+        self.members.insert(number, member);
+    }
+
+    /// A receiver by its number.
+    #[must_use]
+    pub fn member(&self, number: ReceiverNumber) -> Option<&Member> {
+        self.members.get(&number)
+    }
+
+    /// A receiver by its number, to be changed.
+    pub fn member_mut(&mut self, number: ReceiverNumber) -> Option<&mut Member> {
+        self.members.get_mut(&number)
+    }
+
+    /// Those that proved that they may be here, whatever became of them.
+    pub fn members(&self) -> impl Iterator<Item = (ReceiverNumber, &Member)> {
+        let all = self.members.iter().map(|(&number, member)| (number, member));
+        all.filter(|(_, member)| member.state != MemberState::Admitted)
+    }
+
+    /// Those that gate the stream.
+    pub fn gating(&self) -> impl Iterator<Item = (ReceiverNumber, &Member)> {
+        self.members().filter(|(_, member)| member.is_gating())
+    }
+
+    /// Those that gate the stream and still need something of it.
+    pub fn wanting(&self) -> impl Iterator<Item = (ReceiverNumber, &Member, &Report)> {
+        self.gating().filter_map(|(number, member)| {
+            let report = member.report.as_ref()?;
+            (report.stage != Stage::Complete).then_some((number, member, report))
+        })
+    }
+
+    /// Receivers that are heard.
+    #[must_use]
+    pub fn present(&self) -> usize {
+        self.gating().count()
+    }
+
+    /// When the first of those that are heard joined.
+    #[must_use]
+    pub fn first_joined(&self) -> Option<Instant> {
+        self.gating().map(|(_, member)| member.joined_at).min()
+    }
+
+    /// Slots that all gating receivers have granted; `None` if nobody gates.
+    #[must_use]
+    pub fn credit(&self) -> Option<Slot> {
+        self.gating()
+            .map(|(_, member)| member.report.as_ref().map_or(Slot(0), |report| report.credit))
+            .min()
+    }
+
+    /// Whether the next burst of `datagrams` after `last` fits every gating receiver's socket.
+    #[must_use]
+    pub fn window_fits(&self, last: Seq, datagrams: usize) -> bool {
+        self.gating().all(|(_, member)| {
+            let window = member.report.as_ref().map_or(0, |report| report.window);
+            let in_flight = last.0.saturating_sub(member.seq_seen().0);
+            // A socket that cannot hold one burst still gets one at a time.
+            in_flight == 0 || in_flight + datagrams as u64 <= u64::from(window)
+        })
+    }
+
+    /// Ages the entries. Returns those whose state changed.
+    pub fn age(&mut self, now: Instant, patience: Duration) -> Vec<ReceiverNumber> {
+        self.members.retain(|_, member| {
+            member.state != MemberState::Admitted
+                || now.duration_since(member.joined_at) < UNPROVEN_FOR
+        });
+        let mut changed = Vec::new();
+        for (&number, member) in &mut self.members {
+            let silence = now.saturating_duration_since(member.heard_at);
+            let state = match member.state {
+                MemberState::Active | MemberState::Silent if silence >= LOST_AFTER => {
+                    MemberState::Lost
+                }
+                MemberState::Active if silence >= patience => MemberState::Silent,
+                _ => continue,
+            };
+            member.state = state;
+            changed.push(number);
+        }
+        changed
+    }
+
+    /// When an entry next changes by its age, at the earliest.
+    #[must_use]
+    pub fn next_ageing(&self, patience: Duration) -> Option<Instant> {
+        let moments = self.members.values().filter_map(|member| match member.state {
+            MemberState::Admitted => Some(member.joined_at + UNPROVEN_FOR),
+            MemberState::Active => Some(member.heard_at + patience),
+            MemberState::Silent => Some(member.heard_at + LOST_AFTER),
+            _ => None,
+        });
+        moments.min()
+    }
+
+    /// The number of another entry of the same machine, which a proven newcomer replaces.
+    #[must_use]
+    pub fn older_entry_of(&self, newcomer: ReceiverNumber) -> Option<ReceiverNumber> {
+        let mac = self.member(newcomer)?.about.mac;
+        let others = self.members().filter(|&(number, member)| {
+            number != newcomer && member.about.mac == mac && !member.state.is_final()
+        });
+        (mac != Mac::default()).then(|| others.map(|(number, _)| number).next()).flatten()
+    }
+
+    /// Takes out an entry.
+    pub fn remove(&mut self, number: ReceiverNumber) {
+        self.members.remove(&number);
+    }
+}
+
+/// How long a receiver may be silent before it stops gating, in a room of `receivers`.
+#[must_use]
+pub fn patience(receivers: usize) -> Duration {
+    SILENT_REPORTS * keepalive(receivers)
+}
+
+/// A receiver reports at least this often: max(200 ms, R x 2 ms).
+#[must_use]
+pub fn keepalive(receivers: usize) -> Duration {
+    Duration::from_millis(200.max(2 * receivers as u64))
+}

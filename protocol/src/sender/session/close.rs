@@ -1,0 +1,89 @@
+//! How a session ends: well, or by an abort that every receiver is told of.
+
+use std::time::{Duration, Instant};
+
+use super::{Event, Phase, Session, Transmit};
+use crate::ids::ReceiverNumber;
+use crate::sender::roster::MemberState;
+use crate::wire::{FailCode, ToReceiver};
+
+/// Acknowledgements are repeated to those who ask for this long after the last settled
+/// receiver: twice the interval at which receivers repeat a confirmation.
+const CLOSING: Duration = Duration::from_millis(450);
+
+/// An abort is repeated this often ...
+const ABORT_EVERY: Duration = Duration::from_millis(200);
+/// ... for this long, unless every receiver has seen it.
+const ABORT_FOR: Duration = Duration::from_secs(2);
+
+impl Session {
+    /// Gives the session up; every receiver is told why.
+    pub fn handle_abort(&mut self, now: Instant, code: FailCode, text: &str) {
+        if matches!(self.phase, Phase::Aborting(_) | Phase::Over) {
+            return;
+        }
+        self.abort = Some((code, text.to_owned()));
+        self.phase = Phase::Aborting(now + ABORT_FOR);
+        self.abort_repeat = now;
+        self.consider_end(now);
+    }
+
+    pub(super) fn consider_end(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Running if self.room_is_done() => self.close(now),
+            Phase::Lingering(until) if now >= until => self.begin_closing(now),
+            Phase::Closing(until) if now >= until => self.over(),
+            Phase::Aborting(until) => self.repeat_abort(now, until),
+            _ => {}
+        }
+    }
+
+    /// Nothing is expected of any receiver. Receivers that were lost may come back until then.
+    fn room_is_done(&self) -> bool {
+        self.roster.members().all(|(_, member)| member.state.is_settled())
+    }
+
+    fn close(&mut self, now: Instant) {
+        if self.config.linger.is_zero() || !self.config.seekable || self.end.is_none() {
+            self.begin_closing(now);
+        } else {
+            self.phase = Phase::Lingering(now + self.config.linger);
+        }
+    }
+
+    fn begin_closing(&mut self, now: Instant) {
+        self.phase = Phase::Closing(now + CLOSING);
+    }
+
+    /// Somebody still repeats its last word: stay to answer.
+    pub(super) fn prolong_closing(&mut self, now: Instant) {
+        if let Phase::Closing(until) = &mut self.phase {
+            *until = (*until).max(now + CLOSING);
+        }
+    }
+
+    fn repeat_abort(&mut self, now: Instant, until: Instant) {
+        let told = |state: &MemberState| state.is_final() || *state == MemberState::Lost;
+        let open: Vec<ReceiverNumber> = self
+            .roster
+            .members()
+            .filter(|(_, member)| !told(&member.state))
+            .map(|(number, _)| number)
+            .collect();
+        if open.is_empty() || now >= until {
+            self.over();
+        } else if now >= self.abort_repeat {
+            self.abort_repeat = now + ABORT_EVERY;
+            let (code, text) = self.abort.clone().expect("set when the abort began");
+            for to in open {
+                let message = ToReceiver::Abort { code, text: text.clone() };
+                self.outbox.push_back(Transmit::Unicast { to, message });
+            }
+        }
+    }
+
+    pub(super) fn over(&mut self) {
+        self.phase = Phase::Over;
+        self.events.push_back(Event::Over);
+    }
+}

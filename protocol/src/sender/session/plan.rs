@@ -1,0 +1,328 @@
+//! What goes into the next burst: pages, then repairs, then the pass.
+
+use std::time::Instant;
+
+use super::{Event, Job, Parity, Phase, STREAM_WINDOW, Session, SymbolRef, Transmit};
+use crate::ids::{Cycle, ReceiverNumber, Seq};
+use crate::pacing::Pacer;
+use crate::sender::interleave::Share;
+use crate::sender::pass::GROUP;
+use crate::sender::roster::Member;
+use crate::units::{BlockNumber, Esi, MAX_SYMBOLS};
+use crate::wire::{ALL_SYMBOLS, Deficit, Report, SymbolKind};
+
+/// Bursts whose time of sending is remembered for round trips.
+const SENT_TIMES: usize = 4096;
+
+/// The most proactive repair symbols of a block in the last group of a cycle.
+const MAX_TAIL_PARITY: u8 = 16;
+
+impl Session {
+    /// The next thing to send. With [`Transmit::Symbols`] the burst stands in `burst`; the
+    /// vector is empty before the call.
+    pub fn poll_transmit(&mut self, now: Instant, burst: &mut Vec<SymbolRef>) -> Option<Transmit> {
+        if let Some(transmit) = self.outbox.pop_front() {
+            return Some(transmit);
+        }
+        if let Some(timed) = self.poll_timed(now) {
+            return Some(timed);
+        }
+        if self.phase != Phase::Running {
+            return None;
+        }
+        self.plan_pass();
+        self.plan_repair_jobs();
+        if now < self.pacer.deadline() || !self.has_symbols() {
+            return None;
+        }
+        self.fill(now, burst)
+    }
+
+    fn fill(&mut self, now: Instant, burst: &mut Vec<SymbolRef>) -> Option<Transmit> {
+        let rate = self.controller.rate();
+        let max = Pacer::burst(rate);
+        let first = Seq(self.last_seq.0 + 1);
+        while burst.len() < max {
+            let Some(symbol) = self.next_symbol() else { break };
+            burst.push(symbol);
+        }
+        if burst.is_empty() {
+            return None;
+        }
+        self.controller.on_sent(burst.len() as u64);
+        self.pacer.on_sent(now, burst.len(), rate);
+        self.timers.on_symbols(now, self.last_control);
+        self.sent_times.push_back((self.last_seq, now));
+        if self.sent_times.len() > SENT_TIMES {
+            self.sent_times.pop_front();
+        }
+        Some(Transmit::Symbols { first })
+    }
+
+    /// Whether a symbol may be sent as soon as the pacer lets it.
+    pub(super) fn has_symbols(&self) -> bool {
+        let burst = Pacer::burst(self.controller.rate());
+        self.phase == Phase::Running
+            && (!self.page_queue.is_empty()
+                || self.repairs.has_ready()
+                || self.pass.is_ready(self.roster.credit()))
+            && self.roster.window_fits(self.last_seq, burst)
+    }
+
+    fn next_symbol(&mut self) -> Option<SymbolRef> {
+        if let Some(symbol) = self.next_page_symbol() {
+            return Some(symbol);
+        }
+        if let Some((share, esi, last)) = self.repairs.next_symbol(Seq(self.last_seq.0 + 1)) {
+            if last {
+                self.jobs.push_back(Job::Unpin(share.block));
+            }
+            self.counters.repair_symbols += 1;
+            return Some(self.block_symbol(&share, esi));
+        }
+        if !self.pass.is_ready(self.roster.credit()) {
+            return None;
+        }
+        let (share, esi) = self.pass.next_symbol()?;
+        self.counters.pass_symbols += 1;
+        let symbol = self.block_symbol(&share, esi);
+        if let Some(shares) = self.pass.finish_group() {
+            self.on_group_sent(&shares);
+        }
+        Some(symbol)
+    }
+
+    fn next_page_symbol(&mut self) -> Option<SymbolRef> {
+        let send = self.page_queue.front_mut()?;
+        let (page, k, esi) = (send.page, send.k, Esi(send.next));
+        send.next += 1;
+        let done = send.next == send.end;
+        let seq = self.take_seq();
+        if done {
+            self.page_queue.pop_front();
+            if self.manifest.on_page_sent(page, seq) {
+                self.counters.symbols_needed += u64::from(k);
+            }
+            self.plan_pass();
+        }
+        self.counters.page_symbols += 1;
+        Some(self.symbol(SymbolKind::Page, page.0, esi, k))
+    }
+
+    fn block_symbol(&mut self, share: &Share, esi: Esi) -> SymbolRef {
+        self.take_seq();
+        self.symbol(SymbolKind::Block, share.block.0, esi, share.k)
+    }
+
+    fn symbol(&self, kind: SymbolKind, number: u32, esi: Esi, k: u8) -> SymbolRef {
+        let (slot, horizon) = (self.pass.slot(), self.pass.horizon());
+        SymbolRef { kind, number, esi, k, slot, horizon }
+    }
+
+    fn on_group_sent(&mut self, shares: &[Share]) {
+        for share in shares {
+            self.repairs.on_sent(share.block, share.count.into(), self.last_seq);
+            if share.esi(share.count) != Esi(share.k) {
+                self.repairs.advance(share);
+            }
+            if self.pass.cycle() == Cycle(1) {
+                self.counters.symbols_needed += u64::from(share.k);
+            }
+            self.jobs.push_back(Job::Unpin(share.block));
+        }
+        self.plan_pass();
+    }
+
+    fn plan_repair_jobs(&mut self) {
+        while let Some(share) = self.repairs.next_job() {
+            match self.manifest.block(share.block) {
+                Some(sent) => {
+                    self.jobs.push_back(Job::Fetch { share, place: sent.place, repair: true });
+                }
+                None => break,
+            }
+        }
+    }
+
+    /// Puts blocks into groups as far as they are known, and starts the next cycle when this
+    /// one is over.
+    pub(super) fn plan_pass(&mut self) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        while self.pass.has_room() {
+            let shares = if self.pass.cycle() == Cycle(1) {
+                self.first_cycle_shares()
+            } else {
+                self.later_cycle_shares()
+            };
+            if shares.is_empty() {
+                break;
+            }
+            self.add_group(shares);
+        }
+        self.consider_next_cycle();
+    }
+
+    fn add_group(&mut self, shares: Vec<Share>) {
+        let first_cycle = self.pass.cycle() == Cycle(1);
+        let at_hand = |share: &Share| first_cycle && share.count == share.k;
+        let waiting = shares.iter().filter(|share| !at_hand(share)).count();
+        for share in shares.iter().filter(|share| !at_hand(share)) {
+            let place = self.manifest.block(share.block).expect("shares are of known blocks").place;
+            // In the first cycle the block is pinned already, by its entry.
+            self.jobs.push_back(Job::Fetch { share: *share, place, repair: false });
+            if first_cycle {
+                self.jobs.push_back(Job::Unpin(share.block));
+            }
+        }
+        self.pass.add_group(shares, waiting);
+    }
+
+    /// Whole groups of the blocks whose pages were sent, and what is left of them where the
+    /// source pauses or ends.
+    fn first_cycle_shares(&self) -> Vec<Share> {
+        let cursor = self.pass.cursor().0;
+        let known = self.manifest.closed_blocks().0;
+        let last = self.manifest.known_blocks().0 == known;
+        let ready = known - cursor;
+        let group = u32::try_from(GROUP).expect("a small constant");
+        // Without a second cycle nothing may leave the window before everybody has it.
+        let closed = !self.config.seekable && cursor + group > self.kept_from.0 + STREAM_WINDOW;
+        let part = ready < group && !last;
+        if ready == 0 || part || closed || !self.page_queue.is_empty() {
+            return Vec::new();
+        }
+        let tail = self.end.is_some() && ready <= group;
+        let blocks = (cursor..known).take(GROUP);
+        let share = |block: u32| {
+            let block = BlockNumber(block);
+            let k = self.manifest.block(block).expect("below the known blocks").k();
+            let count = k.saturating_add(self.parity(k, tail)).min(MAX_SYMBOLS as u8);
+            Share { block, k, first: Esi(0), count }
+        };
+        blocks.map(share).collect()
+    }
+
+    fn parity(&self, k: u8, tail: bool) -> u8 {
+        match self.config.parity {
+            Parity::Fixed(parity) => parity,
+            Parity::Auto if tail => {
+                let losses = self.roster.gating().map(|(_, member)| member.loss());
+                let loss = losses.fold(0.0, f64::max);
+                // Mean and two standard deviations of a binomial: nearly every receiver.
+                let lost = f64::from(k) * loss;
+                let symbols = lost + 2.0 * lost.sqrt();
+                if loss < 0.0005 { 0 } else { (symbols.ceil() as u8).min(MAX_TAIL_PARITY) }
+            }
+            Parity::Auto => 0,
+        }
+    }
+
+    /// The next blocks that any receiver still needs, each with the largest deficit.
+    fn later_cycle_shares(&self) -> Vec<Share> {
+        let mut shares = Vec::new();
+        let mut cursor = self.pass.cursor();
+        let covered = self.covered();
+        while shares.len() < GROUP {
+            let needs = self.roster.wanting().filter_map(|(_, _, report)| next_need(report, cursor));
+            let Some(block) = needs.min().filter(|&block| block < covered) else { break };
+            cursor = BlockNumber(block.0 + 1);
+            shares.extend(self.share_of(block));
+        }
+        shares
+    }
+
+    fn share_of(&self, block: BlockNumber) -> Option<Share> {
+        let k = self.manifest.block(block)?.k();
+        let needs = self.roster.wanting().filter_map(|(_, member, report)| {
+            let deficit = deficit_of(report, block)?;
+            let deficit = if deficit == ALL_SYMBOLS { k } else { deficit.min(k) };
+            let sent = self.repairs.sent_after(block, member.seq_seen());
+            u8::try_from(u32::from(deficit).saturating_sub(sent)).ok()
+        });
+        let count = needs.max().filter(|&count| count > 0)?;
+        let first = if count == k { Esi(0) } else { self.repairs.cursor(block, k) };
+        Some(Share { block, k, first, count })
+    }
+
+    /// Below this block the newest reports, all of them made in this cycle, say everything.
+    fn covered(&self) -> BlockNumber {
+        let covered = |member: &Member, report: &Report| {
+            let fresh = member.seq_seen() >= self.cycle_started;
+            if fresh { report.covered_up_to } else { BlockNumber(0) }
+        };
+        let reports = self.roster.wanting();
+        reports.map(|(_, member, report)| covered(member, report)).min().unwrap_or(BlockNumber(0))
+    }
+
+    /// Whether the source was read and every block had its first pass.
+    pub(super) fn first_pass_done(&self) -> bool {
+        self.pass.cycle() > Cycle(1)
+            || self.end.is_some_and(|end| {
+                self.pass.cursor() == end.blocks && self.pass.is_idle() && self.page_queue.is_empty()
+            })
+    }
+
+    fn consider_next_cycle(&mut self) {
+        let Some(end) = self.end.filter(|_| self.first_pass_done() && self.pass.is_idle()) else {
+            return;
+        };
+        let cycle = self.pass.cycle();
+        if cycle > Cycle(1) && !self.nothing_ahead() {
+            return;
+        }
+        if self.pass_end_seq.is_none() {
+            self.pass.finish(end.blocks);
+            self.pass_end_seq = Some(self.last_seq);
+            self.timers.control_now();
+        }
+        if self.config.seekable && self.repairs.is_idle() && self.deferred_needs().next().is_some() {
+            self.begin_cycle();
+        }
+    }
+
+    fn begin_cycle(&mut self) {
+        self.pass.next_cycle();
+        self.repairs.clear_owed();
+        self.cycle_started = self.last_seq;
+        self.pass_end_seq = None;
+        self.timers.control_now();
+        self.events.push_back(Event::Cycle(self.pass.cycle()));
+    }
+
+    /// Whether no receiver needs a block from the cursor on, as reports of this cycle say.
+    fn nothing_ahead(&self) -> bool {
+        let cursor = self.pass.cursor();
+        let Some(end) = self.end else { return false };
+        let mut wanting = self.roster.wanting().peekable();
+        wanting.peek().is_none()
+            || (self.covered() >= end.blocks
+                && wanting.all(|(_, _, report)| next_need(report, cursor).is_none()))
+    }
+
+    /// Receivers that need blocks which this cycle does not repair for them, as reports made
+    /// after the end of the pass say.
+    fn deferred_needs(&self) -> impl Iterator<Item = ReceiverNumber> {
+        let (cycle, ended) = (self.pass.cycle(), self.pass_end_seq);
+        self.roster.wanting().filter_map(move |(number, member, report)| {
+            let fresh = ended.is_some_and(|ended| member.seq_seen() >= ended);
+            let deferred = member.deferred_below(cycle);
+            let needs = report.deficits.first().is_some_and(|run| run.first < deferred);
+            (fresh && needs).then_some(number)
+        })
+    }
+}
+
+/// The first block from `cursor` on that the report asks for.
+fn next_need(report: &Report, cursor: BlockNumber) -> Option<BlockNumber> {
+    let ends_before = |run: &Deficit| run.first.0 + run.count <= cursor.0;
+    let at = report.deficits.partition_point(ends_before);
+    report.deficits.get(at).map(|run| run.first.max(cursor))
+}
+
+fn deficit_of(report: &Report, block: BlockNumber) -> Option<u8> {
+    let ends_before = |run: &Deficit| run.first.0 + run.count <= block.0;
+    let run = report.deficits.get(report.deficits.partition_point(ends_before))?;
+    (run.first <= block).then_some(run.symbols)
+}

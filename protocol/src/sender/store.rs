@@ -1,0 +1,177 @@
+//! Bodies and repair rows that are at hand for sending.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::interleave::Share;
+use crate::units::{BlockNumber, Esi, SYMBOL_SIZE};
+
+/// The body of a block: one zstd frame.
+pub type Body = Bytes;
+
+/// Bodies that nobody needs at the moment are kept up to this many bytes: repairs ask for blocks
+/// that were sent a moment ago.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// Repair rows of a share, in the order of its symbols; empty where it has source symbols only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The symbols that are repair symbols, in order.
+    pub esis: Vec<Esi>,
+    /// Their bytes, [`SYMBOL_SIZE`] each.
+    pub bytes: Vec<u8>,
+}
+
+impl Rows {
+    /// The repair symbols of a share.
+    #[must_use]
+    pub fn wanted(share: &Share) -> Vec<Esi> {
+        (0..share.count).map(|i| share.esi(i)).filter(|esi| esi.0 >= share.k).collect()
+    }
+
+    fn row(&self, esi: Esi) -> Option<&[u8]> {
+        let at = self.esis.iter().position(|&held| held == esi)?;
+        self.bytes.chunks_exact(SYMBOL_SIZE).nth(at)
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    body: Body,
+    pins: u32,
+    rows: Vec<Rows>,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Store {
+    held: HashMap<BlockNumber, Held>,
+    /// In the order of arrival, for eviction.
+    order: VecDeque<BlockNumber>,
+    bytes: usize,
+    /// Bodies cannot be read again: they stay until discarded.
+    keep: bool,
+}
+
+impl Store {
+    /// An empty store; with `keep` nothing is evicted.
+    #[must_use]
+    pub fn new(keep: bool) -> Self {
+        Self { held: HashMap::new(), order: VecDeque::new(), bytes: 0, keep }
+    }
+
+    /// Holds a body until its pin is taken off.
+    pub fn pin(&mut self, block: BlockNumber, body: Body, rows: Rows) {
+        let held = self.held.entry(block).or_insert_with(|| {
+            self.bytes += body.len();
+            self.order.push_back(block);
+            Held { body, pins: 0, rows: Vec::new() }
+        });
+        held.pins += 1;
+        if !rows.esis.is_empty() {
+            held.rows.push(rows);
+        }
+        self.evict();
+    }
+
+    /// Takes a pin off.
+    pub fn unpin(&mut self, block: BlockNumber) {
+        if let Some(held) = self.held.get_mut(&block) {
+            held.pins = held.pins.saturating_sub(1);
+            if held.pins == 0 {
+                held.rows.clear();
+            }
+        }
+        self.evict();
+    }
+
+    /// Drops blocks that nobody will ask for again.
+    pub fn discard_below(&mut self, block: BlockNumber) {
+        self.order.retain(|&held| held >= block);
+        let bytes = &mut self.bytes;
+        self.held.retain(|&number, held| {
+            let stays = number >= block || held.pins > 0;
+            *bytes -= if stays { 0 } else { held.body.len() };
+            stays
+        });
+    }
+
+    fn evict(&mut self) {
+        if self.keep {
+            return;
+        }
+        for _ in 0..self.order.len() {
+            if self.bytes <= CACHE_BYTES {
+                return;
+            }
+            let Some(oldest) = self.order.pop_front() else { return };
+            match self.held.get(&oldest) {
+                Some(held) if held.pins > 0 => self.order.push_back(oldest),
+                _ => self.bytes -= self.held.remove(&oldest).map_or(0, |held| held.body.len()),
+            }
+        }
+    }
+
+    /// A body, if it is at hand.
+    #[must_use]
+    pub fn body(&self, block: BlockNumber) -> Option<Body> {
+        self.held.get(&block).map(|held| held.body.clone())
+    }
+
+    /// The bytes of a symbol; the last source symbol may be shorter than [`SYMBOL_SIZE`].
+    #[must_use]
+    pub fn symbol(&self, block: BlockNumber, k: u8, esi: Esi) -> Option<&[u8]> {
+        let held = self.held.get(&block)?;
+        if esi.0 >= k {
+            return held.rows.iter().find_map(|rows| rows.row(esi));
+        }
+        let from = usize::from(esi.0) * SYMBOL_SIZE;
+        held.body.get(from..(from + SYMBOL_SIZE).min(held.body.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(len: usize) -> Body {
+        Bytes::from(vec![7; len])
+    }
+
+    #[test]
+    fn pinned_bodies_stay_and_others_go_oldest_first() {
+        let mut store = Store::new(false);
+        let size = CACHE_BYTES / 4;
+        for i in 0..4 {
+            store.pin(BlockNumber(i), body(size), Rows::default());
+        }
+        store.unpin(BlockNumber(1));
+        store.unpin(BlockNumber(2));
+        store.pin(BlockNumber(4), body(size), Rows::default());
+        assert!(store.body(BlockNumber(0)).is_some(), "pinned");
+        assert!(store.body(BlockNumber(1)).is_none(), "oldest without a pin");
+        assert!(store.body(BlockNumber(2)).is_some());
+        let mut keeper = Store::new(true);
+        for i in 0..8 {
+            keeper.pin(BlockNumber(i), body(size), Rows::default());
+            keeper.unpin(BlockNumber(i));
+        }
+        assert!(keeper.body(BlockNumber(0)).is_some());
+        keeper.discard_below(BlockNumber(7));
+        assert!(keeper.body(BlockNumber(6)).is_none() && keeper.body(BlockNumber(7)).is_some());
+        assert_eq!(keeper.bytes, size);
+    }
+
+    #[test]
+    fn symbols_are_slices_of_the_body_or_rows() {
+        let mut store = Store::new(false);
+        let rows = Rows { esis: vec![Esi(3)], bytes: vec![9; SYMBOL_SIZE] };
+        store.pin(BlockNumber(0), body(2 * SYMBOL_SIZE + 5), rows);
+        assert_eq!(store.symbol(BlockNumber(0), 3, Esi(2)).map(<[u8]>::len), Some(5));
+        assert_eq!(store.symbol(BlockNumber(0), 3, Esi(3)).map(|row| row[0]), Some(9));
+        assert_eq!(store.symbol(BlockNumber(0), 3, Esi(4)), None);
+        store.unpin(BlockNumber(0));
+        assert_eq!(store.symbol(BlockNumber(0), 3, Esi(3)), None, "rows go with the last pin");
+    }
+}

@@ -1,0 +1,145 @@
+//! The wire format: one file per message, fixed layouts in network byte order.
+//!
+//! Every datagram starts with the protocol version and its [`Kind`]. The clear kinds carry
+//! the rendezvous; all others are sealed. `docs/wire-format.md` holds the byte-offset tables
+//! and says of each message when it is sent, what answers it and what happens when it is lost.
+
+mod announce;
+mod control;
+mod envelope;
+mod join;
+mod reader;
+mod report;
+mod symbol;
+mod unicast;
+mod welcome;
+
+pub use announce::{Announce, Auth, Probe};
+pub use control::{EndRecord, GroupControl, Position};
+pub use envelope::{Envelope, group_header, unicast_header};
+pub use join::{Join, Reject, RejectReason};
+pub use reader::{Reader, Write};
+pub use report::{ALL_SYMBOLS, Deficit, MAX_REPORT, PageRun, Report, Stage};
+pub use symbol::{SYMBOL_HEADER, SymbolHeader, SymbolKind};
+pub use unicast::{FailCode, ToReceiver, ToSender};
+pub use welcome::{Welcome, WelcomeBody};
+
+/// The version of this protocol, the first byte of every datagram.
+pub const VERSION: u8 = 1;
+
+/// Follows version and kind in the clear messages, so that strays are told apart from them.
+pub const MAGIC: [u8; 6] = *b"mimeo\0";
+
+/// Bytes of an AEAD tag.
+pub const TAG: usize = 16;
+
+/// The largest payload of a datagram: 1500 bytes of MTU less IPv6 and UDP headers.
+pub const MAX_DATAGRAM: usize = 1452;
+
+/// A symbol datagram: header, symbol and tag.
+pub const SYMBOL_DATAGRAM: usize = SYMBOL_HEADER + crate::units::SYMBOL_SIZE + TAG;
+
+/// What a datagram is: its second byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Clear: a receiver asks who is sending.
+    Probe = 1,
+    /// Clear: a sender says that it is there.
+    Announce = 2,
+    /// Clear: a receiver asks to be admitted.
+    Join = 3,
+    /// Clear header, sealed body: the session's parameters and keys.
+    Welcome = 4,
+    /// Clear: the sender does not admit the receiver. Its layout is the same in all versions.
+    Reject = 5,
+    /// Group: an encoding symbol of a block.
+    Symbol = 16,
+    /// Group: an encoding symbol of a manifest page.
+    PageSymbol = 17,
+    /// Group: position or end record.
+    GroupControl = 18,
+    /// Unicast, sealed: receiver to sender.
+    ToSender = 32,
+    /// Unicast, sealed: sender to receiver.
+    ToReceiver = 33,
+}
+
+impl Kind {
+    /// The kind and version of a datagram, if it has a known kind.
+    #[must_use]
+    pub fn of(datagram: &[u8]) -> Option<(u8, Self)> {
+        let kind = match *datagram.get(1)? {
+            1 => Self::Probe,
+            2 => Self::Announce,
+            3 => Self::Join,
+            4 => Self::Welcome,
+            5 => Self::Reject,
+            16 => Self::Symbol,
+            17 => Self::PageSymbol,
+            18 => Self::GroupControl,
+            32 => Self::ToSender,
+            33 => Self::ToReceiver,
+            _ => return None,
+        };
+        Some((datagram[0], kind))
+    }
+}
+
+/// Why bytes are not the message that they claim to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// The datagram ends inside a field.
+    #[error("{field}: {needed} bytes needed, {left} left")]
+    Short {
+        /// The field that was short.
+        field: &'static str,
+        /// Bytes it takes.
+        needed: usize,
+        /// Bytes there were.
+        left: usize,
+    },
+    /// A field holds a value that it cannot have.
+    #[error("{field}: not a valid value")]
+    Value {
+        /// The field.
+        field: &'static str,
+    },
+    /// Bytes are left over behind the last field.
+    #[error("{left} bytes behind the last field")]
+    Trailing {
+        /// How many.
+        left: usize,
+    },
+    /// Another protocol version.
+    #[error("protocol version {found}, this program speaks {VERSION}")]
+    Version {
+        /// The version found.
+        found: u8,
+    },
+}
+
+/// Starts a clear message: version, kind, magic.
+pub(crate) fn clear_header(kind: Kind, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[VERSION, kind as u8]);
+    out.extend_from_slice(&MAGIC);
+}
+
+/// Checks the start of a clear message and returns a reader behind it.
+pub(crate) fn clear_body(datagram: &[u8], kind: Kind) -> Result<Reader<'_>, WireError> {
+    let mut reader = Reader::new(datagram);
+    let version = reader.u8("version")?;
+    if reader.u8("kind")? != kind as u8 {
+        return Err(WireError::Value { field: "kind" });
+    }
+    if reader.array::<6>("magic")? != MAGIC {
+        return Err(WireError::Value { field: "magic" });
+    }
+    if version != VERSION {
+        return Err(WireError::Version { found: version });
+    }
+    Ok(reader)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! What a sender and one receiver tell each other, sealed under that receiver's keys.
+
+use super::{Reader, Report, WireError, Write};
+use crate::manifest::Identity;
+
+/// Why a receiver or a session failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailCode {
+    /// The operator ended it.
+    Interrupted,
+    /// The target was refused before anything was written.
+    TargetRefused,
+    /// Writing to the target failed.
+    TargetFailed,
+    /// The manifest that was received is not the sender's.
+    IdentityMismatch,
+    /// A block that decodes does not have the digest in the manifest, again and again.
+    DigestMismatch,
+    /// Reading the source failed, or the source changed.
+    SourceFailed,
+    /// The other side was silent for too long.
+    Silence,
+    /// A fault inside the program.
+    Internal,
+}
+
+impl FailCode {
+    fn encode(self) -> u8 {
+        match self {
+            Self::Interrupted => 1,
+            Self::TargetRefused => 2,
+            Self::TargetFailed => 3,
+            Self::IdentityMismatch => 4,
+            Self::DigestMismatch => 5,
+            Self::SourceFailed => 6,
+            Self::Silence => 7,
+            Self::Internal => 8,
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(match reader.u8("code")? {
+            1 => Self::Interrupted,
+            2 => Self::TargetRefused,
+            3 => Self::TargetFailed,
+            4 => Self::IdentityMismatch,
+            5 => Self::DigestMismatch,
+            6 => Self::SourceFailed,
+            7 => Self::Silence,
+            8 => Self::Internal,
+            _ => return Err(WireError::Value { field: "code" }),
+        })
+    }
+}
+
+/// From a receiver to its sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToSender {
+    /// Full state.
+    Report(Report),
+    /// All is written, flushed and the manifest's identity is this one.
+    Confirm {
+        /// What was written.
+        identity: Identity,
+        /// Bytes of the image.
+        image_len: u64,
+    },
+    /// The receiver gives up.
+    Fail {
+        /// The kind of failure.
+        code: FailCode,
+        /// For the operator.
+        text: String,
+    },
+    /// The sender's abort arrived.
+    AbortSeen,
+}
+
+impl ToSender {
+    /// Appends the message.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Report(report) => {
+                out.push(1);
+                report.encode(out);
+            }
+            Self::Confirm { identity, image_len } => {
+                out.push(2);
+                out.extend_from_slice(&identity.0);
+                out.put_u64(*image_len);
+            }
+            Self::Fail { code, text } => {
+                out.extend_from_slice(&[3, code.encode()]);
+                out.put_text(text);
+            }
+            Self::AbortSeen => out.push(4),
+        }
+    }
+
+    /// Reads a whole message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        let message = match reader.u8("type")? {
+            1 => return Ok(Self::Report(Report::decode(reader.rest())?)),
+            2 => Self::Confirm {
+                identity: Identity(reader.array("identity")?),
+                image_len: reader.u64("image length")?,
+            },
+            3 => Self::Fail { code: FailCode::decode(&mut reader)?, text: reader.text("text")? },
+            4 => Self::AbortSeen,
+            _ => return Err(WireError::Value { field: "type" }),
+        };
+        reader.finish()?;
+        Ok(message)
+    }
+}
+
+/// From the sender to one receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToReceiver {
+    /// The confirmation counts.
+    ConfirmSeen,
+    /// The failure is noted.
+    FailSeen,
+    /// The session is over without success.
+    Abort {
+        /// The kind of failure.
+        code: FailCode,
+        /// For the person in front of the receiver.
+        text: String,
+    },
+}
+
+impl ToReceiver {
+    /// Appends the message.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::ConfirmSeen => out.push(1),
+            Self::FailSeen => out.push(2),
+            Self::Abort { code, text } => {
+                out.extend_from_slice(&[3, code.encode()]);
+                out.put_text(text);
+            }
+        }
+    }
+
+    /// Reads a whole message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        let message = match reader.u8("type")? {
+            1 => Self::ConfirmSeen,
+            2 => Self::FailSeen,
+            3 => Self::Abort { code: FailCode::decode(&mut reader)?, text: reader.text("text")? },
+            _ => return Err(WireError::Value { field: "type" }),
+        };
+        reader.finish()?;
+        Ok(message)
+    }
+}

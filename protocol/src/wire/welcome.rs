@@ -1,0 +1,130 @@
+//! `Welcome`: the session's parameters and keys for one receiver.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::{Kind, Reader, WireError, Write, clear_body, clear_header};
+use crate::ids::{Cycle, Nonce, ReceiverNumber, SessionId, Slot};
+use crate::units::BlockNumber;
+
+/// The clear part of a welcome; `sealed` is a [`WelcomeBody`] under the join's welcome key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Welcome {
+    /// The session.
+    pub session_id: SessionId,
+    /// The join that is answered.
+    pub receiver_nonce: Nonce,
+    /// The sender's share of the keys.
+    pub sender_nonce: Nonce,
+    /// The receiver's number.
+    pub number: ReceiverNumber,
+    /// With `--open` the secret itself, else empty.
+    pub secret: Vec<u8>,
+    /// Second message of the join code's exchange; empty without a code.
+    pub exchange: Vec<u8>,
+    /// The sealed body with its tag.
+    pub sealed: Vec<u8>,
+}
+
+impl Welcome {
+    /// Appends the part that the tag of the body covers.
+    pub fn encode_header(&self, out: &mut Vec<u8>) {
+        clear_header(Kind::Welcome, out);
+        out.extend_from_slice(&self.session_id.0);
+        out.extend_from_slice(&self.receiver_nonce.0);
+        out.extend_from_slice(&self.sender_nonce.0);
+        out.put_u16(self.number.0);
+        out.put_blob(&self.secret);
+        out.put_blob(&self.exchange);
+    }
+
+    /// Appends the datagram.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_header(out);
+        out.extend_from_slice(&self.sealed);
+    }
+
+    /// Reads a whole datagram.
+    pub fn decode(datagram: &[u8]) -> Result<Self, WireError> {
+        let mut reader = clear_body(datagram, Kind::Welcome)?;
+        Ok(Self {
+            session_id: SessionId(reader.array("session id")?),
+            receiver_nonce: Nonce(reader.array("receiver nonce")?),
+            sender_nonce: Nonce(reader.array("sender nonce")?),
+            number: ReceiverNumber(reader.u16("number")?),
+            secret: reader.blob("secret")?.to_vec(),
+            exchange: reader.blob("exchange")?.to_vec(),
+            sealed: reader.rest().to_vec(),
+        })
+    }
+}
+
+/// The sealed part of a welcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WelcomeBody {
+    /// Where the data flows.
+    pub group: SocketAddr,
+    /// Key of the group's datagrams.
+    pub group_key: [u8; 32],
+    /// The sender's verifying key; zeros: pages are not signed in this version.
+    pub sender_key: [u8; 32],
+    /// Bytes, `None` for a stream of unknown length.
+    pub image_len: Option<u64>,
+    /// The cycle under way.
+    pub cycle: Cycle,
+    /// Blocks begun so far over all cycles: the credit starts here.
+    pub slot: Slot,
+    /// Blocks below this one were begun before the join and come in a later cycle.
+    pub begun: BlockNumber,
+    /// Receivers in the room: spreads the feedback.
+    pub receivers: u16,
+}
+
+/// Stands for an unknown image length.
+const UNKNOWN: u64 = u64::MAX;
+
+impl WelcomeBody {
+    /// Appends the body.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let (family, address) = match self.group.ip() {
+            IpAddr::V4(ip) => (4, ip.to_ipv6_mapped().octets()),
+            IpAddr::V6(ip) => (6, ip.octets()),
+        };
+        out.push(family);
+        out.extend_from_slice(&address);
+        out.put_u16(self.group.port());
+        out.extend_from_slice(&self.group_key);
+        out.extend_from_slice(&self.sender_key);
+        out.put_u64(self.image_len.unwrap_or(UNKNOWN));
+        out.put_u32(self.cycle.0);
+        out.put_u32(self.slot.0);
+        out.put_u32(self.begun.0);
+        out.put_u16(self.receivers);
+    }
+
+    /// Reads a whole body.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        let family = reader.u8("family")?;
+        let address = Ipv6Addr::from(reader.array::<16>("group address")?);
+        let ip = match (family, address.to_ipv4_mapped()) {
+            (4, Some(v4)) => IpAddr::V4(Ipv4Addr::from(v4.octets())),
+            (6, None) => IpAddr::V6(address),
+            _ => return Err(WireError::Value { field: "group address" }),
+        };
+        if !ip.is_multicast() {
+            return Err(WireError::Value { field: "group address" });
+        }
+        let body = Self {
+            group: SocketAddr::new(ip, reader.u16("group port")?),
+            group_key: reader.array("group key")?,
+            sender_key: reader.array("sender key")?,
+            image_len: Some(reader.u64("image length")?).filter(|&len| len != UNKNOWN),
+            cycle: Cycle(reader.u32("cycle")?),
+            slot: Slot(reader.u32("slot")?),
+            begun: BlockNumber(reader.u32("begun")?),
+            receivers: reader.u16("receivers")?,
+        };
+        reader.finish()?;
+        Ok(body)
+    }
+}

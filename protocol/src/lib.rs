@@ -1,1 +1,4 @@
 //! mimeo
+
+pub mod fec;
+pub mod units;

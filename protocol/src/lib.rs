@@ -1,4 +1,5 @@
 //! mimeo
 
+pub mod block;
 pub mod fec;
 pub mod units;

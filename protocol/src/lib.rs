@@ -2,4 +2,5 @@
 
 pub mod block;
 pub mod fec;
+pub mod manifest;
 pub mod units;

@@ -12,6 +12,7 @@ mod level;
 mod raw_frame;
 
 pub use coding::{Coding, DecodeError, Decoder, Encoder};
+pub(crate) use digest::write_hex;
 pub use digest::{BlockDigest, ImageDigest, ImageHasher};
 pub use level::{Level, LevelError};
 pub use raw_frame::{raw_frame_len, raw_parts};

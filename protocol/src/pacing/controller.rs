@@ -65,7 +65,11 @@ impl Span {
     }
 
     fn received(&self) -> u64 {
-        self.last.1.received.saturating_sub(self.first.1.received).min(self.expected())
+        self.last
+            .1
+            .received
+            .saturating_sub(self.first.1.received)
+            .min(self.expected())
     }
 
     fn loss(&self) -> f64 {
@@ -118,7 +122,12 @@ impl Controller {
             cap,
             rate: Rate::START.min(cap),
             phase: Phase::StartUp { delivered: 0.0 },
-            round: Round { from: now, from_seq: Seq(0), sent: 0, spans: BTreeMap::new() },
+            round: Round {
+                from: now,
+                from_seq: Seq(0),
+                sent: 0,
+                spans: BTreeMap::new(),
+            },
             recent_loss: VecDeque::new(),
             congested_rounds: 0,
         }
@@ -152,11 +161,18 @@ impl Controller {
     ) {
         // A report on datagrams of an earlier round says nothing about the present rate.
         if report.seq_seen >= self.round.from_seq {
-            let span = Span { first: (now, report), last: (now, report) };
+            let span = Span {
+                first: (now, report),
+                last: (now, report),
+            };
             self.round.spans.entry(receiver).or_insert(span).last = (now, report);
         }
         let age = now.duration_since(self.round.from);
-        let told = self.round.spans.values().filter(|s| s.expected() >= MIN_DATAGRAMS.min(self.enough()));
+        let told = self
+            .round
+            .spans
+            .values()
+            .filter(|s| s.expected() >= MIN_DATAGRAMS.min(self.enough()));
         let complete = told.count() >= gating.max(1);
         if (complete && age >= MIN_ROUND) || age >= MAX_ROUND {
             self.end_round(now, last_seq);
@@ -173,12 +189,21 @@ impl Controller {
             let rate = self.next_rate(&verdict);
             self.rate = rate.clamp(Rate::FLOOR.min(self.cap), self.cap);
         }
-        self.round = Round { from: now, from_seq: last_seq, sent: 0, spans: BTreeMap::new() };
+        self.round = Round {
+            from: now,
+            from_seq: last_seq,
+            sent: 0,
+            spans: BTreeMap::new(),
+        };
     }
 
     fn verdict(&self, now: Instant) -> Option<Verdict> {
         let enough = MIN_DATAGRAMS.min(self.enough());
-        let spans = self.round.spans.values().filter(|span| span.expected() >= enough.max(1));
+        let spans = self
+            .round
+            .spans
+            .values()
+            .filter(|span| span.expected() >= enough.max(1));
         let slowest = spans.min_by(|a, b| a.delivered().total_cmp(&b.delivered()))?;
         let elapsed = now.duration_since(self.round.from).as_secs_f64().max(0.001);
         Some(Verdict {
@@ -190,7 +215,11 @@ impl Controller {
     }
 
     fn next_rate(&mut self, verdict: &Verdict) -> Rate {
-        let baseline = self.recent_loss.iter().copied().fold(verdict.loss, f64::min);
+        let baseline = self
+            .recent_loss
+            .iter()
+            .copied()
+            .fold(verdict.loss, f64::min);
         self.recent_loss.push_back(verdict.loss);
         if self.recent_loss.len() > BASELINE_ROUNDS {
             self.recent_loss.pop_front();
@@ -207,7 +236,9 @@ impl Controller {
         }
         match self.phase {
             Phase::StartUp { delivered } if verdict.delivered >= RISING * delivered => {
-                self.phase = Phase::StartUp { delivered: verdict.delivered };
+                self.phase = Phase::StartUp {
+                    delivered: verdict.delivered,
+                };
                 Rate(self.rate.0.saturating_mul(2))
             }
             Phase::StartUp { .. } => {
@@ -219,7 +250,11 @@ impl Controller {
     }
 
     fn steady(&mut self, congested: bool, stepped_back: Rate) -> Rate {
-        self.congested_rounds = if congested { self.congested_rounds + 1 } else { 0 };
+        self.congested_rounds = if congested {
+            self.congested_rounds + 1
+        } else {
+            0
+        };
         match self.congested_rounds {
             0 => Rate((self.rate.as_f64() * GROWTH) as u64),
             // One round may be a burst of loss that has nothing to do with the rate.

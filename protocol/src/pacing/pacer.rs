@@ -42,7 +42,9 @@ impl Pacer {
     /// Books a burst of symbol datagrams.
     pub fn on_sent(&mut self, now: Instant, datagrams: usize, rate: Rate) {
         let nanos = datagrams as u64 * SYMBOL_BITS * 1_000_000_000 / rate.0.max(1);
-        let from = now.checked_sub(MAX_CATCH_UP).map_or(self.next, |early| self.next.max(early));
+        let from = now
+            .checked_sub(MAX_CATCH_UP)
+            .map_or(self.next, |early| self.next.max(early));
         self.next = from + Duration::from_nanos(nanos);
     }
 }
@@ -74,7 +76,10 @@ mod tests {
             let rate = Rate(bits);
             let sent = sent_within(rate, Duration::ZERO) as f64;
             let goal = rate.datagrams();
-            assert!((sent - goal).abs() <= 0.01 * goal + 44.0, "{bits}: {sent} of {goal}");
+            assert!(
+                (sent - goal).abs() <= 0.01 * goal + 44.0,
+                "{bits}: {sent} of {goal}"
+            );
         }
     }
 
@@ -84,7 +89,10 @@ mod tests {
         let sent = sent_within(rate, Duration::from_millis(500)) as f64;
         let stalled = 1000.0 / rate.datagrams();
         let goal = rate.datagrams() * (1.0 - 0.5 + stalled + 0.002);
-        assert!((sent - goal).abs() <= 0.01 * goal + 44.0, "{sent} of {goal}");
+        assert!(
+            (sent - goal).abs() <= 0.01 * goal + 44.0,
+            "{sent} of {goal}"
+        );
     }
 
     #[test]
@@ -99,7 +107,10 @@ mod tests {
     }
 
     impl Epoch for Instant {
-        #[allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to start from"
+        )]
         fn now_for_tests() -> Instant {
             Instant::now()
         }

@@ -123,7 +123,11 @@ impl Endpoint {
             Placement::Slot(buffer, slot) => slot_of(&mut self.buffers, buffer, slot),
             Placement::First | Placement::Redundant => &mut self.scratch,
         };
-        if self.group_key.open(header.seq.0, head, sealed, plain).is_err() {
+        if self
+            .group_key
+            .open(header.seq.0, head, sealed, plain)
+            .is_err()
+        {
             self.strays.unsealed += 1;
             return;
         }
@@ -141,14 +145,18 @@ impl Endpoint {
     /// The first symbol of a block stands in the scratch space: it checked out, so the block
     /// gets a buffer.
     fn begin(&mut self, header: &SymbolHeader) -> Option<u8> {
-        let Placement::Slot(buffer, slot) = self.session.begin(header) else { return None };
+        let Placement::Slot(buffer, slot) = self.session.begin(header) else {
+            return None;
+        };
         slot_of(&mut self.buffers, buffer, slot).copy_from_slice(&self.scratch);
         Some(slot)
     }
 
     fn handle_control(&mut self, now: Instant, datagram: &[u8]) {
         let opened = Envelope::group(datagram).ok().and_then(|envelope| {
-            let plain = self.group_key.open_vec(envelope.seq, envelope.header, envelope.sealed);
+            let plain = self
+                .group_key
+                .open_vec(envelope.seq, envelope.header, envelope.sealed);
             Some((envelope.seq, plain.ok()?))
         });
         let Some((seq, plain)) = opened else {
@@ -156,17 +164,23 @@ impl Endpoint {
             return;
         };
         match GroupControl::decode(&plain) {
-            Ok(control) => self.session.handle_control(now, crate::ids::Seq(seq), &control),
+            Ok(control) => self
+                .session
+                .handle_control(now, crate::ids::Seq(seq), &control),
             Err(_) => self.strays.malformed += 1,
         }
     }
 
     fn handle_unicast(&mut self, now: Instant, datagram: &[u8]) {
-        let opened = Envelope::unicast(datagram, Kind::ToReceiver).ok().and_then(|envelope| {
-            let key = &self.keys.to_receiver;
-            let plain = key.open_vec(envelope.seq, envelope.header, envelope.sealed).ok()?;
-            self.window.accept(envelope.seq).then_some(plain)
-        });
+        let opened = Envelope::unicast(datagram, Kind::ToReceiver)
+            .ok()
+            .and_then(|envelope| {
+                let key = &self.keys.to_receiver;
+                let plain = key
+                    .open_vec(envelope.seq, envelope.header, envelope.sealed)
+                    .ok()?;
+                self.window.accept(envelope.seq).then_some(plain)
+            });
         let Some(plain) = opened else {
             self.strays.unsealed += 1;
             return;
@@ -217,7 +231,9 @@ impl Endpoint {
     /// The next datagram to the sender, into `out`, which is cleared first.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         out.clear();
-        let Some(message) = self.session.poll_transmit(now) else { return false };
+        let Some(message) = self.session.poll_transmit(now) else {
+            return false;
+        };
         self.seal(&message, out);
         true
     }
@@ -226,7 +242,13 @@ impl Endpoint {
         self.sent += 1;
         let mut plain = Vec::new();
         message.encode(&mut plain);
-        unicast_header(Kind::ToSender, self.session_tag, self.sent, self.number, out);
+        unicast_header(
+            Kind::ToSender,
+            self.session_tag,
+            self.sent,
+            self.number,
+            out,
+        );
         self.keys.to_sender.seal_behind(self.sent, 0, &plain, out);
     }
 }

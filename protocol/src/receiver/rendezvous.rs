@@ -125,7 +125,10 @@ pub struct Searching {
 #[derive(Debug)]
 enum State {
     /// Probing; holds the sessions heard and when listening for others ends.
-    Searching { heard: Vec<Searching>, until: Option<Instant> },
+    Searching {
+        heard: Vec<Searching>,
+        until: Option<Instant>,
+    },
     /// Asking one sender.
     Joining { to: Searching, tries: u32 },
     /// Joined, or given up.
@@ -150,7 +153,10 @@ impl Rendezvous {
     pub fn new(now: Instant, config: RendezvousConfig) -> Self {
         Self {
             config,
-            state: State::Searching { heard: Vec::new(), until: None },
+            state: State::Searching {
+                heard: Vec::new(),
+                until: None,
+            },
             next_send: now,
             probes: 0,
             wrong_keys: 0,
@@ -180,8 +186,15 @@ impl Rendezvous {
     }
 
     fn handle_announce(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        let Ok(announce) = Announce::decode(datagram) else { return };
-        if self.config.session_name.as_ref().is_some_and(|name| *name != announce.session_name) {
+        let Ok(announce) = Announce::decode(datagram) else {
+            return;
+        };
+        if self
+            .config
+            .session_name
+            .as_ref()
+            .is_some_and(|name| *name != announce.session_name)
+        {
             return;
         }
         if !announce.joinable {
@@ -191,8 +204,14 @@ impl Rendezvous {
             let wanted = announce.auth;
             return self.tell_once(from, RendezvousEvent::OtherAuth { wanted, from });
         }
-        let State::Searching { heard, until } = &mut self.state else { return };
-        if heard.len() < 64 && !heard.iter().any(|h| h.announce.session_id == announce.session_id) {
+        let State::Searching { heard, until } = &mut self.state else {
+            return;
+        };
+        if heard.len() < 64
+            && !heard
+                .iter()
+                .any(|h| h.announce.session_id == announce.session_id)
+        {
             heard.push(Searching { from, announce });
         }
         let chosen = self.config.session_name.is_some() || self.config.sender.is_some();
@@ -201,17 +220,24 @@ impl Rendezvous {
     }
 
     fn handle_reject(&mut self, datagram: &[u8]) {
-        let Ok(reject) = Reject::decode(datagram) else { return };
+        let Ok(reject) = Reject::decode(datagram) else {
+            return;
+        };
         if reject.nonce == self.config.nonce && matches!(self.state, State::Joining { .. }) {
             let (reason, version) = (reject.reason, reject.version);
-            self.events.push(RendezvousEvent::Rejected { reason, version });
+            self.events
+                .push(RendezvousEvent::Rejected { reason, version });
             self.state = State::Over;
         }
     }
 
     fn handle_welcome(&mut self, from: SocketAddr, datagram: &[u8]) {
-        let State::Joining { to, .. } = &self.state else { return };
-        let Ok(welcome) = Welcome::decode(datagram) else { return };
+        let State::Joining { to, .. } = &self.state else {
+            return;
+        };
+        let Ok(welcome) = Welcome::decode(datagram) else {
+            return;
+        };
         let asked = (to.announce.session_id, self.config.nonce);
         if (welcome.session_id, welcome.receiver_nonce) != asked {
             return;
@@ -227,7 +253,8 @@ impl Rendezvous {
                     body,
                 };
                 self.state = State::Over;
-                self.events.push(RendezvousEvent::Joined(Box::new(admitted)));
+                self.events
+                    .push(RendezvousEvent::Joined(Box::new(admitted)));
             }
             None => {
                 self.wrong_keys += 1;
@@ -242,9 +269,7 @@ impl Rendezvous {
     fn open(&self, welcome: &Welcome) -> Option<(JoinKeys, WelcomeBody)> {
         let secret = match (&self.config.secret, self.config.auth) {
             (Some(secret), _) => secret.clone(),
-            (None, Auth::Open) => {
-                Secret::new(<[u8; KEY_LEN]>::try_from(&*welcome.secret).ok()?)
-            }
+            (None, Auth::Open) => Secret::new(<[u8; KEY_LEN]>::try_from(&*welcome.secret).ok()?),
             (None, _) => return None,
         };
         let keys = JoinKeys::derive(
@@ -262,12 +287,21 @@ impl Rendezvous {
 
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let State::Searching { heard, until: Some(until) } = &mut self.state else { return };
+        let State::Searching {
+            heard,
+            until: Some(until),
+        } = &mut self.state
+        else {
+            return;
+        };
         if now < *until {
             return;
         }
         if heard.len() > 1 && self.config.session_name.is_none() {
-            let names = heard.iter().map(|h| h.announce.session_name.clone()).collect();
+            let names = heard
+                .iter()
+                .map(|h| h.announce.session_name.clone())
+                .collect();
             self.events.push(RendezvousEvent::Ambiguous { names });
             self.state = State::Over;
             return;
@@ -302,11 +336,23 @@ impl Rendezvous {
                 let name = self.config.session_name.clone().unwrap_or_default();
                 Probe { session_name: name }.encode(out);
                 self.probes += 1;
-                self.next_send = now + if self.probes < 4 { PROBE_FIRST } else { PROBE_EVERY };
-                Some(self.config.sender.map_or(JoinTarget::ControlGroup, JoinTarget::Unicast))
+                self.next_send = now
+                    + if self.probes < 4 {
+                        PROBE_FIRST
+                    } else {
+                        PROBE_EVERY
+                    };
+                Some(
+                    self.config
+                        .sender
+                        .map_or(JoinTarget::ControlGroup, JoinTarget::Unicast),
+                )
             }
             State::Joining { tries, .. } if *tries == JOIN_TRIES => {
-                self.state = State::Searching { heard: Vec::new(), until: None };
+                self.state = State::Searching {
+                    heard: Vec::new(),
+                    until: None,
+                };
                 self.poll_transmit(now, out)
             }
             State::Joining { to, tries } => {

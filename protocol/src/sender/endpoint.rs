@@ -146,7 +146,9 @@ impl Endpoint {
 
     fn handle_probe(&mut self, from: SocketAddr, datagram: &[u8]) {
         match Probe::decode(datagram) {
-            Ok(probe) if ["", self.config.session_name.as_str()].contains(&&*probe.session_name) => {
+            Ok(probe)
+                if ["", self.config.session_name.as_str()].contains(&&*probe.session_name) =>
+            {
                 let mut out = Vec::new();
                 self.announce().encode(&mut out);
                 self.clear.push_back((from, out));
@@ -172,7 +174,12 @@ impl Endpoint {
             return;
         };
         let mut out = Vec::new();
-        Reject { version: VERSION, nonce: crate::ids::Nonce(nonce), reason }.encode(&mut out);
+        Reject {
+            version: VERSION,
+            nonce: crate::ids::Nonce(nonce),
+            reason,
+        }
+        .encode(&mut out);
         self.clear.push_back((from, out));
     }
 
@@ -188,7 +195,11 @@ impl Endpoint {
             self.clear.push_back((from, welcome));
             return;
         }
-        let refused = if join.auth == self.config.auth { None } else { Some(RejectReason::Auth) };
+        let refused = if join.auth == self.config.auth {
+            None
+        } else {
+            Some(RejectReason::Auth)
+        };
         if let Some(reason) = refused.or(self.session.admits().err()) {
             return self.reject(from, datagram, reason);
         }
@@ -231,7 +242,11 @@ impl Endpoint {
     /// Takes the next entry of the image; a block comes with its body.
     pub fn handle_entry(&mut self, now: Instant, entry: Entry, body: Option<Body>) {
         if let Some(body) = body {
-            self.store.pin(self.session.manifest().known_blocks(), body, Rows::default());
+            self.store.pin(
+                self.session.manifest().known_blocks(),
+                body,
+                Rows::default(),
+            );
         }
         self.session.handle_entry(now, entry);
     }
@@ -246,13 +261,18 @@ impl Endpoint {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now);
         let roster = self.session.roster();
-        self.admission.retain(|number| roster.member(number).is_some());
+        self.admission
+            .retain(|number| roster.member(number).is_some());
     }
 
     /// When to call `handle_timeout` and `poll_transmit` at the latest.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        if self.clear.is_empty() { self.session.poll_timeout(now) } else { Some(now) }
+        if self.clear.is_empty() {
+            self.session.poll_timeout(now)
+        } else {
+            Some(now)
+        }
     }
 
     /// The next symbols that the caller is to fetch.
@@ -261,9 +281,18 @@ impl Endpoint {
             match job {
                 Job::Unpin(block) => self.store.unpin(block),
                 Job::Discard(block) => self.store.discard_below(block),
-                Job::Fetch { share, place, repair } => {
+                Job::Fetch {
+                    share,
+                    place,
+                    repair,
+                } => {
                     let body = self.store.body(share.block);
-                    let fetch = Fetch { share, place, body, repair };
+                    let fetch = Fetch {
+                        share,
+                        place,
+                        body,
+                        repair,
+                    };
                     match &fetch.body {
                         Some(body) if Rows::wanted(&share).is_empty() => {
                             let body = body.clone();
@@ -287,7 +316,10 @@ impl Endpoint {
         out.clear();
         if let Some((to, datagram)) = self.clear.pop_front() {
             out.extend_from_slice(&datagram);
-            return Some(Outgoing { to: Destination::Unicast(to), segment: out.len() });
+            return Some(Outgoing {
+                to: Destination::Unicast(to),
+                segment: out.len(),
+            });
         }
         self.burst.clear();
         let mut burst = std::mem::take(&mut self.burst);
@@ -296,7 +328,10 @@ impl Endpoint {
         let to = match transmit? {
             Transmit::Symbols { first } => {
                 self.seal_burst(first, out);
-                return Some(Outgoing { to: Destination::DataGroup, segment: SYMBOL_DATAGRAM });
+                return Some(Outgoing {
+                    to: Destination::DataGroup,
+                    segment: SYMBOL_DATAGRAM,
+                });
             }
             Transmit::Control { seq, control } => {
                 self.seal_control(seq, &control, out);
@@ -308,7 +343,10 @@ impl Endpoint {
             }
             Transmit::Unicast { to, message } => self.seal_unicast(to, &message, out)?,
         };
-        Some(Outgoing { to, segment: out.len() })
+        Some(Outgoing {
+            to,
+            segment: out.len(),
+        })
     }
 
     fn seal_burst(&self, first: Seq, out: &mut Vec<u8>) {
@@ -330,7 +368,9 @@ impl Endpoint {
             esi: symbol.esi,
             k: symbol.k,
         };
-        let (head, rest) = datagram.split_first_chunk_mut().expect("the datagram holds a header");
+        let (head, rest) = datagram
+            .split_first_chunk_mut()
+            .expect("the datagram holds a header");
         header.encode(head);
         match symbol.kind {
             SymbolKind::Block => {
@@ -396,5 +436,6 @@ impl Endpoint {
 /// A repair symbol of a page, made when it is sent: two source symbols cost nothing.
 fn page_row(object: &[u8], symbol: &SymbolRef, row: &mut [u8; SYMBOL_SIZE]) {
     let code = crate::fec::Code::new(symbol.k).expect("pages hold one or two symbols");
-    code.repair(symbol.esi.0 - symbol.k, object, row).expect("page rows are in range");
+    code.repair(symbol.esi.0 - symbol.k, object, row)
+        .expect("page rows are in range");
 }

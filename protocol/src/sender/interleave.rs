@@ -39,8 +39,17 @@ impl Interleaver {
     /// An interleaver over the blocks of a group.
     #[must_use]
     pub fn new(shares: Vec<Share>) -> Self {
-        let columns = shares.iter().map(|share| usize::from(share.count)).max().unwrap_or(0);
-        Self { shares, columns, column: 0, row: 0 }
+        let columns = shares
+            .iter()
+            .map(|share| usize::from(share.count))
+            .max()
+            .unwrap_or(0);
+        Self {
+            shares,
+            columns,
+            column: 0,
+            row: 0,
+        }
     }
 
     /// The blocks of the group.
@@ -107,13 +116,20 @@ mod tests {
 
     #[test]
     fn equal_blocks_go_column_by_column() {
-        let sent: Vec<_> = Interleaver::new(shares(&[2, 2, 2])).map(|(s, e)| (s.block.0, e.0)).collect();
+        let sent: Vec<_> = Interleaver::new(shares(&[2, 2, 2]))
+            .map(|(s, e)| (s.block.0, e.0))
+            .collect();
         assert_eq!(sent, [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1)]);
     }
 
     #[test]
     fn symbols_wrap_round_behind_the_last_repair_symbol() {
-        let share = Share { block: BlockNumber(0), k: 187, first: Esi(253), count: 4 };
+        let share = Share {
+            block: BlockNumber(0),
+            k: 187,
+            first: Esi(253),
+            count: 4,
+        };
         let sent: Vec<_> = Interleaver::new(vec![share]).map(|(_, e)| e.0).collect();
         assert_eq!(sent, [253, 254, 0, 1]);
     }

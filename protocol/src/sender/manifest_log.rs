@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::ids::Seq;
-use crate::manifest::{Entry, Identity, IdentityHasher, Page};
+use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run};
 use crate::units::{BlockNumber, ENTRIES_PER_PAGE, PageNumber, Place, SYMBOL_SIZE, source_symbols};
 
 /// A page closes this long after its first entry, so that a slow source does not hold it back.
@@ -59,7 +59,7 @@ impl Default for ManifestLog {
             pages: Vec::new(),
             blocks: Vec::new(),
             closed_blocks: BlockNumber(0),
-            identity: IdentityHasher::new(),
+            identity: IdentityHasher::default(),
         }
     }
 }
@@ -67,9 +67,14 @@ impl Default for ManifestLog {
 impl ManifestLog {
     /// Adds the next entry in the order of places. Returns the page that it filled.
     pub fn push(&mut self, now: Instant, entry: Entry) -> Option<PageNumber> {
-        self.identity.push(&entry);
-        if let Entry::Block { place, stored_len, .. } = entry {
-            self.blocks.push(SentBlock { place, stored_len });
+        self.identity
+            .push(&entry)
+            .expect("the source yields every place once, in order");
+        if let Entry::Block(block) = &entry {
+            self.blocks.push(SentBlock {
+                place: block.place,
+                stored_len: block.stored_len,
+            });
         }
         if !self.extend_run(&entry) {
             self.open.push(entry);
@@ -78,18 +83,13 @@ impl ManifestLog {
         (self.open.len() == ENTRIES_PER_PAGE).then(|| self.close())
     }
 
-    /// Lengthens the last entry where both are runs of zeros side by side.
+    /// Lengthens the last entry where both are runs of zeros; entries leave no gaps.
     fn extend_run(&mut self, entry: &Entry) -> bool {
-        let (Some(Entry::Zero { place, count }), Entry::Zero { place: next, count: more }) =
-            (self.open.last_mut(), entry)
-        else {
-            return false;
-        };
-        let adjacent = place.0 + *count == next.0;
-        if adjacent {
-            *count += more;
+        match (self.open.last_mut(), entry) {
+            (Some(Entry::Zero(run)), Entry::Zero(Run { count, .. })) => run.count += count,
+            _ => return false,
         }
-        adjacent
+        true
     }
 
     /// When the open page closes by its age.
@@ -105,16 +105,10 @@ impl ManifestLog {
 
     fn close(&mut self) -> PageNumber {
         let number = PageNumber(u32::try_from(self.pages.len()).expect("fewer pages than blocks"));
-        let page = Page {
-            number,
-            first_block: self.open_first,
-            entries: std::mem::take(&mut self.open),
-            signature: [0; 64],
-        };
-        let mut object = vec![0, 0];
+        let page = Page::new(number, self.open_first, std::mem::take(&mut self.open))
+            .expect("entries are in order and a page is closed when it is full");
+        let mut object = Vec::new();
         page.encode(&mut object);
-        let len = u16::try_from(object.len() - 2).expect("a page fits two symbols");
-        object[..2].copy_from_slice(&len.to_be_bytes());
         object.resize(source_symbols(object.len()) * SYMBOL_SIZE, 0);
         self.pages.push(ClosedPage {
             object: object.into(),
@@ -159,7 +153,9 @@ impl ManifestLog {
 
     /// Marks a page as waiting to be sent, unless it is already or was sent after `seen`.
     pub fn queue_page(&mut self, page: PageNumber, seen: Seq) -> bool {
-        let Some(closed) = self.pages.get_mut(page.0 as usize) else { return false };
+        let Some(closed) = self.pages.get_mut(page.0 as usize) else {
+            return false;
+        };
         let due = !closed.queued && (closed.last_sent <= seen);
         closed.queued |= due;
         due
@@ -167,7 +163,9 @@ impl ManifestLog {
 
     /// Marks a page as sent; true the first time.
     pub fn on_page_sent(&mut self, page: PageNumber, last: Seq) -> bool {
-        let Some(closed) = self.pages.get_mut(page.0 as usize) else { return false };
+        let Some(closed) = self.pages.get_mut(page.0 as usize) else {
+            return false;
+        };
         closed.queued = false;
         std::mem::replace(&mut closed.last_sent, last) == Seq(0)
     }
@@ -175,6 +173,9 @@ impl ManifestLog {
     /// The identity of the whole image, all entries being in.
     #[must_use]
     pub fn identity(&self, image_len: u64) -> Identity {
-        self.identity.clone().finish(image_len)
+        self.identity
+            .clone()
+            .finish(image_len)
+            .expect("the entries end where the image does")
     }
 }

@@ -101,7 +101,12 @@ impl Pass {
         let end = BlockNumber(last.0 + 1);
         self.cursor = end;
         let interleaver = Interleaver::new(shares);
-        self.groups.push_back(Group { interleaver, waiting, end, begun: false });
+        self.groups.push_back(Group {
+            interleaver,
+            waiting,
+            end,
+            begun: false,
+        });
     }
 
     /// The symbols of a block of a prepared group are there.

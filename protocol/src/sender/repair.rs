@@ -48,7 +48,9 @@ impl Repairs {
         let owed = self.owed.entry(block).or_default();
         owed.k = k;
         // What is under way answers a part of the need already.
-        owed.symbols = owed.symbols.max(u8::try_from(need).expect("at most the deficit"));
+        owed.symbols = owed
+            .symbols
+            .max(u8::try_from(need).expect("at most the deficit"));
         if owed.symbols == 0 && !owed.under_way {
             self.owed.remove(&block);
         }
@@ -58,12 +60,17 @@ impl Repairs {
     #[must_use]
     pub fn sent_after(&self, block: BlockNumber, seen: Seq) -> u32 {
         let log = self.log.get(&block).into_iter().flatten();
-        log.filter(|sent| sent.last > seen).map(|sent| sent.symbols).sum()
+        log.filter(|sent| sent.last > seen)
+            .map(|sent| sent.symbols)
+            .sum()
     }
 
     /// Notes symbols that were sent, in a pass or as a repair.
     pub fn on_sent(&mut self, block: BlockNumber, symbols: u32, last: Seq) {
-        self.log.entry(block).or_default().push(Sent { last, symbols });
+        self.log
+            .entry(block)
+            .or_default()
+            .push(Sent { last, symbols });
     }
 
     /// Forgets what every report has seen by now.
@@ -87,10 +94,18 @@ impl Repairs {
         if self.prepared >= MAX_PREPARED {
             return None;
         }
-        let waiting = |owed: &&mut Owed| !owed.under_way && owed.symbols > 0;
-        let (&block, owed) = self.owed.iter_mut().find(|(_, owed)| waiting(&&mut **owed))?;
-        let first = *self.cursors.entry(block).or_insert(Esi(owed.k % MAX_SYMBOLS as u8));
-        let share = Share { block, k: owed.k, first, count: owed.symbols };
+        let mut owed = self.owed.iter_mut();
+        let (&block, owed) = owed.find(|(_, owed)| !owed.under_way && owed.symbols > 0)?;
+        let first = *self
+            .cursors
+            .entry(block)
+            .or_insert(Esi(owed.k % MAX_SYMBOLS as u8));
+        let share = Share {
+            block,
+            k: owed.k,
+            first,
+            count: owed.symbols,
+        };
         owed.under_way = true;
         self.prepared += usize::from(share.count);
         self.cursors.insert(block, share.esi(share.count));
@@ -184,7 +199,10 @@ mod tests {
         let (mut repairs, mut seq) = (Repairs::default(), 0);
         repairs.on_deficit(BlockNumber(1), 10, 2, Seq(0));
         repairs.on_deficit(BlockNumber(2), 20, 2, Seq(0));
-        assert_eq!(send_all(&mut repairs, &mut seq), [(1, 10), (2, 20), (1, 11), (2, 21)]);
+        assert_eq!(
+            send_all(&mut repairs, &mut seq),
+            [(1, 10), (2, 20), (1, 11), (2, 21)]
+        );
         repairs.on_deficit(BlockNumber(1), 10, 1, Seq(seq));
         assert_eq!(send_all(&mut repairs, &mut seq), [(1, 12)]);
     }
@@ -207,7 +225,10 @@ mod tests {
         assert_eq!(repairs.next_job(), None, "one share of a block at a time");
         repairs.on_prepared(share);
         assert_eq!(send_all(&mut repairs, &mut seq), [(1, 100), (1, 101)]);
-        assert_eq!(send_all(&mut repairs, &mut seq), [(1, 102), (1, 103), (1, 104)]);
+        assert_eq!(
+            send_all(&mut repairs, &mut seq),
+            [(1, 102), (1, 103), (1, 104)]
+        );
     }
 
     #[test]

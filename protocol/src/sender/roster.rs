@@ -106,13 +106,20 @@ impl Member {
     /// Blocks of a cycle below the returned one are not repaired for this receiver now.
     #[must_use]
     pub fn deferred_below(&self, cycle: Cycle) -> BlockNumber {
-        if self.joined_in.0 == cycle { self.joined_in.1 } else { BlockNumber(0) }
+        if self.joined_in.0 == cycle {
+            self.joined_in.1
+        } else {
+            BlockNumber(0)
+        }
     }
 
     /// The last group datagram that it is known to have seen.
     #[must_use]
     pub fn seq_seen(&self) -> Seq {
-        let reported = self.report.as_ref().map_or(Seq(0), |report| report.seq_seen);
+        let reported = self
+            .report
+            .as_ref()
+            .map_or(Seq(0), |report| report.seq_seen);
         reported.max(self.joined_seq)
     }
 
@@ -155,7 +162,10 @@ impl Roster {
 
     /// Those that proved that they may be here, whatever became of them.
     pub fn members(&self) -> impl Iterator<Item = (ReceiverNumber, &Member)> {
-        let all = self.members.iter().map(|(&number, member)| (number, member));
+        let all = self
+            .members
+            .iter()
+            .map(|(&number, member)| (number, member));
         all.filter(|(_, member)| member.state != MemberState::Admitted)
     }
 
@@ -188,7 +198,12 @@ impl Roster {
     #[must_use]
     pub fn credit(&self) -> Option<Slot> {
         self.gating()
-            .map(|(_, member)| member.report.as_ref().map_or(Slot(0), |report| report.credit))
+            .map(|(_, member)| {
+                member
+                    .report
+                    .as_ref()
+                    .map_or(Slot(0), |report| report.credit)
+            })
             .min()
     }
 
@@ -228,12 +243,15 @@ impl Roster {
     /// When an entry next changes by its age, at the earliest.
     #[must_use]
     pub fn next_ageing(&self, patience: Duration) -> Option<Instant> {
-        let moments = self.members.values().filter_map(|member| match member.state {
-            MemberState::Admitted => Some(member.joined_at + UNPROVEN_FOR),
-            MemberState::Active => Some(member.heard_at + patience),
-            MemberState::Silent => Some(member.heard_at + LOST_AFTER),
-            _ => None,
-        });
+        let moments = self
+            .members
+            .values()
+            .filter_map(|member| match member.state {
+                MemberState::Admitted => Some(member.joined_at + UNPROVEN_FOR),
+                MemberState::Active => Some(member.heard_at + patience),
+                MemberState::Silent => Some(member.heard_at + LOST_AFTER),
+                _ => None,
+            });
         moments.min()
     }
 
@@ -244,7 +262,9 @@ impl Roster {
         let others = self.members().filter(|&(number, member)| {
             number != newcomer && member.about.mac == mac && !member.state.is_final()
         });
-        (mac != Mac::default()).then(|| others.map(|(number, _)| number).next()).flatten()
+        (mac != Mac::default())
+            .then(|| others.map(|(number, _)| number).next())
+            .flatten()
     }
 
     /// Takes out an entry.

@@ -72,7 +72,10 @@ impl StartPolicy {
 mod tests {
     use super::*;
 
-    #[allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to start from"
+    )]
     fn epoch() -> Instant {
         Instant::now()
     }
@@ -84,9 +87,18 @@ mod tests {
     #[test]
     fn the_default_starts_with_the_first_receiver() {
         let (t, policy) = (epoch(), StartPolicy::default());
-        assert_eq!(policy.decide(t, t, 0, None), StartDecision::Wait(t + secs(600)));
-        assert_eq!(policy.decide(t, t + secs(3), 1, Some(t + secs(3))), StartDecision::Start);
-        assert_eq!(policy.decide(t, t + secs(600), 0, None), StartDecision::GiveUp);
+        assert_eq!(
+            policy.decide(t, t, 0, None),
+            StartDecision::Wait(t + secs(600))
+        );
+        assert_eq!(
+            policy.decide(t, t + secs(3), 1, Some(t + secs(3))),
+            StartDecision::Start
+        );
+        assert_eq!(
+            policy.decide(t, t + secs(600), 0, None),
+            StartDecision::GiveUp
+        );
     }
 
     #[test]
@@ -99,20 +111,51 @@ mod tests {
             ..StartPolicy::default()
         };
         let first = Some(t + secs(1));
-        assert_eq!(policy.decide(t, t + secs(2), 3, first), StartDecision::Wait(t + secs(6)));
-        assert_eq!(policy.decide(t, t + secs(6), 3, first), StartDecision::Start);
-        assert_eq!(policy.decide(t, t + secs(6), 2, first), StartDecision::Wait(t + secs(21)));
-        assert_eq!(policy.decide(t, t + secs(21), 2, first), StartDecision::Start);
+        assert_eq!(
+            policy.decide(t, t + secs(2), 3, first),
+            StartDecision::Wait(t + secs(6))
+        );
+        assert_eq!(
+            policy.decide(t, t + secs(6), 3, first),
+            StartDecision::Start
+        );
+        assert_eq!(
+            policy.decide(t, t + secs(6), 2, first),
+            StartDecision::Wait(t + secs(21))
+        );
+        assert_eq!(
+            policy.decide(t, t + secs(21), 2, first),
+            StartDecision::Start
+        );
     }
 
     #[test]
     fn a_moment_outweighs_counts_and_a_room_that_stays_too_small_gives_up() {
         let t = epoch();
-        let at = StartPolicy { start_at: Some(t + secs(900)), min_receivers: 9, ..Default::default() };
-        assert_eq!(at.decide(t, t + secs(700), 9, Some(t)), StartDecision::Wait(t + secs(900)));
-        assert_eq!(at.decide(t, t + secs(900), 1, Some(t)), StartDecision::Start);
-        let small = StartPolicy { min_receivers: 2, ..Default::default() };
-        assert_eq!(small.decide(t, t + secs(599), 1, Some(t)), StartDecision::Wait(t + secs(600)));
-        assert_eq!(small.decide(t, t + secs(600), 1, Some(t)), StartDecision::GiveUp);
+        let at = StartPolicy {
+            start_at: Some(t + secs(900)),
+            min_receivers: 9,
+            ..Default::default()
+        };
+        assert_eq!(
+            at.decide(t, t + secs(700), 9, Some(t)),
+            StartDecision::Wait(t + secs(900))
+        );
+        assert_eq!(
+            at.decide(t, t + secs(900), 1, Some(t)),
+            StartDecision::Start
+        );
+        let small = StartPolicy {
+            min_receivers: 2,
+            ..Default::default()
+        };
+        assert_eq!(
+            small.decide(t, t + secs(599), 1, Some(t)),
+            StartDecision::Wait(t + secs(600))
+        );
+        assert_eq!(
+            small.decide(t, t + secs(600), 1, Some(t)),
+            StartDecision::GiveUp
+        );
     }
 }

@@ -27,7 +27,10 @@ impl Rows {
     /// The repair symbols of a share.
     #[must_use]
     pub fn wanted(share: &Share) -> Vec<Esi> {
-        (0..share.count).map(|i| share.esi(i)).filter(|esi| esi.0 >= share.k).collect()
+        (0..share.count)
+            .map(|i| share.esi(i))
+            .filter(|esi| esi.0 >= share.k)
+            .collect()
     }
 
     fn row(&self, esi: Esi) -> Option<&[u8]> {
@@ -58,7 +61,12 @@ impl Store {
     /// An empty store; with `keep` nothing is evicted.
     #[must_use]
     pub fn new(keep: bool) -> Self {
-        Self { held: HashMap::new(), order: VecDeque::new(), bytes: 0, keep }
+        Self {
+            held: HashMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+            keep,
+        }
     }
 
     /// Holds a body until its pin is taken off.
@@ -66,7 +74,11 @@ impl Store {
         let held = self.held.entry(block).or_insert_with(|| {
             self.bytes += body.len();
             self.order.push_back(block);
-            Held { body, pins: 0, rows: Vec::new() }
+            Held {
+                body,
+                pins: 0,
+                rows: Vec::new(),
+            }
         });
         held.pins += 1;
         if !rows.esis.is_empty() {
@@ -105,7 +117,9 @@ impl Store {
             if self.bytes <= CACHE_BYTES {
                 return;
             }
-            let Some(oldest) = self.order.pop_front() else { return };
+            let Some(oldest) = self.order.pop_front() else {
+                return;
+            };
             match self.held.get(&oldest) {
                 Some(held) if held.pins > 0 => self.order.push_back(oldest),
                 _ => self.bytes -= self.held.remove(&oldest).map_or(0, |held| held.body.len()),
@@ -127,7 +141,8 @@ impl Store {
             return held.rows.iter().find_map(|rows| rows.row(esi));
         }
         let from = usize::from(esi.0) * SYMBOL_SIZE;
-        held.body.get(from..(from + SYMBOL_SIZE).min(held.body.len()))
+        held.body
+            .get(from..(from + SYMBOL_SIZE).min(held.body.len()))
     }
 }
 
@@ -166,12 +181,25 @@ mod tests {
     #[test]
     fn symbols_are_slices_of_the_body_or_rows() {
         let mut store = Store::new(false);
-        let rows = Rows { esis: vec![Esi(3)], bytes: vec![9; SYMBOL_SIZE] };
+        let rows = Rows {
+            esis: vec![Esi(3)],
+            bytes: vec![9; SYMBOL_SIZE],
+        };
         store.pin(BlockNumber(0), body(2 * SYMBOL_SIZE + 5), rows);
-        assert_eq!(store.symbol(BlockNumber(0), 3, Esi(2)).map(<[u8]>::len), Some(5));
-        assert_eq!(store.symbol(BlockNumber(0), 3, Esi(3)).map(|row| row[0]), Some(9));
+        assert_eq!(
+            store.symbol(BlockNumber(0), 3, Esi(2)).map(<[u8]>::len),
+            Some(5)
+        );
+        assert_eq!(
+            store.symbol(BlockNumber(0), 3, Esi(3)).map(|row| row[0]),
+            Some(9)
+        );
         assert_eq!(store.symbol(BlockNumber(0), 3, Esi(4)), None);
         store.unpin(BlockNumber(0));
-        assert_eq!(store.symbol(BlockNumber(0), 3, Esi(3)), None, "rows go with the last pin");
+        assert_eq!(
+            store.symbol(BlockNumber(0), 3, Esi(3)),
+            None,
+            "rows go with the last pin"
+        );
     }
 }

@@ -80,9 +80,19 @@ impl GroupControl {
         if flags > 3 {
             return Err(WireError::Value { field: "flags" });
         }
-        let position =
-            Position { cycle, slot, horizon, pages, receivers, started: flags & 1 != 0 };
-        let end = if flags & 2 == 0 { None } else { Some(end_record(&mut reader)?) };
+        let position = Position {
+            cycle,
+            slot,
+            horizon,
+            pages,
+            receivers,
+            started: flags & 1 != 0,
+        };
+        let end = if flags & 2 == 0 {
+            None
+        } else {
+            Some(end_record(&mut reader)?)
+        };
         reader.finish()?;
         Ok(Self { position, end })
     }

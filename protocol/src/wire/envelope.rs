@@ -43,7 +43,13 @@ impl<'a> Envelope<'a> {
     pub fn group(datagram: &'a [u8]) -> Result<Self, WireError> {
         let (session_tag, seq, _) = start(datagram, Kind::GroupControl)?;
         let (header, sealed) = datagram.split_at(GROUP_HEADER);
-        Ok(Self { session_tag, seq, number: ReceiverNumber(0), header, sealed })
+        Ok(Self {
+            session_tag,
+            seq,
+            number: ReceiverNumber(0),
+            header,
+            sealed,
+        })
     }
 
     /// Splits a sealed unicast datagram of the given kind.
@@ -51,7 +57,13 @@ impl<'a> Envelope<'a> {
         let (session_tag, seq, mut reader) = start(datagram, kind)?;
         let number = ReceiverNumber(reader.u16("receiver number")?);
         let (header, sealed) = datagram.split_at(UNICAST_HEADER);
-        Ok(Self { session_tag, seq, number, header, sealed })
+        Ok(Self {
+            session_tag,
+            seq,
+            number,
+            header,
+            sealed,
+        })
     }
 }
 
@@ -64,5 +76,9 @@ fn start(datagram: &[u8], kind: Kind) -> Result<(u16, u64, Reader<'_>), WireErro
     if reader.u8("kind")? != kind as u8 {
         return Err(WireError::Value { field: "kind" });
     }
-    Ok((reader.u16("session tag")?, reader.u48("sequence number")?, reader))
+    Ok((
+        reader.u16("session tag")?,
+        reader.u48("sequence number")?,
+        reader,
+    ))
 }

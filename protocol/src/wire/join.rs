@@ -121,7 +121,9 @@ impl Reject {
         let version = reader.u8("version")?;
         let fixed = reader.array::<7>("kind and magic")?;
         if fixed[0] != Kind::Reject as u8 || fixed[1..] != super::MAGIC {
-            return Err(WireError::Value { field: "kind and magic" });
+            return Err(WireError::Value {
+                field: "kind and magic",
+            });
         }
         let reject = Self {
             version,

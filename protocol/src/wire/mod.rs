@@ -14,6 +14,10 @@ mod symbol;
 mod unicast;
 mod welcome;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::ids::SessionId;
+
 pub use announce::{Announce, Auth, Probe};
 pub use control::{EndRecord, GroupControl, Position};
 pub use envelope::{Envelope, group_header, unicast_header};
@@ -29,6 +33,34 @@ pub const VERSION: u8 = 1;
 
 /// Follows version and kind in the clear messages, so that strays are told apart from them.
 pub const MAGIC: [u8; 6] = *b"mimeo\0";
+
+/// The UDP port of senders, announces and probes, unless the operator chose another.
+pub const DEFAULT_PORT: u16 = 64636;
+
+/// Announces and probes go to this group: within the local scope of RFC 2365.
+pub const CONTROL_GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 77, 77);
+
+/// The same over IPv6: transient, link-local scope (RFC 4291 section 2.7).
+pub const CONTROL_GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0x4d69, 0x4d4d);
+
+/// The group and port of a session's data, drawn from its random id.
+#[must_use]
+pub fn data_group(session: SessionId, v6: bool) -> SocketAddr {
+    let [a, b, c, d, ..] = session.0;
+    // Ports 49152 to 64511 of the dynamic range: below the default port.
+    let port = 49152 + u16::from_be_bytes([c, d]) % 15360;
+    let mut draw = u16::from_be_bytes([a, b]);
+    if draw == 0x4d4d {
+        draw += 1;
+    }
+    let [high, low] = draw.to_be_bytes();
+    let ip = if v6 {
+        IpAddr::V6(Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0x4d69, draw))
+    } else {
+        IpAddr::V4(Ipv4Addr::new(239, 255, high, low))
+    };
+    SocketAddr::new(ip, port)
+}
 
 /// Bytes of an AEAD tag.
 pub const TAG: usize = 16;

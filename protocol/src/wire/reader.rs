@@ -18,7 +18,11 @@ impl<'a> Reader<'a> {
     /// The next `len` bytes.
     pub fn bytes(&mut self, len: usize, field: &'static str) -> Result<&'a [u8], WireError> {
         let Some((head, rest)) = self.bytes.split_at_checked(len) else {
-            return Err(WireError::Short { field, needed: len, left: self.bytes.len() });
+            return Err(WireError::Short {
+                field,
+                needed: len,
+                left: self.bytes.len(),
+            });
         };
         self.bytes = rest;
         Ok(head)
@@ -127,7 +131,11 @@ impl Write for Vec<u8> {
     fn put_text(&mut self, value: &str) {
         let cut = value.floor_char_boundary(255);
         self.push(u8::try_from(cut).expect("at most 255 by the cut above"));
-        self.extend(value[..cut].bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
+        self.extend(
+            value[..cut]
+                .bytes()
+                .map(|byte| if byte.is_ascii_control() { b' ' } else { byte }),
+        );
     }
 
     fn put_blob(&mut self, value: &[u8]) {

@@ -177,9 +177,14 @@ impl Report {
         let mut next = self.pages_up_to.0;
         for _ in 0..runs {
             let (first, count) = (reader.u32("page")?, reader.u32("page count")?);
-            let end = first.checked_add(count).filter(|_| first >= next && count > 0);
+            let end = first
+                .checked_add(count)
+                .filter(|_| first >= next && count > 0);
             next = end.ok_or(WireError::Value { field: "page run" })?;
-            self.missing_pages.push(PageRun { first: PageNumber(first), count });
+            self.missing_pages.push(PageRun {
+                first: PageNumber(first),
+                count,
+            });
         }
         Ok(())
     }
@@ -197,7 +202,11 @@ impl Report {
             if count == 0 || symbols == 0 || next > self.covered_up_to.0 {
                 return Err(WireError::Value { field });
             }
-            self.deficits.push(Deficit { first: BlockNumber(first), count, symbols });
+            self.deficits.push(Deficit {
+                first: BlockNumber(first),
+                count,
+                symbols,
+            });
         }
         Ok(())
     }

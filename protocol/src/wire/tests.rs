@@ -22,12 +22,23 @@ fn report() -> Report {
         bytes_written: 14,
         busy_ms: 15,
         pages_up_to: PageNumber(16),
-        missing_pages: vec![PageRun { first: PageNumber(17), count: 2 }],
+        missing_pages: vec![PageRun {
+            first: PageNumber(17),
+            count: 2,
+        }],
         complete_up_to: BlockNumber(100),
         covered_up_to: BlockNumber(1000),
         deficits: vec![
-            Deficit { first: BlockNumber(100), count: 1, symbols: 3 },
-            Deficit { first: BlockNumber(300), count: 200, symbols: ALL_SYMBOLS },
+            Deficit {
+                first: BlockNumber(100),
+                count: 1,
+                symbols: 3,
+            },
+            Deficit {
+                first: BlockNumber(300),
+                count: 200,
+                symbols: ALL_SYMBOLS,
+            },
         ],
     }
 }
@@ -46,19 +57,31 @@ fn golden_symbol_header() {
     };
     let mut bytes = [0; SYMBOL_HEADER];
     header.encode(&mut bytes);
-    assert_eq!(hex(&bytes), "0110abcd010203040506111213142122232431323334" .to_owned() + "4151");
+    assert_eq!(
+        hex(&bytes),
+        "0110abcd010203040506111213142122232431323334".to_owned() + "4151"
+    );
     let mut datagram = vec![0; SYMBOL_DATAGRAM];
     datagram[..SYMBOL_HEADER].copy_from_slice(&bytes);
     assert_eq!(SymbolHeader::decode(&datagram), Ok(header));
     assert_eq!(SYMBOL_DATAGRAM, 1448);
     assert!(SymbolHeader::decode(&datagram[1..]).is_err());
     datagram[23] = 0;
-    assert_eq!(SymbolHeader::decode(&datagram), Err(WireError::Value { field: "k" }));
+    assert_eq!(
+        SymbolHeader::decode(&datagram),
+        Err(WireError::Value { field: "k" })
+    );
     datagram[23] = 188;
-    assert_eq!(SymbolHeader::decode(&datagram), Err(WireError::Value { field: "k" }));
+    assert_eq!(
+        SymbolHeader::decode(&datagram),
+        Err(WireError::Value { field: "k" })
+    );
     datagram[23] = 187;
     datagram[22] = 255;
-    assert_eq!(SymbolHeader::decode(&datagram), Err(WireError::Value { field: "esi" }));
+    assert_eq!(
+        SymbolHeader::decode(&datagram),
+        Err(WireError::Value { field: "esi" })
+    );
 }
 
 #[test]
@@ -68,10 +91,26 @@ fn golden_report() {
     assert_eq!(
         hex(&bytes),
         concat!(
-            "01", "01", "010203040506", "00000007", "0000000000000008", "0000000000000009",
-            "0000000a", "0000000b", "0000000c", "0000000d", "000000000000000e", "0000000f",
-            "00000010", "01", "00000011", "00000002", "00000064", "000003e8",
-            "000103", "c701c801ff"
+            "01",
+            "01",
+            "010203040506",
+            "00000007",
+            "0000000000000008",
+            "0000000000000009",
+            "0000000a",
+            "0000000b",
+            "0000000c",
+            "0000000d",
+            "000000000000000e",
+            "0000000f",
+            "00000010",
+            "01",
+            "00000011",
+            "00000002",
+            "00000064",
+            "000003e8",
+            "000103",
+            "c701c801ff"
         )
     );
     assert_eq!(ToSender::decode(&bytes), Ok(ToSender::Report(report())));
@@ -82,7 +121,11 @@ fn a_report_that_overflows_draws_its_horizon_in() {
     let mut long = report();
     long.covered_up_to = BlockNumber(1_000_000);
     long.deficits = (0..2000)
-        .map(|i| Deficit { first: BlockNumber(100 + 300 * i), count: 1, symbols: 1 })
+        .map(|i| Deficit {
+            first: BlockNumber(100 + 300 * i),
+            count: 1,
+            symbols: 1,
+        })
         .collect();
     let mut bytes = Vec::new();
     long.encode(&mut bytes);
@@ -112,17 +155,27 @@ fn golden_join_and_reject() {
         hex(&bytes),
         format!(
             "01036d696d656f00{}{}01{}000003e80000010000000000{}0000",
-            "01".repeat(16), "02".repeat(16), "03".repeat(6), "0570632d3031"
+            "01".repeat(16),
+            "02".repeat(16),
+            "03".repeat(6),
+            "0570632d3031"
         )
     );
     assert_eq!(Join::decode(&bytes), Ok(join));
     bytes[0] = 2;
     assert_eq!(Join::decode(&bytes), Err(WireError::Version { found: 2 }));
 
-    let reject = Reject { version: 9, nonce: Nonce([2; 16]), reason: RejectReason::Version };
+    let reject = Reject {
+        version: 9,
+        nonce: Nonce([2; 16]),
+        reason: RejectReason::Version,
+    };
     let mut bytes = Vec::new();
     reject.encode(&mut bytes);
-    assert_eq!(hex(&bytes), format!("09056d696d656f00{}01", "02".repeat(16)));
+    assert_eq!(
+        hex(&bytes),
+        format!("09056d696d656f00{}01", "02".repeat(16))
+    );
     assert_eq!(Reject::decode(&bytes), Ok(reject));
 }
 
@@ -154,7 +207,10 @@ fn welcome_and_announce_round_trip() {
     announce.encode(&mut bytes);
     assert_eq!(Announce::decode(&bytes), Ok(announce));
     bytes.push(0);
-    assert_eq!(Announce::decode(&bytes), Err(WireError::Trailing { left: 1 }));
+    assert_eq!(
+        Announce::decode(&bytes),
+        Err(WireError::Trailing { left: 1 })
+    );
     let welcome = Welcome {
         session_id: SessionId([1; 16]),
         receiver_nonce: Nonce([2; 16]),

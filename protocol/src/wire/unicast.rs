@@ -84,7 +84,10 @@ impl ToSender {
                 out.push(1);
                 report.encode(out);
             }
-            Self::Confirm { identity, image_len } => {
+            Self::Confirm {
+                identity,
+                image_len,
+            } => {
                 out.push(2);
                 out.extend_from_slice(&identity.0);
                 out.put_u64(*image_len);
@@ -106,7 +109,10 @@ impl ToSender {
                 identity: Identity(reader.array("identity")?),
                 image_len: reader.u64("image length")?,
             },
-            3 => Self::Fail { code: FailCode::decode(&mut reader)?, text: reader.text("text")? },
+            3 => Self::Fail {
+                code: FailCode::decode(&mut reader)?,
+                text: reader.text("text")?,
+            },
             4 => Self::AbortSeen,
             _ => return Err(WireError::Value { field: "type" }),
         };
@@ -150,7 +156,10 @@ impl ToReceiver {
         let message = match reader.u8("type")? {
             1 => Self::ConfirmSeen,
             2 => Self::FailSeen,
-            3 => Self::Abort { code: FailCode::decode(&mut reader)?, text: reader.text("text")? },
+            3 => Self::Abort {
+                code: FailCode::decode(&mut reader)?,
+                text: reader.text("text")?,
+            },
             _ => return Err(WireError::Value { field: "type" }),
         };
         reader.finish()?;

@@ -109,10 +109,16 @@ impl WelcomeBody {
         let ip = match (family, address.to_ipv4_mapped()) {
             (4, Some(v4)) => IpAddr::V4(Ipv4Addr::from(v4.octets())),
             (6, None) => IpAddr::V6(address),
-            _ => return Err(WireError::Value { field: "group address" }),
+            _ => {
+                return Err(WireError::Value {
+                    field: "group address",
+                });
+            }
         };
         if !ip.is_multicast() {
-            return Err(WireError::Value { field: "group address" });
+            return Err(WireError::Value {
+                field: "group address",
+            });
         }
         let body = Self {
             group: SocketAddr::new(ip, reader.u16("group port")?),

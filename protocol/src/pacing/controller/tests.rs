@@ -16,7 +16,14 @@ struct Link {
 impl Link {
     fn new(capacity: Rate, loss: f64) -> Self {
         let capacity = capacity.datagrams();
-        Self { capacity, loss, received: 0.0, expected: 0.0, drops: 0.0, own_drops: false }
+        Self {
+            capacity,
+            loss,
+            received: 0.0,
+            expected: 0.0,
+            drops: 0.0,
+            own_drops: false,
+        }
     }
 
     fn pass(&mut self, datagrams: f64, seconds: f64) {
@@ -68,7 +75,10 @@ fn run(links: &mut [Link], cap: Option<Rate>, app_limit: f64, seconds: f64) -> (
     (sum / count, settled)
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test needs some instant to start from"
+)]
 fn epoch() -> Instant {
     Instant::now()
 }
@@ -77,7 +87,10 @@ const UNLIMITED: f64 = 1e9;
 
 #[test]
 fn a_slow_port_is_found_within_a_second_and_held() {
-    let mut links = [Link::new(Rate(10_000_000_000), 0.0), Link::new(Rate(100_000_000), 0.0)];
+    let mut links = [
+        Link::new(Rate(10_000_000_000), 0.0),
+        Link::new(Rate(100_000_000), 0.0),
+    ];
     let (rate, settled) = run(&mut links, None, UNLIMITED, 10.0);
     assert!(settled < 1.0, "start-up took {settled} s");
     assert!((80e6..115e6).contains(&rate), "{rate}");

@@ -80,7 +80,11 @@ impl Schedule {
     }
 
     pub(super) fn due(&self, now: Instant) -> Instant {
-        let interval = if self.urgent { self.min_interval } else { self.max_interval };
+        let interval = if self.urgent {
+            self.min_interval
+        } else {
+            self.max_interval
+        };
         self.last.map_or(now, |last| last + interval)
     }
 }
@@ -130,9 +134,15 @@ impl Session {
         self.schedule.repairs_due = false;
         for run in &deficits {
             let first = run.first.0.max(repaired.0.0);
-            let blocks = (run.first.0 + run.count).min(repaired.1.0).saturating_sub(first);
+            let blocks = (run.first.0 + run.count)
+                .min(repaired.1.0)
+                .saturating_sub(first);
             self.schedule.repairs_due |= blocks > 0;
-            self.schedule.lost += if run.symbols == ALL_SYMBOLS { blocks } else { 0 };
+            self.schedule.lost += if run.symbols == ALL_SYMBOLS {
+                blocks
+            } else {
+                0
+            };
         }
         self.schedule.granted = self.credit();
         self.schedule.last = Some(now);
@@ -161,7 +171,11 @@ impl Session {
 
     /// Blocks whose deficits the sender answers in this cycle.
     fn repaired_now(&self) -> (BlockNumber, BlockNumber) {
-        let first = if self.in_joined_cycle { self.joined_at } else { BlockNumber(0) };
+        let first = if self.in_joined_cycle {
+            self.joined_at
+        } else {
+            BlockNumber(0)
+        };
         (first, self.horizon)
     }
 }

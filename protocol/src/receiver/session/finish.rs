@@ -43,7 +43,13 @@ impl Session {
     /// A message of the sender, opened under this receiver's own key.
     pub fn handle_message(&mut self, now: Instant, message: ToReceiver) {
         self.heard_at = now;
-        let confirming = matches!(&self.last_word, Some(LastWord { message: ToSender::Confirm { .. }, .. }));
+        let confirming = matches!(
+            &self.last_word,
+            Some(LastWord {
+                message: ToSender::Confirm { .. },
+                ..
+            })
+        );
         match message {
             ToReceiver::ConfirmSeen if confirming => {
                 self.last_word = None;
@@ -72,13 +78,21 @@ impl Session {
         if self.bad_blocks == MAX_BAD_BLOCKS {
             let text = format!("{MAX_BAD_BLOCKS} blocks failed their digest");
             self.handle_failure(now, FailCode::DigestMismatch, &text);
-            self.over(Event::Failed(Failure { code: FailCode::DigestMismatch, text }));
+            self.over(Event::Failed(Failure {
+                code: FailCode::DigestMismatch,
+                text,
+            }));
         }
     }
 
     /// Whether everything is written: then the target is to be flushed.
     pub(super) fn consider_flush(&mut self, now: Instant) {
-        let Some(end) = self.end.filter(|_| matches!(self.stage, Stage::Waiting | Stage::Receiving)) else { return };
+        let Some(end) = self
+            .end
+            .filter(|_| matches!(self.stage, Stage::Waiting | Stage::Receiving))
+        else {
+            return;
+        };
         let pages = self.pages.up_to() == end.pages && self.pages.sent_blocks() == end.blocks;
         let written = self.ledger.done_count() == end.blocks.0 && self.open_runs == 0;
         if !pages || !written {
@@ -88,24 +102,41 @@ impl Session {
         if known && self.pages.identity(end.image_len) == Some(end.identity) {
             self.stage = Stage::Flushing;
             self.schedule.urge();
-            self.events.push_back(Event::Flush { image_len: end.image_len });
+            self.events.push_back(Event::Flush {
+                image_len: end.image_len,
+            });
         } else {
-            self.fail_identity(now, "the manifest that arrived is not the one the sender made");
+            self.fail_identity(
+                now,
+                "the manifest that arrived is not the one the sender made",
+            );
         }
     }
 
     pub(super) fn fail_identity(&mut self, now: Instant, text: &str) {
         let code = FailCode::IdentityMismatch;
         self.handle_failure(now, code, text);
-        self.over(Event::Failed(Failure { code, text: text.to_owned() }));
+        self.over(Event::Failed(Failure {
+            code,
+            text: text.to_owned(),
+        }));
     }
 
     /// The target is flushed: only now does the receiver say that it has the image.
     pub fn handle_flushed(&mut self, now: Instant) {
-        let Some(end) = self.end.filter(|_| self.stage == Stage::Flushing) else { return };
+        let Some(end) = self.end.filter(|_| self.stage == Stage::Flushing) else {
+            return;
+        };
         self.stage = Stage::Complete;
-        let message = ToSender::Confirm { identity: end.identity, image_len: end.image_len };
-        self.last_word = Some(LastWord { message, next: now, until: now + CONFIRM_FOR });
+        let message = ToSender::Confirm {
+            identity: end.identity,
+            image_len: end.image_len,
+        };
+        self.last_word = Some(LastWord {
+            message,
+            next: now,
+            until: now + CONFIRM_FOR,
+        });
     }
 
     /// The receiver gives up; the sender is told until it answers.
@@ -113,15 +144,24 @@ impl Session {
         if self.stage == Stage::Complete || self.last_word.is_some() {
             return;
         }
-        let message = ToSender::Fail { code, text: text.to_owned() };
-        self.last_word = Some(LastWord { message, next: now, until: now + FAIL_FOR });
+        let message = ToSender::Fail {
+            code,
+            text: text.to_owned(),
+        };
+        self.last_word = Some(LastWord {
+            message,
+            next: now,
+            until: now + FAIL_FOR,
+        });
     }
 
     pub(super) fn poll_last_word(&mut self, now: Instant) -> Option<ToSender> {
         let word = self.last_word.as_mut()?;
         if now >= word.until {
             let event = match word.message {
-                ToSender::Confirm { .. } => Event::Finished { acknowledged: false },
+                ToSender::Confirm { .. } => Event::Finished {
+                    acknowledged: false,
+                },
                 _ => Event::Left,
             };
             self.last_word = None;
@@ -140,7 +180,10 @@ impl Session {
         if silent && self.last_word.is_none() && !self.is_over && self.stage != Stage::Complete {
             let seconds = self.config.idle_timeout.as_secs_f64();
             let text = format!("nothing was heard of the sender for {seconds} s");
-            self.over(Event::Failed(Failure { code: FailCode::Silence, text }));
+            self.over(Event::Failed(Failure {
+                code: FailCode::Silence,
+                text,
+            }));
         }
     }
 

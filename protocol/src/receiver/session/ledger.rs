@@ -38,7 +38,13 @@ struct Assembly {
 
 impl Assembly {
     fn new(buffer: BufferId, k: u8) -> Self {
-        Self { buffer, k, held: 0, slots: [EMPTY; MAX_SOURCE_SYMBOLS], handed_out: false }
+        Self {
+            buffer,
+            k,
+            held: 0,
+            slots: [EMPTY; MAX_SOURCE_SYMBOLS],
+            handed_out: false,
+        }
     }
 
     fn slot_for(&self, esi: Esi) -> Option<u8> {
@@ -118,10 +124,9 @@ impl Ledger {
 
     /// Takes a buffer for a block whose first symbol checked out.
     pub(super) fn begin(&mut self, block: BlockNumber, k: u8, esi: Esi) -> Placement {
-        if self.place(block, k, esi) == Placement::First {
-            if let Some(buffer) = self.free.pop() {
-                self.assemblies.insert(block, Assembly::new(buffer, k));
-            }
+        let first = self.place(block, k, esi) == Placement::First;
+        if let Some(buffer) = first.then(|| self.free.pop()).flatten() {
+            self.assemblies.insert(block, Assembly::new(buffer, k));
         }
         self.place(block, k, esi)
     }
@@ -129,7 +134,9 @@ impl Ledger {
     /// A symbol that checked out stands in the slot that [`Self::place`] gave. Returns whether
     /// it completed its block.
     pub(super) fn on_symbol(&mut self, block: BlockNumber, esi: Esi, slot: u8) -> bool {
-        let Some(assembly) = self.assemblies.get_mut(&block) else { return false };
+        let Some(assembly) = self.assemblies.get_mut(&block) else {
+            return false;
+        };
         assembly.slots[usize::from(slot)] = esi;
         assembly.held += 1;
         assembly.held == assembly.k
@@ -142,7 +149,10 @@ impl Ledger {
             return None;
         }
         assembly.handed_out = true;
-        Some((assembly.buffer, assembly.slots[..usize::from(assembly.k)].to_vec()))
+        Some((
+            assembly.buffer,
+            assembly.slots[..usize::from(assembly.k)].to_vec(),
+        ))
     }
 
     /// The source symbols of a block under assembly.
@@ -206,13 +216,18 @@ impl Ledger {
             let symbols = self.deficit(BlockNumber(block));
             let first = BlockNumber(block);
             block += 1;
+            let full = runs.len() == max;
             match runs.last_mut() {
                 _ if symbols == 0 => {}
                 Some(run) if run.first.0 + run.count == first.0 && run.symbols == symbols => {
                     run.count += 1;
                 }
-                _ if runs.len() == max => return (runs, first),
-                _ => runs.push(Deficit { first, count: 1, symbols }),
+                _ if full => return (runs, first),
+                _ => runs.push(Deficit {
+                    first,
+                    count: 1,
+                    symbols,
+                }),
             }
         }
         (runs, end.max(BlockNumber(self.complete_up_to)))
@@ -242,9 +257,16 @@ mod tests {
     fn source_symbols_take_their_slots_and_repairs_the_free_ones() {
         let mut ledger = Ledger::new(4);
         fill(&mut ledger, 0, 4, &[1, 200, 3, 0]);
-        assert_eq!(ledger.place(BlockNumber(0), 4, Esi(2)), Placement::Redundant);
+        assert_eq!(
+            ledger.place(BlockNumber(0), 4, Esi(2)),
+            Placement::Redundant
+        );
         let (_, slots) = ledger.hand_out(BlockNumber(0)).unwrap();
-        assert_eq!(slots, [0, 1, 3, 200].map(Esi), "the repair took slot 3, so 3 went to slot 2");
+        assert_eq!(
+            slots,
+            [0, 1, 3, 200].map(Esi),
+            "the repair took slot 3, so 3 went to slot 2"
+        );
         assert!(ledger.hand_out(BlockNumber(0)).is_none());
     }
 
@@ -255,10 +277,25 @@ mod tests {
         fill(&mut ledger, 5, 4, &[0, 1, 2, 3]);
         ledger.on_written(BlockNumber(0));
         assert_eq!(ledger.complete_up_to(), BlockNumber(1));
-        let run = |first, count, symbols| Deficit { first: BlockNumber(first), count, symbols };
-        let all = vec![run(1, 1, ALL_SYMBOLS), run(2, 1, 1), run(3, 2, ALL_SYMBOLS), run(6, 4, ALL_SYMBOLS)];
-        assert_eq!(ledger.deficits(BlockNumber(10), 9), (all.clone(), BlockNumber(10)));
-        assert_eq!(ledger.deficits(BlockNumber(10), 2), (all[..2].to_vec(), BlockNumber(3)));
+        let run = |first, count, symbols| Deficit {
+            first: BlockNumber(first),
+            count,
+            symbols,
+        };
+        let all = vec![
+            run(1, 1, ALL_SYMBOLS),
+            run(2, 1, 1),
+            run(3, 2, ALL_SYMBOLS),
+            run(6, 4, ALL_SYMBOLS),
+        ];
+        assert_eq!(
+            ledger.deficits(BlockNumber(10), 9),
+            (all.clone(), BlockNumber(10))
+        );
+        assert_eq!(
+            ledger.deficits(BlockNumber(10), 2),
+            (all[..2].to_vec(), BlockNumber(3))
+        );
     }
 
     #[test]
@@ -266,12 +303,19 @@ mod tests {
         let mut ledger = Ledger::new(2);
         fill(&mut ledger, 0, 2, &[0]);
         fill(&mut ledger, 1, 2, &[0, 1]);
-        assert_eq!(ledger.begin(BlockNumber(2), 2, Esi(0)), Placement::Redundant);
+        assert_eq!(
+            ledger.begin(BlockNumber(2), 2, Esi(0)),
+            Placement::Redundant
+        );
         ledger.on_written(BlockNumber(1));
         assert_eq!(ledger.in_use(), 1);
         fill(&mut ledger, 2, 2, &[0]);
         ledger.drop_block(BlockNumber(0));
-        assert_eq!(ledger.place(BlockNumber(0), 2, Esi(0)), Placement::First, "needed again");
+        assert_eq!(
+            ledger.place(BlockNumber(0), 2, Esi(0)),
+            Placement::First,
+            "needed again"
+        );
     }
 
     #[test]
@@ -284,6 +328,9 @@ mod tests {
         assert_eq!((ledger.complete_up_to().0, ledger.done_count()), (130, 199));
         ledger.on_written(BlockNumber(130));
         assert_eq!(ledger.complete_up_to().0, 200);
-        assert_eq!(ledger.deficits(BlockNumber(200), 4), (vec![], BlockNumber(200)));
+        assert_eq!(
+            ledger.deficits(BlockNumber(200), 4),
+            (vec![], BlockNumber(200))
+        );
     }
 }

@@ -23,7 +23,9 @@ use path::Path;
 use crate::ids::{Cycle, Seq, Slot};
 use crate::manifest::{Run, StoredBlock};
 use crate::units::{BlockNumber, Esi, PageNumber};
-use crate::wire::{EndRecord, GroupControl, Stage, SymbolHeader, SymbolKind, ToSender, WelcomeBody};
+use crate::wire::{
+    EndRecord, GroupControl, Stage, SymbolHeader, SymbolKind, ToSender, WelcomeBody,
+};
 
 /// Without a datagram of the group for this long, though the sender is heard, something on
 /// the way holds multicast back.
@@ -210,7 +212,12 @@ impl Session {
     pub fn place(&self, header: &SymbolHeader) -> Placement {
         let block = BlockNumber(header.number);
         let too_far = self.config.in_order
-            && block.0 >= self.ledger.complete_up_to().0.saturating_add(self.ledger.buffers());
+            && block.0
+                >= self
+                    .ledger
+                    .complete_up_to()
+                    .0
+                    .saturating_add(self.ledger.buffers());
         if header.kind == SymbolKind::Page || too_far {
             return Placement::Redundant;
         }
@@ -219,7 +226,8 @@ impl Session {
 
     /// Takes a buffer for a block whose first symbol checked out.
     pub fn begin(&mut self, header: &SymbolHeader) -> Placement {
-        self.ledger.begin(BlockNumber(header.number), header.k, header.esi)
+        self.ledger
+            .begin(BlockNumber(header.number), header.k, header.esi)
     }
 
     /// A symbol that checked out; `slot` is where it stands, `None` if it was not kept.
@@ -287,7 +295,12 @@ impl Session {
             self.in_joined_cycle = false;
         }
         self.horizon = horizon;
-        if horizon > self.passed.back().map_or(self.reportable, |&(_, passed)| passed) {
+        if horizon
+            > self
+                .passed
+                .back()
+                .map_or(self.reportable, |&(_, passed)| passed)
+        {
             self.passed.push_back((now + HOLDOFF, horizon));
         }
     }
@@ -300,7 +313,9 @@ impl Session {
     }
 
     fn hand_out(&mut self, block: BlockNumber) {
-        let Some(entry) = self.pages.block(block) else { return };
+        let Some(entry) = self.pages.block(block) else {
+            return;
+        };
         if self.ledger.k(block).map(usize::from) != Some(entry.source_symbols()) {
             // The symbols contradict the page: they are not of this block.
             self.ledger.drop_block(block);
@@ -308,7 +323,12 @@ impl Session {
         }
         let entry = entry.clone();
         if let Some((buffer, esis)) = self.ledger.hand_out(block) {
-            self.events.push_back(Event::Block { block, buffer, esis, entry });
+            self.events.push_back(Event::Block {
+                block,
+                buffer,
+                esis,
+                entry,
+            });
         }
     }
 
@@ -366,7 +386,11 @@ impl Session {
     /// Reports soon if blocks whose pass is over need anything.
     fn urge_if_needed(&mut self, horizon: BlockNumber) {
         let (deficits, _) = self.ledger.deficits(horizon, 2);
-        let first = if self.in_joined_cycle { self.joined_at } else { BlockNumber(0) };
+        let first = if self.in_joined_cycle {
+            self.joined_at
+        } else {
+            BlockNumber(0)
+        };
         if deficits.iter().any(|run| run.first.0 + run.count > first.0) {
             self.schedule.urge();
         }
@@ -380,7 +404,10 @@ impl Session {
         }
         let mut next = match &self.last_word {
             Some(word) => word.next(),
-            None => self.schedule.due(now).min(self.heard_at + self.config.idle_timeout),
+            None => self
+                .schedule
+                .due(now)
+                .min(self.heard_at + self.config.idle_timeout),
         };
         if let Some(&(at, _)) = self.passed.front() {
             next = next.min(at);

@@ -55,7 +55,11 @@ impl Pages {
             return false;
         }
         self.known = self.known.max(PageNumber(page.0 + 1));
-        let empty = || Partial { k, esis: Vec::new(), bytes: Vec::new() };
+        let empty = || Partial {
+            k,
+            esis: Vec::new(),
+            bytes: Vec::new(),
+        };
         let partial = self.partial.entry(page).or_insert_with(empty);
         if partial.k != k || partial.esis.contains(&esi) {
             return false;
@@ -134,17 +138,23 @@ impl Pages {
 
     fn missing_below(&self, end: PageNumber) -> impl Iterator<Item = PageNumber> {
         let held = |page: &PageNumber| self.waiting.contains_key(page);
-        (self.up_to.0..end.0).map(PageNumber).filter(move |page| !held(page))
+        (self.up_to.0..end.0)
+            .map(PageNumber)
+            .filter(move |page| !held(page))
     }
 
     /// Runs of missing pages, oldest first, at most `max`.
     pub(super) fn missing(&self, max: usize) -> Vec<PageRun> {
         let mut runs: Vec<PageRun> = Vec::new();
         for page in self.missing_below(self.known) {
+            let full = runs.len() == max;
             match runs.last_mut() {
                 Some(run) if run.first.0 + run.count == page.0 => run.count += 1,
-                _ if runs.len() == max => break,
-                _ => runs.push(PageRun { first: page, count: 1 }),
+                _ if full => break,
+                _ => runs.push(PageRun {
+                    first: page,
+                    count: 1,
+                }),
             }
         }
         runs
@@ -152,7 +162,11 @@ impl Pages {
 
     /// The identity, all pages of the image being in.
     pub(super) fn identity(&self, image_len: u64) -> Option<Identity> {
-        self.identity.clone().finish(image_len).ok().filter(|_| !self.broken)
+        self.identity
+            .clone()
+            .finish(image_len)
+            .ok()
+            .filter(|_| !self.broken)
     }
 
     /// Blocks that the pages so far are about.
@@ -163,7 +177,10 @@ impl Pages {
 
 fn decode(number: PageNumber, mut partial: Partial) -> Option<Page> {
     debug_assert_eq!(partial.bytes.len(), usize::from(partial.k) * SYMBOL_SIZE);
-    Code::new(partial.k).ok()?.recover(&mut partial.bytes, &mut partial.esis).ok()?;
+    Code::new(partial.k)
+        .ok()?
+        .recover(&mut partial.bytes, &mut partial.esis)
+        .ok()?;
     let page = Page::decode(Page::trim(&partial.bytes).ok()?).ok()?;
     (page.number() == number).then_some(page)
 }

@@ -45,7 +45,9 @@ impl Path {
 
     /// Microseconds since the newest arrived.
     pub(super) fn held_us(&self, now: Instant) -> u32 {
-        let held = self.highest_at.map(|at| now.saturating_duration_since(at).as_micros());
+        let held = self
+            .highest_at
+            .map(|at| now.saturating_duration_since(at).as_micros());
         held.map_or(0, |held| u32::try_from(held).unwrap_or(u32::MAX))
     }
 }

@@ -34,8 +34,11 @@ impl Peer {
         from: SocketAddr,
         envelope: &Envelope<'_>,
     ) -> Option<(ToSender, bool)> {
-        let plain =
-            self.keys.to_sender.open_vec(envelope.seq, envelope.header, envelope.sealed).ok()?;
+        let plain = self
+            .keys
+            .to_sender
+            .open_vec(envelope.seq, envelope.header, envelope.sealed)
+            .ok()?;
         if !self.window.accept(envelope.seq) {
             return None;
         }
@@ -59,7 +62,12 @@ pub(super) struct Admission {
 
 impl Admission {
     pub(super) fn new(seed: [u8; 32]) -> Self {
-        Self { seed, next: 1, peers: HashMap::new(), by_nonce: HashMap::new() }
+        Self {
+            seed,
+            next: 1,
+            peers: HashMap::new(),
+            by_nonce: HashMap::new(),
+        }
     }
 
     pub(super) fn peer_mut(&mut self, number: ReceiverNumber) -> Option<&mut Peer> {
@@ -85,15 +93,24 @@ impl Admission {
         // Numbers are not given twice: a number is a part of what its keys are drawn from.
         self.next = self.next.checked_add(1)?;
         let sender_nonce = self.draw_nonce(config, number);
-        let keys =
-            JoinKeys::derive(&config.secret, config.session_id, join.nonce, sender_nonce, number);
+        let keys = JoinKeys::derive(
+            &config.secret,
+            config.session_id,
+            join.nonce,
+            sender_nonce,
+            number,
+        );
         let open = config.auth == Auth::Open;
         let mut welcome = Welcome {
             session_id: config.session_id,
             receiver_nonce: join.nonce,
             sender_nonce,
             number,
-            secret: if open { config.secret.bytes().to_vec() } else { Vec::new() },
+            secret: if open {
+                config.secret.bytes().to_vec()
+            } else {
+                Vec::new()
+            },
             exchange: Vec::new(),
             sealed: Vec::new(),
         };
@@ -116,7 +133,11 @@ impl Admission {
 
     fn draw_nonce(&self, config: &EndpointConfig, number: ReceiverNumber) -> Nonce {
         let number = number.0.to_be_bytes();
-        let bytes = derive(&self.seed, &config.session_id.0, &[b"mimeo 1 sender nonce", &number]);
+        let bytes = derive(
+            &self.seed,
+            &config.session_id.0,
+            &[b"mimeo 1 sender nonce", &number],
+        );
         let (nonce, _) = bytes.split_first_chunk().expect("32 bytes hold 16");
         Nonce(*nonce)
     }

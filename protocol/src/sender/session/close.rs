@@ -40,7 +40,9 @@ impl Session {
 
     /// Nothing is expected of any receiver. Receivers that were lost may come back until then.
     fn room_is_done(&self) -> bool {
-        self.roster.members().all(|(_, member)| member.state.is_settled())
+        self.roster
+            .members()
+            .all(|(_, member)| member.state.is_settled())
     }
 
     fn close(&mut self, now: Instant) {
@@ -76,7 +78,10 @@ impl Session {
             self.abort_repeat = now + ABORT_EVERY;
             let (code, text) = self.abort.clone().expect("set when the abort began");
             for to in open {
-                let message = ToReceiver::Abort { code, text: text.clone() };
+                let message = ToReceiver::Abort {
+                    code,
+                    text: text.clone(),
+                };
                 self.outbox.push_back(Transmit::Unicast { to, message });
             }
         }

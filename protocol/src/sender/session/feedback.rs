@@ -15,7 +15,10 @@ impl Session {
     pub fn handle_message(&mut self, now: Instant, from: ReceiverNumber, message: ToSender) {
         match message {
             ToSender::Report(report) => self.handle_report(now, from, report),
-            ToSender::Confirm { identity, image_len } => {
+            ToSender::Confirm {
+                identity,
+                image_len,
+            } => {
                 let right = self
                     .end
                     .is_some_and(|end| (end.identity, end.image_len) == (identity, image_len));
@@ -23,22 +26,31 @@ impl Session {
                     MemberState::Confirmed
                 } else {
                     let text = "what it confirmed is not the image of this session".to_owned();
-                    MemberState::Failed { code: FailCode::IdentityMismatch, text }
+                    MemberState::Failed {
+                        code: FailCode::IdentityMismatch,
+                        text,
+                    }
                 };
                 self.settle(now, from, state);
-                self.outbox.push_back(Transmit::Unicast { to: from, message: ToReceiver::ConfirmSeen });
+                self.outbox.push_back(Transmit::Unicast {
+                    to: from,
+                    message: ToReceiver::ConfirmSeen,
+                });
                 self.prolong_closing(now);
             }
             ToSender::Fail { code, text } => {
                 self.settle(now, from, MemberState::Failed { code, text });
-                self.outbox.push_back(Transmit::Unicast { to: from, message: ToReceiver::FailSeen });
+                self.outbox.push_back(Transmit::Unicast {
+                    to: from,
+                    message: ToReceiver::FailSeen,
+                });
                 self.prolong_closing(now);
             }
             ToSender::AbortSeen => {
-                let (code, text) = self
-                    .abort
-                    .clone()
-                    .unwrap_or((FailCode::Silence, "the stream went on without it".to_owned()));
+                let (code, text) = self.abort.clone().unwrap_or((
+                    FailCode::Silence,
+                    "the stream went on without it".to_owned(),
+                ));
                 self.settle(now, from, MemberState::Failed { code, text });
             }
         }
@@ -47,7 +59,9 @@ impl Session {
 
     /// Notes the end of a receiver's part; the first word counts.
     pub(super) fn settle(&mut self, now: Instant, number: ReceiverNumber, state: MemberState) {
-        let Some(member) = self.roster.member_mut(number) else { return };
+        let Some(member) = self.roster.member_mut(number) else {
+            return;
+        };
         if member.state.is_final() {
             return;
         }
@@ -61,7 +75,9 @@ impl Session {
     fn handle_report(&mut self, now: Instant, from: ReceiverNumber, report: Report) {
         self.counters.reports += 1;
         let round_trip = self.round_trip(now, &report);
-        let Some(member) = self.roster.member_mut(from) else { return };
+        let Some(member) = self.roster.member_mut(from) else {
+            return;
+        };
         if member.state.is_final() {
             return;
         }
@@ -102,7 +118,11 @@ impl Session {
 
     fn report_to_controller(&mut self, now: Instant, from: ReceiverNumber) {
         let gating = self.roster.present();
-        let Some(report) = self.roster.member(from).and_then(|member| member.report.as_ref()) else {
+        let Some(report) = self
+            .roster
+            .member(from)
+            .and_then(|member| member.report.as_ref())
+        else {
             return;
         };
         let path = PathReport {
@@ -112,33 +132,51 @@ impl Session {
             drops: report.socket_drops,
         };
         if self.phase == Phase::Running {
-            self.controller.on_report(now, from, path, gating, self.last_seq);
+            self.controller
+                .on_report(now, from, path, gating, self.last_seq);
         }
     }
 
     /// A receiver that was silent too long may need blocks that a stream no longer has.
     fn missed_the_stream(&mut self, now: Instant, number: ReceiverNumber) -> bool {
         let missed = !self.config.seekable
-            && self.roster.member(number).and_then(|member| member.report.as_ref()).is_some_and(
-                |report| report.complete_up_to < self.kept_from,
-            );
+            && self
+                .roster
+                .member(number)
+                .and_then(|member| member.report.as_ref())
+                .is_some_and(|report| report.complete_up_to < self.kept_from);
         if missed {
             let code = FailCode::Silence;
             let text = "the stream went on without it and cannot be sent again".to_owned();
-            self.settle(now, number, MemberState::Failed { code, text: text.clone() });
+            self.settle(
+                now,
+                number,
+                MemberState::Failed {
+                    code,
+                    text: text.clone(),
+                },
+            );
             let message = ToReceiver::Abort { code, text };
-            self.outbox.push_back(Transmit::Unicast { to: number, message });
+            self.outbox.push_back(Transmit::Unicast {
+                to: number,
+                message,
+            });
         }
         missed
     }
 
     fn plan_repairs(&mut self, from: ReceiverNumber) {
-        let Some(member) = self.roster.member(from) else { return };
-        let Some(report) = member.report.clone() else { return };
+        let Some(member) = self.roster.member(from) else {
+            return;
+        };
+        let Some(report) = member.report.clone() else {
+            return;
+        };
         let seen = member.seq_seen();
         let (low, high) = self.repairable(member);
         for run in &report.missing_pages {
-            let pages = run.first.0..(run.first.0.saturating_add(run.count)).min(self.manifest.pages().0);
+            let pages =
+                run.first.0..(run.first.0.saturating_add(run.count)).min(self.manifest.pages().0);
             for page in pages {
                 self.queue_page(PageNumber(page), seen);
             }
@@ -150,15 +188,24 @@ impl Session {
 
     /// Blocks of the cycle whose deficits are repaired now; the others come in a pass.
     fn repairable(&self, member: &Member) -> (BlockNumber, BlockNumber) {
-        (member.deferred_below(self.pass.cycle()), self.pass.horizon())
+        (
+            member.deferred_below(self.pass.cycle()),
+            self.pass.horizon(),
+        )
     }
 
     fn plan_run(&mut self, run: &Deficit, low: BlockNumber, high: BlockNumber, seen: Seq) {
         let first = run.first.0.max(low.0);
         let end = run.first.0.saturating_add(run.count).min(high.0);
         for block in (first..end).map(BlockNumber) {
-            let Some(sent) = self.manifest.block(block) else { return };
-            let deficit = if run.symbols == ALL_SYMBOLS { sent.k() } else { run.symbols.min(sent.k()) };
+            let Some(sent) = self.manifest.block(block) else {
+                return;
+            };
+            let deficit = if run.symbols == ALL_SYMBOLS {
+                sent.k()
+            } else {
+                run.symbols.min(sent.k())
+            };
             self.repairs.on_deficit(block, sent.k(), deficit, seen);
         }
     }
@@ -166,9 +213,17 @@ impl Session {
     /// Queues the symbols of a page unless they are on their way.
     pub(super) fn queue_page(&mut self, page: PageNumber, seen: Seq) {
         if self.manifest.queue_page(page, seen) {
-            let object = self.manifest.page_object(page).expect("the page was just queued");
+            let object = self
+                .manifest
+                .page_object(page)
+                .expect("the page was just queued");
             let k = u8::try_from(object.len() / SYMBOL_SIZE).expect("a page fits two symbols");
-            let send = super::PageSend { page, k, next: 0, end: k + PAGE_PARITY };
+            let send = super::PageSend {
+                page,
+                k,
+                next: 0,
+                end: k + PAGE_PARITY,
+            };
             self.page_queue.push_back(send);
         }
     }
@@ -178,7 +233,11 @@ impl Session {
         if self.config.seekable {
             return;
         }
-        let complete = self.roster.wanting().map(|(_, _, report)| report.complete_up_to).min();
+        let complete = self
+            .roster
+            .wanting()
+            .map(|(_, _, report)| report.complete_up_to)
+            .min();
         if let Some(complete) = complete.filter(|&complete| complete > self.kept_from) {
             self.kept_from = complete;
             self.jobs.push_back(super::Job::Discard(complete));
@@ -188,7 +247,9 @@ impl Session {
     /// Now less the time when the datagram that the report saw last was sent, less the time
     /// that the receiver held it.
     fn round_trip(&self, now: Instant, report: &Report) -> Option<Duration> {
-        let at = self.sent_times.partition_point(|&(last, _)| last < report.seq_seen);
+        let at = self
+            .sent_times
+            .partition_point(|&(last, _)| last < report.seq_seen);
         let &(_, sent) = self.sent_times.get(at)?;
         let held = Duration::from_micros(report.held_us.into());
         now.checked_duration_since(sent)?.checked_sub(held)

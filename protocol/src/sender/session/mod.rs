@@ -404,7 +404,11 @@ impl Session {
     /// How long a receiver may be silent.
     fn patience(&self) -> Duration {
         let by_reports = patience(self.roster.present());
-        if self.config.seekable { by_reports } else { by_reports.max(STREAM_PATIENCE) }
+        if self.config.seekable {
+            by_reports
+        } else {
+            by_reports.max(STREAM_PATIENCE)
+        }
     }
 
     /// The next piece of work for the caller's threads.

@@ -43,7 +43,9 @@ impl Session {
         let max = Pacer::burst(rate);
         let first = Seq(self.last_seq.0 + 1);
         while burst.len() < max {
-            let Some(symbol) = self.next_symbol() else { break };
+            let Some(symbol) = self.next_symbol() else {
+                break;
+            };
             burst.push(symbol);
         }
         if burst.is_empty() {
@@ -116,12 +118,20 @@ impl Session {
 
     fn symbol(&self, kind: SymbolKind, number: u32, esi: Esi, k: u8) -> SymbolRef {
         let (slot, horizon) = (self.pass.slot(), self.pass.horizon());
-        SymbolRef { kind, number, esi, k, slot, horizon }
+        SymbolRef {
+            kind,
+            number,
+            esi,
+            k,
+            slot,
+            horizon,
+        }
     }
 
     fn on_group_sent(&mut self, shares: &[Share]) {
         for share in shares {
-            self.repairs.on_sent(share.block, share.count.into(), self.last_seq);
+            self.repairs
+                .on_sent(share.block, share.count.into(), self.last_seq);
             if share.esi(share.count) != Esi(share.k) {
                 self.repairs.advance(share);
             }
@@ -137,7 +147,11 @@ impl Session {
         while let Some(share) = self.repairs.next_job() {
             match self.manifest.block(share.block) {
                 Some(sent) => {
-                    self.jobs.push_back(Job::Fetch { share, place: sent.place, repair: true });
+                    self.jobs.push_back(Job::Fetch {
+                        share,
+                        place: sent.place,
+                        repair: true,
+                    });
                 }
                 None => break,
             }
@@ -169,9 +183,17 @@ impl Session {
         let at_hand = |share: &Share| first_cycle && share.count == share.k;
         let waiting = shares.iter().filter(|share| !at_hand(share)).count();
         for share in shares.iter().filter(|share| !at_hand(share)) {
-            let place = self.manifest.block(share.block).expect("shares are of known blocks").place;
+            let place = self
+                .manifest
+                .block(share.block)
+                .expect("shares are of known blocks")
+                .place;
             // In the first cycle the block is pinned already, by its entry.
-            self.jobs.push_back(Job::Fetch { share: *share, place, repair: false });
+            self.jobs.push_back(Job::Fetch {
+                share: *share,
+                place,
+                repair: false,
+            });
             if first_cycle {
                 self.jobs.push_back(Job::Unpin(share.block));
             }
@@ -197,9 +219,20 @@ impl Session {
         let blocks = (cursor..known).take(GROUP);
         let share = |block: u32| {
             let block = BlockNumber(block);
-            let k = self.manifest.block(block).expect("below the known blocks").k();
-            let count = k.saturating_add(self.parity(k, tail)).min(MAX_SYMBOLS as u8);
-            Share { block, k, first: Esi(0), count }
+            let k = self
+                .manifest
+                .block(block)
+                .expect("below the known blocks")
+                .k();
+            let count = k
+                .saturating_add(self.parity(k, tail))
+                .min(MAX_SYMBOLS as u8);
+            Share {
+                block,
+                k,
+                first: Esi(0),
+                count,
+            }
         };
         blocks.map(share).collect()
     }
@@ -213,7 +246,11 @@ impl Session {
                 // Mean and two standard deviations of a binomial: nearly every receiver.
                 let lost = f64::from(k) * loss;
                 let symbols = lost + 2.0 * lost.sqrt();
-                if loss < 0.0005 { 0 } else { (symbols.ceil() as u8).min(MAX_TAIL_PARITY) }
+                if loss < 0.0005 {
+                    0
+                } else {
+                    (symbols.ceil() as u8).min(MAX_TAIL_PARITY)
+                }
             }
             Parity::Auto => 0,
         }
@@ -225,8 +262,13 @@ impl Session {
         let mut cursor = self.pass.cursor();
         let covered = self.covered();
         while shares.len() < GROUP {
-            let needs = self.roster.wanting().filter_map(|(_, _, report)| next_need(report, cursor));
-            let Some(block) = needs.min().filter(|&block| block < covered) else { break };
+            let needs = self
+                .roster
+                .wanting()
+                .filter_map(|(_, _, report)| next_need(report, cursor));
+            let Some(block) = needs.min().filter(|&block| block < covered) else {
+                break;
+            };
             cursor = BlockNumber(block.0 + 1);
             shares.extend(self.share_of(block));
         }
@@ -237,35 +279,60 @@ impl Session {
         let k = self.manifest.block(block)?.k();
         let needs = self.roster.wanting().filter_map(|(_, member, report)| {
             let deficit = deficit_of(report, block)?;
-            let deficit = if deficit == ALL_SYMBOLS { k } else { deficit.min(k) };
+            let deficit = if deficit == ALL_SYMBOLS {
+                k
+            } else {
+                deficit.min(k)
+            };
             let sent = self.repairs.sent_after(block, member.seq_seen());
             u8::try_from(u32::from(deficit).saturating_sub(sent)).ok()
         });
         let count = needs.max().filter(|&count| count > 0)?;
-        let first = if count == k { Esi(0) } else { self.repairs.cursor(block, k) };
-        Some(Share { block, k, first, count })
+        let first = if count == k {
+            Esi(0)
+        } else {
+            self.repairs.cursor(block, k)
+        };
+        Some(Share {
+            block,
+            k,
+            first,
+            count,
+        })
     }
 
     /// Below this block the newest reports, all of them made in this cycle, say everything.
     fn covered(&self) -> BlockNumber {
         let covered = |member: &Member, report: &Report| {
             let fresh = member.seq_seen() >= self.cycle_started;
-            if fresh { report.covered_up_to } else { BlockNumber(0) }
+            if fresh {
+                report.covered_up_to
+            } else {
+                BlockNumber(0)
+            }
         };
         let reports = self.roster.wanting();
-        reports.map(|(_, member, report)| covered(member, report)).min().unwrap_or(BlockNumber(0))
+        reports
+            .map(|(_, member, report)| covered(member, report))
+            .min()
+            .unwrap_or(BlockNumber(0))
     }
 
     /// Whether the source was read and every block had its first pass.
     pub(super) fn first_pass_done(&self) -> bool {
         self.pass.cycle() > Cycle(1)
             || self.end.is_some_and(|end| {
-                self.pass.cursor() == end.blocks && self.pass.is_idle() && self.page_queue.is_empty()
+                self.pass.cursor() == end.blocks
+                    && self.pass.is_idle()
+                    && self.page_queue.is_empty()
             })
     }
 
     fn consider_next_cycle(&mut self) {
-        let Some(end) = self.end.filter(|_| self.first_pass_done() && self.pass.is_idle()) else {
+        let Some(end) = self
+            .end
+            .filter(|_| self.first_pass_done() && self.pass.is_idle())
+        else {
             return;
         };
         let cycle = self.pass.cycle();
@@ -277,7 +344,8 @@ impl Session {
             self.pass_end_seq = Some(self.last_seq);
             self.timers.control_now();
         }
-        if self.config.seekable && self.repairs.is_idle() && self.deferred_needs().next().is_some() {
+        if self.config.seekable && self.repairs.is_idle() && self.deferred_needs().next().is_some()
+        {
             self.begin_cycle();
         }
     }
@@ -305,12 +373,17 @@ impl Session {
     /// after the end of the pass say.
     fn deferred_needs(&self) -> impl Iterator<Item = ReceiverNumber> {
         let (cycle, ended) = (self.pass.cycle(), self.pass_end_seq);
-        self.roster.wanting().filter_map(move |(number, member, report)| {
-            let fresh = ended.is_some_and(|ended| member.seq_seen() >= ended);
-            let deferred = member.deferred_below(cycle);
-            let needs = report.deficits.first().is_some_and(|run| run.first < deferred);
-            (fresh && needs).then_some(number)
-        })
+        self.roster
+            .wanting()
+            .filter_map(move |(number, member, report)| {
+                let fresh = ended.is_some_and(|ended| member.seq_seen() >= ended);
+                let deferred = member.deferred_below(cycle);
+                let needs = report
+                    .deficits
+                    .first()
+                    .is_some_and(|run| run.first < deferred);
+                (fresh && needs).then_some(number)
+            })
     }
 }
 
@@ -323,6 +396,8 @@ fn next_need(report: &Report, cursor: BlockNumber) -> Option<BlockNumber> {
 
 fn deficit_of(report: &Report, block: BlockNumber) -> Option<u8> {
     let ends_before = |run: &Deficit| run.first.0 + run.count <= block.0;
-    let run = report.deficits.get(report.deficits.partition_point(ends_before))?;
+    let run = report
+        .deficits
+        .get(report.deficits.partition_point(ends_before))?;
     (run.first <= block).then_some(run.symbols)
 }

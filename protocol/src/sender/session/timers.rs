@@ -31,7 +31,11 @@ pub(super) struct Timers {
 
 impl Timers {
     pub(super) fn new(now: Instant) -> Self {
-        Self { announce: now, control: Some(now + WAITING_CONTROL_EVERY), ageing: now }
+        Self {
+            announce: now,
+            control: Some(now + WAITING_CONTROL_EVERY),
+            ageing: now,
+        }
     }
 
     /// The position is news: send it at once.
@@ -76,7 +80,12 @@ impl Session {
             self.controller.on_gone(number);
             self.events.push_back(Event::Member(number));
         }
-        if let Some(oldest) = self.roster.gating().map(|(_, member)| member.seq_seen()).min() {
+        if let Some(oldest) = self
+            .roster
+            .gating()
+            .map(|(_, member)| member.seq_seen())
+            .min()
+        {
             self.repairs.forget_before(oldest);
         }
     }
@@ -101,13 +110,23 @@ impl Session {
             return None;
         }
         let waiting = self.phase == Phase::Waiting;
-        let every = if waiting { WAITING_CONTROL_EVERY } else { CONTROL_EVERY };
+        let every = if waiting {
+            WAITING_CONTROL_EVERY
+        } else {
+            CONTROL_EVERY
+        };
         self.timers.control = Some(now + every);
         self.last_control = now;
         self.counters.control_datagrams += 1;
         let seq = self.take_seq();
         let end = self.end.filter(|_| self.first_pass_done());
-        Some(Transmit::Control { seq, control: GroupControl { position: self.position(), end } })
+        Some(Transmit::Control {
+            seq,
+            control: GroupControl {
+                position: self.position(),
+                end,
+            },
+        })
     }
 
     pub(super) fn take_seq(&mut self) -> Seq {
@@ -123,7 +142,11 @@ impl Session {
         }
         let mut next = self.timers.announce.min(self.timers.control.unwrap_or(now));
         next = next.min(self.timers.ageing.max(now + Duration::from_millis(1)));
-        for moment in [self.manifest.closes_at(), self.start_moment(now), self.phase_moment()] {
+        for moment in [
+            self.manifest.closes_at(),
+            self.start_moment(now),
+            self.phase_moment(),
+        ] {
             next = next.min(moment.unwrap_or(next));
         }
         if self.has_symbols() {

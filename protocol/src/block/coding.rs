@@ -1,0 +1,383 @@
+//! Bodies: raw blocks as zstd frames, and back.
+
+use zstd::zstd_safe::{
+    CCtx, CParameter, DCtx, compress_bound, find_frame_compressed_size, get_error_name,
+    get_frame_content_size,
+};
+
+use super::Level;
+use super::raw_frame::{self, raw_parts};
+#[cfg(doc)]
+use super::raw_frame_len;
+use crate::units::{BLOCK_SIZE, MAX_BODY};
+
+/// How the body of a block is coded. Both are zstd frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// A compressed frame, shorter than the block.
+    Zstd,
+    /// The raw frame (module `raw_frame`), which [`raw_parts`] takes apart without copying.
+    Raw,
+}
+
+/// Why a body is not that of the expected block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// No block has this many bytes.
+    #[error("expected a block of 1 to {BLOCK_SIZE} bytes, found {found}")]
+    RawLen {
+        /// Bytes asked for.
+        found: usize,
+    },
+    /// A raw frame has another length.
+    #[error("expected a raw frame of {expected} bytes, found {found}")]
+    Length {
+        /// Length of the raw frame of the expected block.
+        expected: usize,
+        /// Length of the body.
+        found: usize,
+    },
+    /// A header inside a raw frame is not the only one that it can have.
+    #[error("unexpected header at byte {at} of a raw frame")]
+    RawHeader {
+        /// Offset of the header in the body.
+        at: usize,
+    },
+    /// A body is longer than any body is.
+    #[error("expected a body of at most {MAX_BODY} bytes, found {found}")]
+    TooLong {
+        /// Length of the body.
+        found: usize,
+    },
+    /// A body does not begin with the magic number of zstd frames.
+    #[error("expected a zstd frame, found other bytes")]
+    NoFrame,
+    /// A frame states another content size, or none.
+    #[error("expected a frame of {expected} bytes of content, found {found:?}")]
+    ContentSize {
+        /// Length of the raw block.
+        expected: usize,
+        /// Content size that the frame states, if any.
+        found: Option<u64>,
+    },
+    /// A body goes on behind its frame.
+    #[error("expected a body of one frame of {frame} bytes, found {found} bytes")]
+    Trailing {
+        /// Length of the frame.
+        frame: usize,
+        /// Length of the body.
+        found: usize,
+    },
+    /// zstd could not decompress the frame.
+    #[error("cannot decompress a frame: {reason}")]
+    Corrupt {
+        /// What zstd says.
+        reason: &'static str,
+    },
+}
+
+/// Makes bodies. Keep one per thread: its zstd context is large and reused.
+pub struct Encoder {
+    /// Nothing where the level is none.
+    context: Option<CCtx<'static>>,
+}
+
+/// Turns bodies back into raw blocks. Keep one per thread: its zstd context is reused.
+pub struct Decoder {
+    context: DCtx<'static>,
+}
+
+impl Encoder {
+    /// An encoder that compresses at the given level.
+    #[must_use]
+    pub fn new(level: Level) -> Encoder {
+        let context = level.as_zstd().map(|level| {
+            let mut context = CCtx::create();
+            context
+                .set_parameter(CParameter::CompressionLevel(level))
+                .expect("a new context takes any level, and clamps it");
+            context
+        });
+        Encoder { context }
+    }
+
+    /// Makes `body` the body of `raw`: the compressed frame if that is shorter than `raw`, else
+    /// the raw frame, so at most [`raw_frame_len`] bytes.
+    ///
+    /// `body` keeps its memory, which grows to at most 264 KiB.
+    ///
+    /// # Panics
+    ///
+    /// Unless `raw` has 1 to [`BLOCK_SIZE`] bytes.
+    pub fn encode(&mut self, raw: &[u8], body: &mut Vec<u8>) -> Coding {
+        assert!(
+            (1..=BLOCK_SIZE).contains(&raw.len()),
+            "a block has 1 to {BLOCK_SIZE} bytes"
+        );
+        body.clear();
+        if let Some(context) = &mut self.context {
+            body.reserve(compress_bound(raw.len()));
+            // With room for the worst case this fails only where zstd gets no memory; the raw
+            // frame is right then, too.
+            let compressed = context.compress2(body, raw);
+            if compressed.is_ok_and(|len| len < raw.len()) {
+                return Coding::Zstd;
+            }
+        }
+        raw_frame::write(raw, body);
+        Coding::Raw
+    }
+}
+
+impl Decoder {
+    /// A decoder.
+    #[must_use]
+    pub fn new() -> Decoder {
+        Decoder {
+            context: DCtx::create(),
+        }
+    }
+
+    /// Fills `out` with the raw block of which `body` is the body.
+    ///
+    /// Nothing is allocated, whatever the body says. Bytes that decode need not be the right
+    /// ones: compare their [`super::BlockDigest`].
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] unless `body` is exactly one frame of the given coding whose content fills
+    /// `out` exactly. What `out` holds then is undefined.
+    pub fn decode(
+        &mut self,
+        coding: Coding,
+        body: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), DecodeError> {
+        match coding {
+            Coding::Raw => {
+                let [first, second] = raw_parts(body, out.len())?;
+                let (head, tail) = out.split_at_mut(first.len());
+                head.copy_from_slice(first);
+                tail.copy_from_slice(second);
+                Ok(())
+            }
+            Coding::Zstd => self.decompress(body, out),
+        }
+    }
+
+    fn decompress(&mut self, body: &[u8], out: &mut [u8]) -> Result<(), DecodeError> {
+        let expected = out.len();
+        let corrupt = |code| DecodeError::Corrupt {
+            reason: get_error_name(code),
+        };
+        check_raw_len(expected)?;
+        if body.len() > MAX_BODY {
+            return Err(DecodeError::TooLong { found: body.len() });
+        }
+        // zstd would also take skippable frames and the formats before version 0.8.
+        if !body.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            return Err(DecodeError::NoFrame);
+        }
+        let content_size = get_frame_content_size(body).unwrap_or(None);
+        if content_size != Some(expected as u64) {
+            return Err(DecodeError::ContentSize {
+                expected,
+                found: content_size,
+            });
+        }
+        let frame = find_frame_compressed_size(body).map_err(corrupt)?;
+        if frame != body.len() {
+            return Err(DecodeError::Trailing {
+                frame,
+                found: body.len(),
+            });
+        }
+        let written = self.context.decompress(out, body).map_err(corrupt)?;
+        if written != expected {
+            let found = Some(written as u64);
+            return Err(DecodeError::ContentSize { expected, found });
+        }
+        Ok(())
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Decoder {
+        Decoder::new()
+    }
+}
+
+pub(super) fn check_raw_len(found: usize) -> Result<(), DecodeError> {
+    if (1..=BLOCK_SIZE).contains(&found) {
+        Ok(())
+    } else {
+        Err(DecodeError::RawLen { found })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::raw_frame_len;
+    use proptest::prelude::*;
+
+    /// Bytes that zstd cannot make shorter.
+    fn noise(len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    fn text(len: usize) -> Vec<u8> {
+        b"a room of thirty machines. "
+            .iter()
+            .copied()
+            .cycle()
+            .take(len)
+            .collect()
+    }
+
+    fn check(level: Level, raw: &[u8], expected: Coding) {
+        let (mut body, mut out) = (Vec::new(), vec![0xa5; raw.len()]);
+        let coding = Encoder::new(level).encode(raw, &mut body);
+        assert_eq!(coding, expected, "{} bytes at {level}", raw.len());
+        assert!(body.len() <= raw_frame_len(raw.len()));
+        Decoder::new().decode(coding, &body, &mut out).unwrap();
+        assert!(out == raw);
+        // Any zstd tool reads the body.
+        assert!(zstd::stream::decode_all(&body[..]).unwrap() == raw);
+    }
+
+    #[test]
+    fn blocks_of_all_lengths_return() {
+        let levels = [
+            Level::FAST,
+            Level::DEFAULT,
+            Level::MAX,
+            Level::zstd(-7).unwrap(),
+        ];
+        for len in [300, 1000, 131_072, 131_073, BLOCK_SIZE - 1, BLOCK_SIZE] {
+            check(Level::NONE, &text(len), Coding::Raw);
+            check(Level::NONE, &noise(len), Coding::Raw);
+            for level in levels {
+                check(level, &text(len), Coding::Zstd);
+                check(level, &noise(len), Coding::Raw);
+            }
+        }
+        check(Level::NONE, &[0], Coding::Raw);
+    }
+
+    #[test]
+    fn contexts_are_reused_without_growing() {
+        let (mut encoder, mut decoder) = (Encoder::new(Level::DEFAULT), Decoder::new());
+        let (mut body, mut out) = (Vec::new(), Vec::new());
+        for raw in [
+            noise(BLOCK_SIZE),
+            text(BLOCK_SIZE),
+            noise(5),
+            text(5000),
+            noise(BLOCK_SIZE),
+        ] {
+            let coding = encoder.encode(&raw, &mut body);
+            assert!(body.capacity() <= 264 * 1024, "{}", body.capacity());
+            out.resize(raw.len(), 0);
+            decoder.decode(coding, &body, &mut out).unwrap();
+            assert!(out == raw);
+        }
+    }
+
+    #[test]
+    fn only_exactly_one_frame_of_the_right_size_is_taken() {
+        let raw = text(5000);
+        let mut body = Vec::new();
+        assert_eq!(
+            Encoder::new(Level::DEFAULT).encode(&raw, &mut body),
+            Coding::Zstd
+        );
+        let mut decoder = Decoder::new();
+        let mut decode = |body: &[u8], len| decoder.decode(Coding::Zstd, body, &mut vec![0; len]);
+        assert_eq!(decode(&body, 5000), Ok(()));
+        for expected in [4999, 5001] {
+            let found = DecodeError::ContentSize {
+                expected,
+                found: Some(5000),
+            };
+            assert_eq!(decode(&body, expected), Err(found));
+        }
+        assert_eq!(decode(&body, 0), Err(DecodeError::RawLen { found: 0 }));
+        let found = DecodeError::RawLen {
+            found: BLOCK_SIZE + 1,
+        };
+        assert_eq!(decode(&body, BLOCK_SIZE + 1), Err(found));
+        for len in 0..body.len() {
+            assert!(
+                decode(&body[..len], 5000).is_err(),
+                "{len} of {} bytes",
+                body.len()
+            );
+        }
+        let (frame, found) = (body.len(), body.len() + 1);
+        let trailing = [&body[..], &[0]].concat();
+        assert_eq!(
+            decode(&trailing, 5000),
+            Err(DecodeError::Trailing { frame, found })
+        );
+        let twice = [&body[..], &body[..]].concat();
+        assert!(matches!(
+            decode(&twice, 10_000),
+            Err(DecodeError::ContentSize { .. })
+        ));
+        let skippable = b"\x50\x2a\x4d\x18\x01\x00\x00\x00\x00";
+        let behind = [skippable, &body[..]].concat();
+        assert_eq!(decode(&behind, 5000), Err(DecodeError::NoFrame));
+        let long = [&body[..], &vec![0; MAX_BODY]].concat();
+        assert_eq!(
+            decode(&long, 5000),
+            Err(DecodeError::TooLong { found: long.len() })
+        );
+    }
+
+    #[test]
+    fn a_frame_without_content_size_is_refused() {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+        std::io::Write::write_all(&mut encoder, &text(5000)).unwrap();
+        let body = encoder.finish().unwrap();
+        let found = DecodeError::ContentSize {
+            expected: 5000,
+            found: None,
+        };
+        assert_eq!(
+            Decoder::new().decode(Coding::Zstd, &body, &mut [0; 5000]),
+            Err(found)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_bodies_never_panic(
+            len in 1..10_000_usize,
+            hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            coding in prop::sample::select(vec![Coding::Zstd, Coding::Raw]),
+        ) {
+            let mut body = Vec::new();
+            Encoder::new(Level::FAST).encode(&text(len), &mut body);
+            for (index, byte) in hits {
+                let n = index.index(body.len());
+                body[n] = byte;
+            }
+            // Without a checksum a damaged frame may decode: the digest is what proves a block.
+            let _ = Decoder::new().decode(coding, &body, &mut vec![0; len]);
+        }
+
+        #[test]
+        fn random_bodies_are_refused(
+            body in prop::collection::vec(any::<u8>(), 0..200),
+            len in 0..300_000_usize,
+            coding in prop::sample::select(vec![Coding::Zstd, Coding::Raw]),
+        ) {
+            let framed = [&[0x28, 0xb5, 0x2f, 0xfd][..], &body].concat();
+            prop_assert!(Decoder::new().decode(coding, &body, &mut vec![0; len]).is_err());
+            let _ = Decoder::new().decode(coding, &framed, &mut vec![0; len]);
+        }
+    }
+}

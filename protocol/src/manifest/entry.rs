@@ -1,0 +1,150 @@
+//! Entries of the manifest and their bytes.
+
+use crate::block::{BlockDigest, Coding};
+use crate::units::{MAX_BODY, Place, source_symbols};
+
+use super::page::EntryError;
+
+/// What the image holds at a place, or at a run of places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A block that is sent.
+    Block(StoredBlock),
+    /// Blocks of zeros, which have no bodies: the target's bytes become zero.
+    Zero(Run),
+    /// Blocks that no filesystem uses, which are not sent: the target's bytes do not matter.
+    Unused(Run),
+}
+
+/// A block that is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// Where in the image it lies.
+    pub place: Place,
+    /// Length of its body in bytes, 1 to [`MAX_BODY`].
+    pub stored_len: u32,
+    /// How its body is coded.
+    pub coding: Coding,
+    /// What its raw bytes hash to.
+    pub digest: BlockDigest,
+}
+
+/// Consecutive blocks without bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The first of them.
+    pub place: Place,
+    /// How many there are, at least one.
+    pub count: u32,
+}
+
+/// Bytes of an entry.
+pub(super) const ENTRY_LEN: usize = 41;
+
+const KIND_ZSTD: u8 = 1;
+const KIND_RAW: u8 = 2;
+const KIND_ZERO: u8 = 3;
+const KIND_UNUSED: u8 = 4;
+
+impl StoredBlock {
+    /// Number of source symbols of its body.
+    #[must_use]
+    pub fn source_symbols(&self) -> usize {
+        source_symbols(self.stored_len as usize)
+    }
+}
+
+impl Entry {
+    /// The first place that it is about.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self {
+            Entry::Block(block) => block.place,
+            Entry::Zero(run) | Entry::Unused(run) => run.place,
+        }
+    }
+
+    /// Number of blocks of the image that it is about.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        match self {
+            Entry::Block(_) => 1,
+            Entry::Zero(run) | Entry::Unused(run) => run.count,
+        }
+    }
+
+    /// The place behind it, where the next entry begins; nothing where that exceeds 32 bits.
+    #[must_use]
+    pub fn end(&self) -> Option<Place> {
+        self.place().0.checked_add(self.count()).map(Place)
+    }
+
+    /// Checks all that a single entry can get wrong.
+    pub(super) fn validate(&self) -> Result<(), EntryError> {
+        match self {
+            Entry::Block(block) if !(1..=MAX_BODY).contains(&(block.stored_len as usize)) => {
+                Err(EntryError::StoredLen {
+                    found: block.stored_len,
+                })
+            }
+            Entry::Zero(Run { count: 0, .. }) | Entry::Unused(Run { count: 0, .. }) => {
+                Err(EntryError::EmptyRun)
+            }
+            _ if self.end().is_none() => Err(EntryError::PastEnd {
+                place: self.place(),
+                count: self.count(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let (kind, len, digest) = match self {
+            Entry::Block(block) => {
+                let kind = match block.coding {
+                    Coding::Zstd => KIND_ZSTD,
+                    Coding::Raw => KIND_RAW,
+                };
+                (kind, block.stored_len, block.digest.0)
+            }
+            Entry::Zero(run) => (KIND_ZERO, run.count, [0; 32]),
+            Entry::Unused(run) => (KIND_UNUSED, run.count, [0; 32]),
+        };
+        out.push(kind);
+        out.extend_from_slice(&self.place().0.to_be_bytes());
+        out.extend_from_slice(&len.to_be_bytes());
+        out.extend_from_slice(&digest);
+    }
+
+    pub(super) fn decode(bytes: &[u8; ENTRY_LEN]) -> Result<Entry, EntryError> {
+        let [kind, p0, p1, p2, p3, l0, l1, l2, l3, digest @ ..] = *bytes;
+        let place = Place(u32::from_be_bytes([p0, p1, p2, p3]));
+        let len = u32::from_be_bytes([l0, l1, l2, l3]);
+        let block = |coding| {
+            let digest = BlockDigest(digest);
+            Ok(Entry::Block(StoredBlock {
+                place,
+                stored_len: len,
+                coding,
+                digest,
+            }))
+        };
+        let run = || {
+            let zeros = digest == [0; 32];
+            if zeros {
+                Ok(Run { place, count: len })
+            } else {
+                Err(EntryError::RunWithDigest)
+            }
+        };
+        let entry = match kind {
+            KIND_ZSTD => block(Coding::Zstd),
+            KIND_RAW => block(Coding::Raw),
+            KIND_ZERO => run().map(Entry::Zero),
+            KIND_UNUSED => run().map(Entry::Unused),
+            found => Err(EntryError::Kind { found }),
+        }?;
+        entry.validate()?;
+        Ok(entry)
+    }
+}

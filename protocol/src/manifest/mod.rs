@@ -1,0 +1,40 @@
+//! The manifest: what an image consists of, block by block.
+//!
+//! The manifest travels in [`Page`]s of up to 64 [`Entry`]s, each of which is coded like a block
+//! of at most two source symbols and goes out before the blocks that it describes. Every place
+//! of the image is covered by exactly one entry, in order. The [`Identity`] is a hash of the
+//! whole manifest that does not depend on how it was cut into pages and runs.
+//!
+//! # Wire format
+//!
+//! All numbers are big-endian. A page of n entries has 9 + 41 n + 64 bytes, at most 2697:
+//!
+//! | bytes | field | valid |
+//! |---|---|---|
+//! | 0..4 | page number | any |
+//! | 4..8 | number of the first block of the page | first block + blocks fits 32 bits |
+//! | 8 | number of entries n | 1 to 64 |
+//! | 9 + 41 i .. 50 + 41 i | entry i, for i in 0..n | places ascend and do not overlap |
+//! | 9 + 41 n .. 73 + 41 n | reserved for the Ed25519 signature of all bytes before it | any |
+//!
+//! Every kind of entry has 41 bytes:
+//!
+//! | bytes | field | valid |
+//! |---|---|---|
+//! | 0 | kind | 1 block, zstd; 2 block, raw frame; 3 run of zeros; 4 unused run |
+//! | 1..5 | place of the block or of the first block of the run | place + blocks fits 32 bits |
+//! | 5..9 | block: length of the body in bytes | 1 to 262,160 |
+//! | | run: number of blocks | 1 or more |
+//! | 9..41 | block: digest | any |
+//! | | run: zeros | zeros |
+//!
+//! Blocks (kinds 1 and 2) are numbered densely from the page's first block number, in the order
+//! of their entries.
+
+mod entry;
+mod identity;
+mod page;
+
+pub use entry::{Entry, Run, StoredBlock};
+pub use identity::{Identity, IdentityError, IdentityHasher};
+pub use page::{EntryError, MAX_PAGE, Page, PageError, SIGNATURE_LEN};

@@ -14,12 +14,12 @@ const MIB: u64 = 1 << 20;
 
 #[test]
 fn zeroing_really_zeroes_and_touches_nothing_else() {
-    if !can_loop(
+    let Some(_alone) = can_loop(
         "zeroing_really_zeroes_and_touches_nothing_else",
         &["losetup"],
-    ) {
+    ) else {
         return;
-    }
+    };
     let len = 8 * MIB;
     // Short ranges are written, long ones zeroed by the device; with 4 KiB
     // sectors the body must be aligned to those.
@@ -58,9 +58,9 @@ fn zeroing_really_zeroes_and_touches_nothing_else() {
 
 #[test]
 fn the_last_sector_keeps_its_other_bytes() {
-    if !can_loop("the_last_sector_keeps_its_other_bytes", &["losetup"]) {
+    let Some(_alone) = can_loop("the_last_sector_keeps_its_other_bytes", &["losetup"]) else {
         return;
-    }
+    };
     for options in [&[][..], &["--sector-size", "4096"]] {
         let device = Loop::new(MIB as usize, options);
         let image = noise(300_001, 8);
@@ -78,9 +78,9 @@ fn the_last_sector_keeps_its_other_bytes() {
 
 #[test]
 fn an_image_that_does_not_fit_is_refused_before_anything_is_written() {
-    if !can_loop("an_image_that_does_not_fit_is_refused", &["losetup"]) {
+    let Some(_alone) = can_loop("an_image_that_does_not_fit_is_refused", &["losetup"]) else {
         return;
-    }
+    };
     let device = Loop::new(MIB as usize, &[]);
     let target = open(&device.path, true).unwrap();
     assert_eq!(target.capacity(), Some(MIB));
@@ -98,9 +98,9 @@ fn an_image_that_does_not_fit_is_refused_before_anything_is_written() {
 
 #[test]
 fn an_image_of_unknown_length_fails_at_the_end_of_the_device() {
-    if !can_loop("an_image_of_unknown_length_fails_at_the_end", &["losetup"]) {
+    let Some(_alone) = can_loop("an_image_of_unknown_length_fails_at_the_end", &["losetup"]) else {
         return;
-    }
+    };
     let device = Loop::new(MIB as usize, &[]);
     let mut writer = writer(&device.path, None);
     writer.write_at(MIB - 10, &[1; 10]).unwrap();
@@ -120,9 +120,9 @@ fn an_image_of_unknown_length_fails_at_the_end_of_the_device() {
 #[test]
 fn a_mounted_device_is_refused_and_so_is_the_file_behind_it() {
     let test = "a_mounted_device_is_refused_and_so_is_the_file_behind_it";
-    if !can_loop(test, &["losetup", "mkfs.ext4", "mount"]) {
+    let Some(_alone) = can_loop(test, &["losetup", "mkfs.ext4", "mount"]) else {
         return;
-    }
+    };
     let device = Loop::with_content(&vec![0; 8 * MIB as usize], &[]);
     run("mkfs.ext4", &["-q".as_ref(), device.path.as_ref()]);
     for options in [&["-o", "ro"][..], &[]] {
@@ -143,12 +143,12 @@ fn a_mounted_device_is_refused_and_so_is_the_file_behind_it() {
 #[test]
 fn a_disk_with_a_mounted_partition_is_refused_and_its_other_partition_is_not() {
     let test = "a_disk_with_a_mounted_partition_is_refused";
-    if !can_loop(
+    let Some(_alone) = can_loop(
         test,
         &["losetup", "mkfs.ext4", "mount", "sfdisk", "addpart"],
-    ) {
+    ) else {
         return;
-    }
+    };
     let plain = tempfile::NamedTempFile::new().unwrap();
     plain.as_file().set_len(32 * MIB).unwrap();
     let script = "label: gpt\nsize=12MiB\nsize=12MiB\n";
@@ -203,9 +203,10 @@ fn a_disk_with_a_mounted_partition_is_refused_and_its_other_partition_is_not() {
 
 #[test]
 fn a_device_claimed_by_somebody_else_is_refused() {
-    if !can_loop("a_device_claimed_by_somebody_else_is_refused", &["losetup"]) {
+    let Some(_alone) = can_loop("a_device_claimed_by_somebody_else_is_refused", &["losetup"])
+    else {
         return;
-    }
+    };
     let device = Loop::new(MIB as usize, &[]);
     let first = open(&device.path, true).unwrap();
     let error = open(&device.path, true).unwrap_err();
@@ -216,12 +217,12 @@ fn a_device_claimed_by_somebody_else_is_refused() {
 
 #[test]
 fn overwriting_a_file_system_needs_a_yes() {
-    if !can_loop(
+    let Some(_alone) = can_loop(
         "overwriting_a_file_system_needs_a_yes",
         &["losetup", "mkfs.ext4"],
-    ) {
+    ) else {
         return;
-    }
+    };
     let device = Loop::with_content(&vec![0; 8 * MIB as usize], &[]);
     open(&device.path, false).unwrap();
     run("mkfs.ext4", &["-q".as_ref(), device.path.as_ref()]);
@@ -245,9 +246,9 @@ fn overwriting_a_file_system_needs_a_yes() {
 
 #[test]
 fn a_read_only_device_is_refused() {
-    if !can_loop("a_read_only_device_is_refused", &["losetup"]) {
+    let Some(_alone) = can_loop("a_read_only_device_is_refused", &["losetup"]) else {
         return;
-    }
+    };
     let device = Loop::new(MIB as usize, &["--read-only"]);
     let error = open(&device.path, true).unwrap_err();
     assert!(
@@ -258,12 +259,12 @@ fn a_read_only_device_is_refused() {
 
 #[test]
 fn a_device_without_the_serial_number_asked_for_is_refused() {
-    if !can_loop(
+    let Some(_alone) = can_loop(
         "a_device_without_the_serial_number_is_refused",
         &["losetup"],
-    ) {
+    ) else {
         return;
-    }
+    };
     let device = Loop::new(MIB as usize, &[]);
     let options = TargetOptions {
         yes: true,
@@ -276,9 +277,9 @@ fn a_device_without_the_serial_number_asked_for_is_refused() {
 
 #[test]
 fn a_prepared_device_is_written_through_and_not_only_cached() {
-    if !can_loop("a_prepared_device_is_written_through", &["losetup"]) {
+    let Some(_alone) = can_loop("a_prepared_device_is_written_through", &["losetup"]) else {
         return;
-    }
+    };
     let device = Loop::new(4 * MIB as usize, &[]);
     let image = noise(4 * MIB as usize, 6);
     let mut writer = writer(&device.path, Some(4 * MIB));

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use common::{Mounted, can_loop, noise, open, run, writer};
+use common::{Mounted, alone, can_loop, noise, open, run, writer};
 use mimeo_image::target::StreamTarget;
 use mimeo_image::{Target, TargetError, TargetOptions};
 
@@ -206,12 +206,12 @@ fn only_disks_have_serial_numbers() {
 
 #[test]
 fn a_full_file_system_is_a_failure_with_its_offset() {
-    if !can_loop(
+    let Some(_alone) = can_loop(
         "a_full_file_system_is_a_failure_with_its_offset",
         &["mount"],
-    ) {
+    ) else {
         return;
-    }
+    };
     let dir = tempfile::tempdir().unwrap();
     let options = ["-t", "tmpfs", "-o", "size=1m"];
     let mounted = Mounted::new(&options, Path::new("tmpfs"), dir.path().to_owned());
@@ -236,6 +236,7 @@ fn a_full_file_system_is_a_failure_with_its_offset() {
 fn a_stream_is_written_in_order_with_real_zeros() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pipe");
+    let _alone = alone();
     run("mkfifo", &[path.as_ref()]);
     let reading = path.clone();
     let thread = std::thread::spawn(move || fs::read(reading).unwrap());

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use common::{Loop, Mounted, can_loop, noise, run};
+use common::{Loop, Mounted, alone, can_loop, noise, run};
 use mimeo_image::source::{Change, DiskSource, ExtentKind, StreamSource};
 use mimeo_image::{Source, SourceError};
 
@@ -260,6 +260,7 @@ fn a_stream_fills_the_buffer_across_short_writes() {
 fn a_named_pipe_is_a_stream() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pipe");
+    let _alone = alone();
     run("mkfifo", &[path.as_ref()]);
     let writing = path.clone();
     let thread = std::thread::spawn(move || fs::write(writing, b"image").unwrap());
@@ -277,9 +278,9 @@ fn a_named_pipe_is_a_stream() {
 
 #[test]
 fn a_block_device_is_data_throughout() {
-    if !can_loop("a_block_device_is_data_throughout", &["losetup"]) {
+    let Some(_alone) = can_loop("a_block_device_is_data_throughout", &["losetup"]) else {
         return;
-    }
+    };
     let device = Loop::new(2 << 20, &[]);
     let source = disk(&device.path);
     assert!(source.is_device());
@@ -299,9 +300,9 @@ fn a_block_device_is_data_throughout() {
 #[test]
 fn a_device_mounted_read_write_is_refused_and_read_only_is_not() {
     let test = "a_device_mounted_read_write_is_refused_and_read_only_is_not";
-    if !can_loop(test, &["losetup", "mkfs.ext4", "mount"]) {
+    let Some(_alone) = can_loop(test, &["losetup", "mkfs.ext4", "mount"]) else {
         return;
-    }
+    };
     let device = Loop::with_content(&vec![0; 8 << 20], &[]);
     run("mkfs.ext4", &["-q".as_ref(), device.path.as_ref()]);
     let mounted = Mounted::new(&[], &device.path, device.mount_point());

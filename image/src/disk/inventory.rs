@@ -91,6 +91,12 @@ impl System {
         })
     }
 
+    /// The error for a device that should be in this inventory and is not.
+    pub(crate) fn unlisted(number: DeviceNumber) -> io::Error {
+        let text = format!("device {number} is not in /sys/block");
+        io::Error::new(ErrorKind::NotFound, text)
+    }
+
     /// The whole disk with this name.
     #[must_use]
     pub fn disk(&self, name: &str) -> Option<&Disk> {

@@ -135,7 +135,7 @@ impl System {
     #[must_use]
     pub fn file_uses(&self, file: &Metadata) -> Vec<Use> {
         let mut search = Search::new(self);
-        for swap in &self.swaps().to_vec() {
+        for swap in self.swaps() {
             if fs::metadata(swap).is_ok_and(|swap| same_file(&swap, file)) {
                 search.found.push(Use::Swap {
                     device: swap.clone(),
@@ -280,5 +280,105 @@ impl<'a> Search<'a> {
                 meta.file_type().is_block_device()
                     && DeviceNumber::from_raw(meta.rdev()) == node.number
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::fake::Tree;
+
+    /// `sda` with two partitions, of which the second holds an encrypted one.
+    fn tree() -> Tree {
+        let tree = Tree::new();
+        let disk = tree.disk("sda", "8:0", 1000).hardware();
+        disk.partition("sda1", "8:1", 10)
+            .partition("sda2", "8:2", 900)
+            .holder("dm-0");
+        tree.disk("dm-0", "253:0", 900)
+            .attribute("dm/name", "vault");
+        tree
+    }
+
+    fn uses(system: &System, number: &str) -> Vec<String> {
+        let device = system.device(DeviceNumber::parse(number).unwrap()).unwrap();
+        system
+            .uses(&device)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn a_mount_is_found_through_the_devices_built_upon_a_partition() {
+        // btrfs: the number is made up, the source is a name of device-mapper.
+        let mounts = "1 0 0:35 / /home rw - btrfs /dev/mapper/vault rw\n";
+        let system = tree().system(mounts, "");
+        let held = "/dev/sda2 is part of /dev/dm-0";
+        let mounted = "/dev/dm-0 is mounted read-write at /home";
+        assert_eq!(uses(&system, "8:0"), [held, mounted]);
+        assert_eq!(uses(&system, "8:2"), [held, mounted]);
+        assert_eq!(uses(&system, "253:0"), [mounted]);
+        assert!(uses(&system, "8:1").is_empty());
+    }
+
+    #[test]
+    fn a_partition_is_in_use_when_its_whole_disk_is_and_not_when_its_sibling_is() {
+        let mounts = "1 0 8:1 / /boot/efi rw - vfat /dev/sda1 ro\n";
+        let system = tree().system(mounts, "");
+        let mounted = "/dev/sda1 is mounted read-only at /boot/efi (the running system)";
+        assert!(uses(&system, "8:0").contains(&mounted.to_owned()));
+        assert_eq!(uses(&system, "8:2"), ["/dev/sda2 is part of /dev/dm-0"]);
+        let system = tree().system("1 0 8:0 / /mnt rw - ext4 /dev/sda rw\n", "");
+        assert_eq!(
+            uses(&system, "8:1"),
+            ["/dev/sda is mounted read-write at /mnt"]
+        );
+    }
+
+    #[test]
+    fn only_writable_mounts_and_swap_change_a_device() {
+        let at = PathBuf::from("/mnt");
+        let mounted = |read_only| Use::Mounted {
+            device: "sda".to_owned(),
+            at: at.clone(),
+            read_only,
+        };
+        assert!(mounted(false).writes() && !mounted(true).writes());
+        assert!(
+            Use::Swap {
+                device: "/dev/sda".into()
+            }
+            .writes()
+        );
+        assert!(
+            Use::Claimed {
+                device: "sda".to_owned()
+            }
+            .writes()
+        );
+        assert!(
+            !Use::Held {
+                device: "sda".to_owned(),
+                by: "dm-0".to_owned()
+            }
+            .writes()
+        );
+    }
+
+    #[test]
+    fn a_swap_file_is_in_use() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let swaps = format!("Filename\n{} file 1 0 -2\n", file.path().display());
+        let system = tree().system("", &swaps);
+        let uses = system.file_uses(&file.as_file().metadata().unwrap());
+        assert_eq!(
+            uses,
+            [Use::Swap {
+                device: file.path().to_owned()
+            }]
+        );
+        let other = tempfile::tempfile().unwrap().metadata().unwrap();
+        assert!(system.file_uses(&other).is_empty());
     }
 }

@@ -242,17 +242,17 @@ fn length(file: &File) -> io::Result<u64> {
 /// Refuses a source that the running system may write to; returns what is
 /// known about it if it is a block device.
 fn check_unused(path: &Path, meta: &Metadata) -> Result<Option<Box<BlockDevice>>, SourceError> {
-    let failed = |source| SourceError::Inventory {
-        path: path.to_owned(),
-        source,
-    };
-    let system = System::host().map_err(failed)?;
+    let system = System::host();
     let (device, mut uses) = if meta.file_type().is_block_device() {
-        let number = DeviceNumber::from_raw(meta.rdev());
-        let Some(device) = system.device(number) else {
-            let text = format!("device {number} is not in /sys/block");
-            return Err(failed(io::Error::new(ErrorKind::NotFound, text)));
+        let failed = |source| SourceError::Inventory {
+            path: path.to_owned(),
+            source,
         };
+        let system = system.map_err(failed)?;
+        let number = DeviceNumber::from_raw(meta.rdev());
+        let device = system
+            .device(number)
+            .ok_or_else(|| failed(System::unlisted(number)))?;
         let mut uses = system.uses(&device);
         if uses.is_empty() && is_claimed(path) {
             uses.push(Use::Claimed {
@@ -261,7 +261,11 @@ fn check_unused(path: &Path, meta: &Metadata) -> Result<Option<Box<BlockDevice>>
         }
         (Some(Box::new(device)), uses)
     } else {
-        (None, system.file_uses(meta))
+        // Files work without sysfs too, in a container for instance.
+        (
+            None,
+            system.map_or_else(|_| Vec::new(), |system| system.file_uses(meta)),
+        )
     };
     uses.retain(Use::writes);
     if uses.is_empty() {

@@ -10,7 +10,7 @@ use rustix::fs::ioctl_blksszget;
 
 use super::paged::PagedFile;
 use super::zeroout::{align, zero_out};
-use super::{TargetError, TargetOptions, unlisted};
+use super::{TargetError, TargetOptions};
 use crate::disk::{BlockDevice, DeviceNumber, Signature, System, Use, probe};
 
 /// Shorter ranges are zeroed by writing zeros: BLKZEROOUT waits for the disk,
@@ -41,7 +41,9 @@ impl DeviceTarget {
     ) -> Result<Self, TargetError> {
         let failed = |error| TargetError::inspecting(path, error);
         let number = DeviceNumber::from_raw(std::fs::metadata(path).map_err(failed)?.rdev());
-        let device = system.device(number).ok_or_else(|| unlisted(path))?;
+        let device = system
+            .device(number)
+            .ok_or_else(|| unlisted(path, number))?;
         check(path, &device, options, system)?;
         let (file, len) = claim(path, number, &device)?;
         let holds = match probe(&file, len) {
@@ -117,6 +119,13 @@ impl DeviceTarget {
     }
 }
 
+fn unlisted(path: &Path, number: DeviceNumber) -> TargetError {
+    TargetError::Inventory {
+        path: path.to_owned(),
+        source: System::unlisted(number),
+    }
+}
+
 /// Checks what the kernel's inventory says, before the device is opened.
 fn check(
     path: &Path,
@@ -176,7 +185,7 @@ fn claim(
     let opened = DeviceNumber::from_raw(meta.rdev());
     if !meta.file_type().is_block_device() || opened != number {
         // The name was given to something else since it was checked.
-        return Err(unlisted(path));
+        return Err(unlisted(path, opened));
     }
     let len = file.seek(SeekFrom::End(0)).map_err(failed)?;
     Ok((file, len))
@@ -238,5 +247,42 @@ impl DeviceWriter {
             path: self.paged.path().to_owned(),
             offset: self.len,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_device_cannot_zero_the_zeros_are_written() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let len = 4 * MIN_ZERO_OUT;
+        let content: Vec<u8> = (0..len).map(|index| (index % 251) as u8 + 1).collect();
+        std::fs::write(path.path(), &content).unwrap();
+        // A regular file does not know BLKZEROOUT.
+        let file = OpenOptions::new().write(true).open(path.path()).unwrap();
+        let paged = PagedFile::new(file, path.path().to_owned());
+        let mut writer = DeviceWriter {
+            paged,
+            len,
+            unit: 4096,
+            can_zero_out: true,
+        };
+        for (start, end) in [
+            (5, MIN_ZERO_OUT + 7),
+            (2 * MIN_ZERO_OUT, 4 * MIN_ZERO_OUT - 1),
+        ] {
+            writer.zero_at(start, end - start).unwrap();
+            assert!(!writer.can_zero_out);
+        }
+        let read = std::fs::read(path.path()).unwrap();
+        for (index, byte) in read.iter().enumerate() {
+            let at = index as u64;
+            let zeroed = (5..MIN_ZERO_OUT + 7).contains(&at)
+                || (2 * MIN_ZERO_OUT..4 * MIN_ZERO_OUT - 1).contains(&at);
+            assert_eq!(*byte, if zeroed { 0 } else { content[index] }, "at {index}");
+        }
+        assert_eq!(read.len() as u64, len);
     }
 }

@@ -24,7 +24,7 @@ mod zeroout;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -142,7 +142,7 @@ fn open_path(path: &Path, options: &TargetOptions) -> Result<Target, TargetError
         let system = host(path)?;
         DeviceTarget::open(path, options, &system).map(|device| Target::Device(Box::new(device)))
     } else if kind.is_file() {
-        FileTarget::existing(path, &host(path)?).map(Target::File)
+        FileTarget::existing(path).map(Target::File)
     } else if kind.is_fifo() {
         StreamTarget::open_fifo(path).map(Target::Stream)
     } else if kind.is_dir() {
@@ -181,15 +181,6 @@ fn host(path: &Path) -> Result<System, TargetError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// For a device that sysfs does not list.
-fn unlisted(path: &Path) -> TargetError {
-    let source = io::Error::new(ErrorKind::NotFound, "the device is not in /sys/block");
-    TargetError::Inventory {
-        path: path.to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]

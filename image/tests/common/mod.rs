@@ -8,6 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mimeo_image::{Target, TargetError, TargetOptions, TargetWriter};
 
@@ -32,7 +33,7 @@ pub fn writer(spec: impl AsRef<OsStr>, len: Option<u64>) -> TargetWriter {
     open(spec, true).unwrap().prepare(len).unwrap()
 }
 
-/// Runs a command that must succeed.
+/// Runs a command that must succeed; by a test that is [`alone`].
 pub fn run(program: &str, arguments: &[&OsStr]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -40,30 +41,37 @@ pub fn run(program: &str, arguments: &[&OsStr]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Whether a test that needs root and loop devices can run. It fails instead of
-/// being skipped if `MIMEO_REQUIRE_ALL=1`.
-pub fn can_loop(test: &str, tools: &[&str]) -> bool {
+/// Held by a test that runs commands. A child holds copies of all descriptors
+/// until it executes its program, so a command of one test would keep a device
+/// of another test busy for a moment after that closed it.
+pub type Alone = MutexGuard<'static, ()>;
+
+/// Waits until no other test of this process runs commands.
+pub fn alone() -> Alone {
+    static COMMANDS: Mutex<()> = Mutex::new(());
+    COMMANDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a test that needs root and loop devices can run, which it then does
+/// alone. It fails instead of being skipped if `MIMEO_REQUIRE_ALL=1`.
+pub fn can_loop(test: &str, tools: &[&str]) -> Option<Alone> {
     let has_tool = |tool: &&&str| {
         let found = |dir| Path::new(dir).join(tool).exists();
         !["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
             .into_iter()
             .any(found)
     };
-    let reason = if !is_root() {
+    let reason = if !rustix::process::geteuid().is_root() {
         "it needs root".to_owned()
     } else if !Path::new("/dev/loop-control").exists() {
         "it needs loop devices".to_owned()
     } else if let Some(tool) = tools.iter().find(has_tool) {
         format!("it needs {tool}")
     } else {
-        return true;
+        return Some(alone());
     };
     skip(test, &reason);
-    false
-}
-
-fn is_root() -> bool {
-    run("id", &["-u".as_ref()]) == "0"
+    None
 }
 
 pub fn skip(test: &str, reason: &str) {

@@ -120,6 +120,7 @@ impl FileTarget {
             paged: PagedFile::new(file, path),
             len,
             created,
+            can_punch: true,
         })
     }
 }
@@ -165,6 +166,7 @@ pub(super) struct FileWriter {
     paged: PagedFile,
     len: u64,
     created: bool,
+    can_punch: bool,
 }
 
 impl FileWriter {
@@ -196,10 +198,11 @@ impl FileWriter {
     }
 
     fn clear(&mut self, start: u64, end: u64) -> Result<(), TargetError> {
-        let punched = self
-            .paged
-            .attempt("punch a hole", start, |file| punch(file, start, end))?;
-        if punched {
+        if self.can_punch {
+            let punch = |file: &File| punch(file, start, end);
+            self.can_punch = self.paged.attempt("punch a hole", start, punch)?;
+        }
+        if self.can_punch {
             return Ok(());
         }
         self.paged.write_zeros(start..end)
@@ -256,5 +259,25 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
             Ok(())
         }
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_hole_can_be_made_the_zeros_are_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("target");
+        let target = FileTarget::new_file(&path).unwrap();
+        let mut writer = target.prepare(Some(300_000)).unwrap();
+        writer.can_punch = false;
+        writer.write_at(0, &[7; 200_000]).unwrap();
+        writer.zero_at(10, 250_000).unwrap();
+        writer.finish(300_000).unwrap();
+        let read = fs::read(&path).unwrap();
+        assert_eq!(read.len(), 300_000);
+        assert!(read[..10] == [7; 10] && read[10..].iter().all(|byte| *byte == 0));
     }
 }

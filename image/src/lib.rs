@@ -1,1 +1,22 @@
-//! mimeo
+//! What a disk image is: where it is read from, where it is written to, and
+//! what must hold before a disk is overwritten.
+//!
+//! * [`source`]: an image file, a block device or a stream, read without
+//!   touching its holes.
+//! * [`target`]: a block device, a file, a stream or nothing. A [`Target`] only
+//!   looks; [`Target::prepare`] turns it into a [`TargetWriter`], which changes
+//!   what it stands for.
+//! * [`disk`]: which block devices exist, what they hold and who uses them.
+//!
+//! This crate knows neither the protocol nor the network. It is for Linux: the
+//! inventory of disks comes from sysfs, holes from `SEEK_DATA`.
+
+pub mod disk;
+mod retry;
+mod size;
+pub mod source;
+pub mod target;
+
+pub use size::ByteSize;
+pub use source::{Source, SourceError};
+pub use target::{Target, TargetError, TargetOptions, TargetWriter};

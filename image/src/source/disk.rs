@@ -1,0 +1,278 @@
+//! A source that can be read at any offset: a regular file or a block device.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Seek, SeekFrom};
+use std::num::NonZeroU64;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Advice, fadvise};
+
+use super::extent::{next_data, next_hole};
+use super::{Change, Extent, ExtentKind, SourceError};
+use crate::ByteSize;
+use crate::disk::{BlockDevice, DeviceNumber, System, Use, is_claimed};
+
+/// A regular file or a block device. Its length is fixed when it is opened.
+///
+/// All methods take `&self` and may be called from several threads at once.
+#[derive(Debug)]
+pub struct DiskSource {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    opened: State,
+    device: Option<Box<BlockDevice>>,
+}
+
+/// What tells one file from another, and one state of it from a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    /// Device and inode of a file; the device number of a block device.
+    identity: (u64, u64),
+    /// Seconds and nanoseconds; not of a block device, whose node's time says
+    /// nothing reliable about its content.
+    modified: Option<(i64, i64)>,
+}
+
+impl State {
+    fn of(meta: &Metadata) -> Self {
+        if meta.file_type().is_block_device() {
+            Self {
+                identity: (meta.rdev(), 0),
+                modified: None,
+            }
+        } else {
+            let modified = Some((meta.mtime(), meta.mtime_nsec()));
+            Self {
+                identity: (meta.dev(), meta.ino()),
+                modified,
+            }
+        }
+    }
+}
+
+impl DiskSource {
+    /// Opens a regular file or a block device.
+    ///
+    /// # Errors
+    /// As [`super::Source::open`].
+    pub fn open(path: &Path) -> Result<Self, SourceError> {
+        let file = File::open(path).map_err(|error| SourceError::opening(path, error))?;
+        let failed = |error| SourceError::io(path, "examine it", 0, error);
+        let meta = file.metadata().map_err(failed)?;
+        let kind = meta.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            return Err(SourceError::Unsupported {
+                path: path.to_owned(),
+            });
+        }
+        let len = length(&file).map_err(failed)?;
+        if len == 0 {
+            return Err(SourceError::Empty {
+                name: path.display().to_string(),
+            });
+        }
+        let device = check_unused(path, &meta)?;
+        // Only advice: reading works as well without it.
+        let _ = fadvise(&file, 0, NonZeroU64::new(len), Advice::Sequential);
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            len,
+            opened: State::of(&meta),
+            device,
+        })
+    }
+
+    /// Length in bytes when it was opened; at least 1.
+    #[must_use]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "an empty source cannot be opened"
+    )]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it is a block device.
+    #[must_use]
+    pub fn is_device(&self) -> bool {
+        self.device.is_some()
+    }
+
+    /// Fills `buffer` with the bytes at `offset`.
+    ///
+    /// # Errors
+    /// [`SourceError::Shrunk`] if the source ends earlier than when it was
+    /// opened, [`SourceError::Io`] with the offset of the byte that could not
+    /// be read, [`SourceError::OutOfRange`] beyond [`Self::len`].
+    pub fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        let wanted = buffer.len() as u64;
+        self.check_range(offset, wanted)?;
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let at = offset + filled as u64;
+            match self.file.read_at(&mut buffer[filled..], at) {
+                Ok(0) => return Err(self.shrunk(offset, wanted, filled as u64)),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(SourceError::io(&self.path, "read", at, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The extent that `offset` lies in, from there to its end.
+    ///
+    /// Block devices, and files on file systems that know no holes, are data
+    /// throughout.
+    ///
+    /// # Errors
+    /// [`SourceError::Shrunk`] if the source has become shorter than `offset`,
+    /// [`SourceError::OutOfRange`] if it was never that long.
+    pub fn extent_at(&self, offset: u64) -> Result<Extent, SourceError> {
+        self.check_range(offset, 1)?;
+        if self.is_device() {
+            return Ok(Extent {
+                kind: ExtentKind::Data,
+                end: self.len,
+            });
+        }
+        let failed = |error| SourceError::io(&self.path, "find holes", offset, error);
+        let Some(data) = next_data(&self.file, offset).map_err(failed)? else {
+            // Also said beyond the end of a file, and a file that was cut off
+            // must not pass for one that ends in zeros.
+            let now = length(&self.file).map_err(failed)?;
+            if now < self.len {
+                return Err(self.shrunk(offset, self.len - offset, now.saturating_sub(offset)));
+            }
+            return Ok(Extent {
+                kind: ExtentKind::Hole,
+                end: self.len,
+            });
+        };
+        if data > offset {
+            return Ok(Extent {
+                kind: ExtentKind::Hole,
+                end: data.min(self.len),
+            });
+        }
+        let hole = next_hole(&self.file, offset).map_err(failed)?;
+        // A hole at `offset` itself means that it was punched just now; it is
+        // read as data then, so that every extent has a length.
+        let end = hole.filter(|hole| *hole > offset).unwrap_or(self.len);
+        Ok(Extent {
+            kind: ExtentKind::Data,
+            end: end.min(self.len),
+        })
+    }
+
+    /// Checks that the source is still what was opened: the same file, of the
+    /// same length, not written to. A block device is compared by number and
+    /// length only.
+    ///
+    /// # Errors
+    /// [`SourceError::Changed`] saying what changed.
+    pub fn check_unchanged(&self) -> Result<(), SourceError> {
+        let failed = |error| SourceError::io(&self.path, "examine it", 0, error);
+        let is = length(&self.file).map_err(failed)?;
+        if is != self.len {
+            return Err(self.changed(Change::Length { was: self.len, is }));
+        }
+        let held = State::of(&self.file.metadata().map_err(failed)?);
+        if held.modified != self.opened.modified {
+            return Err(self.changed(Change::Modified));
+        }
+        match fs::metadata(&self.path) {
+            Ok(meta) if State::of(&meta).identity != self.opened.identity => {
+                Err(self.changed(Change::Replaced))
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.changed(Change::Removed)),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// What it is, for people: `file win11.img, 50.0 GB`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.device {
+            Some(device) => device.to_string(),
+            None => format!("file {}, {}", self.path.display(), ByteSize(self.len)),
+        }
+    }
+
+    fn check_range(&self, offset: u64, length: u64) -> Result<(), SourceError> {
+        let end = offset.saturating_add(length);
+        if end <= self.len {
+            return Ok(());
+        }
+        Err(SourceError::OutOfRange {
+            path: self.path.clone(),
+            offset,
+            end,
+            len: self.len,
+        })
+    }
+
+    fn shrunk(&self, offset: u64, wanted: u64, got: u64) -> SourceError {
+        SourceError::Shrunk {
+            path: self.path.clone(),
+            offset,
+            wanted,
+            got,
+        }
+    }
+
+    fn changed(&self, change: Change) -> SourceError {
+        SourceError::Changed {
+            path: self.path.clone(),
+            change,
+        }
+    }
+}
+
+/// Length of a file or a block device; stat(2) says 0 for the latter.
+fn length(file: &File) -> io::Result<u64> {
+    let mut file = file;
+    file.seek(SeekFrom::End(0))
+}
+
+/// Refuses a source that the running system may write to; returns what is
+/// known about it if it is a block device.
+fn check_unused(path: &Path, meta: &Metadata) -> Result<Option<Box<BlockDevice>>, SourceError> {
+    let system = System::host();
+    let (device, mut uses) = if meta.file_type().is_block_device() {
+        let failed = |source| SourceError::Inventory {
+            path: path.to_owned(),
+            source,
+        };
+        let system = system.map_err(failed)?;
+        let number = DeviceNumber::from_raw(meta.rdev());
+        let device = system
+            .device(number)
+            .ok_or_else(|| failed(System::unlisted(number)))?;
+        let mut uses = system.uses(&device);
+        if uses.is_empty() && is_claimed(path) {
+            uses.push(Use::Claimed {
+                device: device.name().to_owned(),
+            });
+        }
+        (Some(Box::new(device)), uses)
+    } else {
+        // Files work without sysfs too, in a container for instance.
+        (
+            None,
+            system.map_or_else(|_| Vec::new(), |system| system.file_uses(meta)),
+        )
+    };
+    uses.retain(Use::writes);
+    if uses.is_empty() {
+        return Ok(device);
+    }
+    Err(SourceError::InUse {
+        path: path.to_owned(),
+        uses,
+    })
+}

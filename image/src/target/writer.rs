@@ -1,0 +1,117 @@
+//! A target that is being written.
+
+use super::device::DeviceWriter;
+use super::file::FileWriter;
+use super::{NullTarget, StreamTarget, Target, TargetError};
+
+/// A target that is being written, by one thread.
+///
+/// Offsets and lengths are bytes of the image. Blocks may come in any order,
+/// unless [`Self::is_sequential`]. When an operation has failed the target is
+/// incomplete; a disk's later operations fail as well, its flush above all.
+#[derive(Debug)]
+pub struct TargetWriter(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Device(DeviceWriter),
+    File(FileWriter),
+    Stream(StreamTarget),
+    Null(NullTarget),
+}
+
+impl TargetWriter {
+    pub(super) fn new(target: Target, image_len: Option<u64>) -> Result<Self, TargetError> {
+        Ok(Self(match target {
+            Target::Device(device) => Kind::Device(device.prepare(image_len)?),
+            Target::File(file) => Kind::File(file.prepare(image_len)?),
+            Target::Stream(stream) => Kind::Stream(stream),
+            Target::Null(null) => Kind::Null(null),
+        }))
+    }
+
+    /// Whether every write must begin where the one before it ended.
+    #[must_use]
+    pub fn is_sequential(&self) -> bool {
+        matches!(self.0, Kind::Stream(_))
+    }
+
+    /// Writes `data` at `offset`. It may wait until older data is on the disk,
+    /// so that no more than [`super::MAX_DIRTY`] bytes are not.
+    ///
+    /// # Errors
+    /// [`TargetError::NoSpace`], [`TargetError::Closed`], [`TargetError::Io`];
+    /// [`TargetError::OutOfOrder`] if a sequential target is at another offset.
+    pub fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+        match &mut self.0 {
+            Kind::Device(device) => device.write_at(offset, data),
+            Kind::File(file) => file.write_at(offset, data),
+            Kind::Stream(stream) => {
+                stream.expect_offset(offset)?;
+                stream.write_next(data)
+            }
+            Kind::Null(null) => {
+                null.discard(data.len() as u64);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes `len` bytes at `offset` read as zeros: a hole in a file, zeroed by
+    /// a device itself where it can, written zeros elsewhere. On a device one
+    /// call for a long range is much faster than many for short ones.
+    ///
+    /// # Errors
+    /// As [`Self::write_at`].
+    pub fn zero_at(&mut self, offset: u64, len: u64) -> Result<(), TargetError> {
+        match &mut self.0 {
+            Kind::Device(device) => device.zero_at(offset, len),
+            Kind::File(file) => file.zero_at(offset, len),
+            Kind::Stream(stream) => {
+                stream.expect_offset(offset)?;
+                stream.zero_next(len)
+            }
+            Kind::Null(null) => {
+                null.discard(len);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives a file its final length: that of the image. A stream must be there
+    /// already; a device keeps what lies behind the image.
+    ///
+    /// # Errors
+    /// As [`Self::write_at`].
+    pub fn finish(&mut self, len: u64) -> Result<(), TargetError> {
+        match &mut self.0 {
+            Kind::File(file) => file.finish(len),
+            Kind::Stream(stream) => stream.expect_offset(len),
+            Kind::Device(_) | Kind::Null(_) => Ok(()),
+        }
+    }
+
+    /// Waits until everything that was written is on the disk. Only after this
+    /// may a target be called complete.
+    ///
+    /// # Errors
+    /// As [`Self::write_at`]; also for errors of earlier writes that show only
+    /// now.
+    pub fn flush(&mut self) -> Result<(), TargetError> {
+        match &mut self.0 {
+            Kind::Device(device) => device.flush(),
+            Kind::File(file) => file.flush(),
+            Kind::Stream(stream) => stream.flush(),
+            Kind::Null(_) => Ok(()),
+        }
+    }
+
+    /// Bytes discarded so far; `None` unless the target is `null:`.
+    #[must_use]
+    pub fn discarded(&self) -> Option<u64> {
+        match &self.0 {
+            Kind::Null(null) => Some(null.discarded()),
+            Kind::Device(_) | Kind::File(_) | Kind::Stream(_) => None,
+        }
+    }
+}

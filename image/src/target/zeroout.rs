@@ -1,0 +1,65 @@
+//! Making a device zero a range by itself.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+use rustix::io::Errno;
+use rustix::ioctl::{Opcode, Setter, ioctl, opcode};
+
+/// `_IO(0x12, 127)`, include/uapi/linux/fs.h. Takes two u64: offset and length
+/// in bytes, multiples of the logical sector. The range reads as zeros
+/// afterwards, also from the page cache.
+const BLKZEROOUT: Opcode = opcode::none(0x12, 127);
+
+/// Zeroes a range of a block device; `false` if neither kernel nor device can.
+pub(super) fn zero_out(device: &File, range: &Range<u64>) -> io::Result<bool> {
+    match call(device, [range.start, range.end - range.start]) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOTTY | Errno::INVAL | Errno::NOSYS) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[allow(unsafe_code, reason = "rustix has no wrapper for BLKZEROOUT")]
+fn call(device: &File, range: [u64; 2]) -> rustix::io::Result<()> {
+    // SAFETY: BLKZEROOUT reads exactly two u64 from its argument, and returns
+    // nothing. On anything but a block device it fails with ENOTTY.
+    unsafe { ioctl(device, Setter::<BLKZEROOUT, [u64; 2]>::new(range)) }
+}
+
+/// Splits a range into an unaligned head, a body aligned to `unit` at both ends
+/// and an unaligned tail; any of them may be empty.
+pub(super) fn align(range: Range<u64>, unit: u64) -> (Range<u64>, Range<u64>, Range<u64>) {
+    let start = range.start.next_multiple_of(unit).min(range.end);
+    let end = (range.end - range.end % unit).max(start);
+    (range.start..start, start..end, end..range.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_range_within_one_unit_has_no_body() {
+        assert_eq!(align(10..20, 512), (10..20, 20..20, 20..20));
+        assert_eq!(align(512..1024, 512), (512..512, 512..1024, 1024..1024));
+        assert_eq!(align(500..1025, 512), (500..512, 512..1024, 1024..1025));
+    }
+
+    proptest! {
+        #[test]
+        fn parts_join_to_the_range(start in 0_u64..1 << 20, len in 0_u64..1 << 20) {
+            let unit = 4096;
+            let (head, body, tail) = align(start..start + len, unit);
+            prop_assert_eq!(head.start, start);
+            prop_assert_eq!(head.end, body.start);
+            prop_assert_eq!(body.end, tail.start);
+            prop_assert_eq!(tail.end, start + len);
+            prop_assert!(body.is_empty() || body.start % unit == 0 && body.end % unit == 0);
+            prop_assert!(head.end - head.start < unit && tail.end - tail.start < unit);
+        }
+    }
+}

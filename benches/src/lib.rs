@@ -5,5 +5,6 @@
 //! never called. What needs root or a tool that is not installed says so through
 //! [`netlab::available`], so that a test can tell "skipped" from "passed".
 
+pub mod fixture;
 pub mod measure;
 pub mod netlab;

@@ -1,0 +1,55 @@
+//! Removing rooms: one's own at its end, and those of processes that were killed.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{name, tool};
+
+/// Removes the rooms whose process does not run any more and returns how many
+/// namespaces there were. Programs that still run in them are killed.
+///
+/// # Errors
+///
+/// A namespace cannot be removed (it takes root).
+pub fn clean() -> Result<usize> {
+    remove_where(name::is_orphaned)
+}
+
+/// Removes every namespace whose name begins with `prefix`.
+pub(super) fn remove(prefix: &str) -> Result<usize> {
+    remove_where(|namespace| namespace.starts_with(prefix))
+}
+
+fn remove_where(unwanted: impl Fn(&str) -> bool) -> Result<usize> {
+    let Ok(entries) = fs::read_dir(name::DIRECTORY) else {
+        // The directory is made with the first namespace.
+        return Ok(0);
+    };
+    let names = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    let mut first_error = None;
+    let mut removed = 0;
+    for name in names.filter(|name| unwanted(name)) {
+        match remove_one(&name).with_context(|| format!("cannot remove network namespace {name}")) {
+            Ok(()) => removed += 1,
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    first_error.map_or(Ok(removed), Err)
+}
+
+/// A namespace outlives its name for as long as a process is in it.
+fn remove_one(namespace: &str) -> Result<()> {
+    for pid in tool::run("ip", &["netns", "pids", namespace])?.split_whitespace() {
+        let pid = pid.parse().ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|pid| *pid != rustix::process::getpid()) {
+            // It may have ended on its own meanwhile.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+    tool::run("ip", &["netns", "delete", namespace])?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! What a running session looks like from outside: for progress displays and reports.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A picture of the session at a moment.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// The session's name.
+    pub session_name: String,
+    /// What is sent, as the source describes itself.
+    pub source: String,
+    /// Where the session is.
+    pub phase: Phase,
+    /// Since the program started.
+    pub elapsed: Duration,
+    /// From the first data to now, or to the last confirmation; zero before the start.
+    pub transfer_time: Duration,
+    /// Bytes of the image, once known.
+    pub image_len: Option<u64>,
+    /// Bytes of the image that had their first pass, zeros included.
+    pub bytes_passed: u64,
+    /// The cycle under way, from 1.
+    pub cycle: u32,
+    /// Bits per second that the controller allows.
+    pub allowed_rate: u64,
+    /// Bits per second that were sent since the last picture.
+    pub sent_rate: u64,
+    /// What was sent.
+    pub counters: Counters,
+    /// BLAKE3 of the image in hexadecimal, as `b3sum` prints it, once known.
+    pub digest: Option<String>,
+    /// The receivers in the order of their numbers.
+    pub receivers: Vec<ReceiverStatus>,
+}
+
+/// Where the session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Waiting for receivers.
+    #[default]
+    Waiting,
+    /// Sending.
+    Running,
+    /// Done with everybody, waiting for late receivers.
+    Lingering,
+    /// Ending.
+    Closing,
+    /// Telling the receivers that the session failed.
+    Aborting,
+    /// Over.
+    Over,
+}
+
+/// Datagrams of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Source symbols of all blocks and pages: what a room without loss needs once.
+    pub symbols_needed: u64,
+    /// Block symbols sent in passes.
+    pub pass_symbols: u64,
+    /// Block symbols sent as repairs.
+    pub repair_symbols: u64,
+    /// Manifest symbols sent.
+    pub page_symbols: u64,
+    /// Position and end datagrams sent.
+    pub control_datagrams: u64,
+    /// Reports that came in.
+    pub reports: u64,
+    /// Datagrams that could not be read: noise or attacks.
+    pub strays: u64,
+}
+
+/// One receiver.
+#[derive(Debug, Clone)]
+pub struct ReceiverStatus {
+    /// Its number in the session.
+    pub number: u16,
+    /// The machine's name.
+    pub host_name: String,
+    /// Its hardware address.
+    pub mac: String,
+    /// Where it is reached.
+    pub address: SocketAddr,
+    /// Mbit/s of its link, 0 where unknown.
+    pub link_speed: u32,
+    /// What it is doing.
+    pub state: ReceiverState,
+    /// Bytes of the image that it has written, zeros included.
+    pub bytes_written: u64,
+    /// Bits per second of the image that it wrote since the last picture.
+    pub write_rate: u64,
+    /// Share of the datagrams to it that were lost, 0 to 1.
+    pub loss: f64,
+    /// Datagrams that its own kernel dropped.
+    pub socket_drops: u32,
+    /// Round trip to it.
+    pub round_trip: Option<Duration>,
+    /// What holds it back, where anything does.
+    pub limit: Option<Limit>,
+    /// From the start of the session to its confirmation or failure.
+    pub finished_after: Option<Duration>,
+}
+
+/// What a receiver is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReceiverState {
+    /// Here, no data yet.
+    Waiting,
+    /// Receiving.
+    Receiving,
+    /// Everything is written; its disk is being flushed.
+    Flushing,
+    /// Not heard for some time; the others go on.
+    Silent,
+    /// Given up.
+    Lost,
+    /// Verified, flushed and confirmed.
+    Confirmed,
+    /// It failed, or was failed; the reason.
+    Failed(String),
+}
+
+/// What holds a receiver back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Its disk: it has granted no credit for more.
+    Disk,
+    /// Its socket: datagrams are dropped or not read in time.
+    Processor,
+    /// Loss on its path.
+    Network,
+}

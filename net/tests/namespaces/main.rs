@@ -7,25 +7,19 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod cable;
+mod choice;
+mod membership;
 
 use std::{
-    io::Read,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
 use cable::{Cable, Host, cable};
-use mimeo_net::{
-    Family, Interest, Interface, InterfaceError, InterfaceKind, Obstacle, ReceiveBatch, Refusal,
-    SendError, Socket, Waiter,
-};
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Type};
+use mimeo_net::{Family, Interest, ReceiveBatch, SendError, Socket, Waiter};
 
 /// The payload of a mimeo datagram.
 const SEGMENT: usize = 1448;
-
-/// The environment variable that tells a test run inside a namespace what to expect.
-const EXPECTED: &str = "MIMEO_TEST_EXPECTED_INTERFACE";
 
 /// Transient groups (RFC 4291 section 2.7): link-local and site-local scope.
 const LINK_LOCAL_GROUP: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0x77, 1);
@@ -236,205 +230,4 @@ fn a_full_send_buffer_says_how_far_the_burst_went() {
         .flat_map(|(_, b)| b)
         .collect();
     assert!(bytes == contents, "a datagram was lost, doubled or altered");
-}
-
-/// A record of a membership report (RFC 3376 section 4.2.12, RFC 3810 section 5.2).
-#[derive(Debug, PartialEq, Eq)]
-struct Record {
-    kind: u8,
-    sources: u16,
-    group: Vec<u8>,
-}
-
-/// The record type that a join sends: everything but the sources listed.
-const CHANGE_TO_EXCLUDE: u8 = 4;
-
-/// The records of an IGMPv3 or MLDv2 report, whose addresses have `width` bytes.
-fn records(report: &[u8], width: usize) -> Vec<Record> {
-    let number = |at: &[u8]| u16::from_be_bytes([at[0], at[1]]);
-    let mut rest = &report[8..];
-    let mut found = Vec::new();
-    for _ in 0..number(&report[6..]) {
-        let sources = number(&rest[2..]);
-        found.push(Record {
-            kind: rest[0],
-            sources,
-            group: rest[4..4 + width].to_vec(),
-        });
-        rest = &rest[4 + width * (1 + usize::from(sources))..];
-    }
-    found
-}
-
-/// Reads reports from a raw socket until one is about `group`; all its records.
-fn next_about(watch: &socket2::Socket, group: IpAddr) -> Vec<Record> {
-    let (wanted, header) = match group {
-        // A raw IPv4 socket also gets the IP header, 24 bytes with router alert.
-        IpAddr::V4(group) => (group.octets().to_vec(), 24),
-        IpAddr::V6(group) => (group.octets().to_vec(), 0),
-    };
-    loop {
-        let mut bytes = [0; 2048];
-        let mut watch = watch;
-        let length = watch
-            .read(&mut bytes)
-            .expect("a report comes within the timeout");
-        let message = &bytes[header..length];
-        let is_report = message[0] == if group.is_ipv4() { 0x22 } else { 143 };
-        if !is_report {
-            continue;
-        }
-        let mut found = records(message, wanted.len());
-        found.retain(|record| record.group == wanted);
-        if !found.is_empty() {
-            return found;
-        }
-    }
-}
-
-/// How often the kernel reports each change, for the case that one report is lost
-/// (the robustness variable, RFC 3376 section 8.1): one fewer would be a change
-/// that was not reported.
-const ROBUSTNESS: usize = 2;
-
-/// The other host watches what a join and a renewal report, and that the renewal
-/// does not say that anybody left.
-fn renewal_is_reported(cable: &Cable, group: IpAddr) {
-    let watch = cable.right.inside(|eth| watch_reports(eth, group));
-    let member = cable
-        .left
-        .inside(|eth| Socket::group(eth, group, 0).unwrap());
-    let source = match group {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(10, 77, 0, 2)),
-        IpAddr::V6(_) => "fe80::77".parse().unwrap(),
-    };
-    let assert_reported = || {
-        for _ in 0..ROBUSTNESS {
-            let records = next_about(&watch, group);
-            let whole_group =
-                |record: &Record| record.kind == CHANGE_TO_EXCLUDE && record.sources == 0;
-            assert!(
-                records.len() == 1 && whole_group(&records[0]),
-                "{records:?}"
-            );
-        }
-    };
-    assert_reported();
-    for _ in 0..3 {
-        member.renew_membership(source).unwrap();
-        assert_reported();
-    }
-}
-
-/// A raw socket that hears the reports which hosts send to all routers.
-fn watch_reports(eth: &Interface, group: IpAddr) -> socket2::Socket {
-    let watch = if group.is_ipv4() {
-        let igmp = Protocol::from(libc::IPPROTO_IGMP);
-        let watch = socket2::Socket::new(Domain::IPV4, Type::RAW, Some(igmp)).unwrap();
-        let routers = Ipv4Addr::new(224, 0, 0, 22);
-        watch
-            .join_multicast_v4_n(&routers, &InterfaceIndexOrAddress::Index(eth.index))
-            .unwrap();
-        watch
-    } else {
-        let watch = socket2::Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
-        watch
-            .join_multicast_v6(&"ff02::16".parse().unwrap(), eth.index)
-            .unwrap();
-        watch
-    };
-    watch
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
-    watch
-}
-
-#[test]
-fn a_renewal_sends_an_igmp_report_as_a_join_does() {
-    let Some(cable) = cable() else { return };
-    renewal_is_reported(&cable, IPV4_GROUP.into());
-}
-
-#[test]
-fn a_renewal_sends_an_mld_report_as_a_join_does() {
-    let Some(cable) = cable() else { return };
-    renewal_is_reported(&cable, LINK_LOCAL_GROUP.into());
-    renewal_is_reported(&cable, SITE_LOCAL_GROUP.into());
-}
-
-#[test]
-fn the_interface_is_chosen_as_the_routes_say() {
-    let Some(cable) = cable() else { return };
-    let choose = |expected: &str| {
-        let this = std::env::current_exe().unwrap();
-        let this = this.to_str().expect("cargo's paths are UTF-8");
-        let test = ["--ignored", "--exact", "choice_inside_a_namespace"];
-        let expected = format!("{EXPECTED}={expected}");
-        let output = cable
-            .left
-            .run("env", &[&[expected.as_str(), this], &test[..]].concat());
-        assert!(output.contains("1 passed"), "{output}");
-    };
-    choose("eth0");
-    let other = [
-        "link", "add", "eth9", "type", "veth", "peer", "name", "eth10",
-    ];
-    cable.left.run("ip", &other);
-    for eth in ["eth9", "eth10"] {
-        cable.left.run("ip", &["link", "set", eth, "up"]);
-    }
-    let address = ["address", "add", "10.77.1.1/24", "dev", "eth9"];
-    cable.left.run("ip", &address);
-    cable.left.await_up("eth9");
-    choose("several");
-    cable
-        .left
-        .run("ip", &["route", "add", "default", "via", "10.77.0.2"]);
-    choose("eth0");
-    cable
-        .left
-        .run("ip", &["route", "replace", "default", "via", "10.77.1.2"]);
-    choose("eth9");
-    cable.left.run("ip", &["route", "delete", "default"]);
-    cable
-        .left
-        .run("ip", &["route", "add", "unreachable", "default"]);
-    choose("several");
-    cable.left.run(
-        "ip",
-        &[
-            "-6", "route", "add", "default", "via", "fe80::77", "dev", "eth0",
-        ],
-    );
-    choose("eth0");
-    cable.right.run("ip", &["link", "set", "eth0", "down"]);
-    choose("no link");
-}
-
-#[test]
-#[ignore = "a part of the_interface_is_chosen_as_the_routes_say, which runs it in a namespace"]
-fn choice_inside_a_namespace() {
-    let expected = std::env::var(EXPECTED).expect("not meant to be run alone");
-    match Interface::choose(None) {
-        Ok(interface) => {
-            assert_eq!(interface.name, expected);
-            assert_eq!(interface.kind, InterfaceKind::Virtual);
-            assert_eq!(interface.mtu, 1500);
-            assert!(interface.mac.is_some() && interface.ipv4.is_some());
-            assert!(interface.ipv6.expect("it is up").is_unicast_link_local());
-        }
-        Err(InterfaceError::Ambiguous { usable }) => {
-            assert_eq!(expected, "several", "{usable:?}");
-            assert!(usable.contains(&"eth0".into()) && usable.contains(&"eth9".into()));
-        }
-        Err(InterfaceError::DefaultRoute { refused, .. }) => {
-            assert_eq!(expected, "no link", "{refused:?}");
-            let eth0 = Refusal {
-                name: "eth0".into(),
-                obstacle: Obstacle::NoLink,
-            };
-            assert_eq!(refused, [eth0]);
-        }
-        Err(error) => panic!("{error}"),
-    }
 }

@@ -98,6 +98,8 @@ pub struct Member {
     pub report: Option<Report>,
     /// When it confirmed or failed.
     pub settled_at: Option<Instant>,
+    /// Whether it was silent or lost and came back.
+    pub was_away: bool,
     /// Round trip to it, as its newest report shows.
     pub round_trip: Option<Duration>,
 }
@@ -218,12 +220,20 @@ impl Roster {
         })
     }
 
+    /// Takes out the entries that never proved that they hold the secret.
+    pub fn take_unproven(&mut self, now: Instant) -> Vec<About> {
+        let unproven = |_: &ReceiverNumber, member: &mut Member| {
+            member.state == MemberState::Admitted
+                && now.duration_since(member.joined_at) >= UNPROVEN_FOR
+        };
+        self.members
+            .extract_if(.., unproven)
+            .map(|(_, member)| member.about)
+            .collect()
+    }
+
     /// Ages the entries. Returns those whose state changed.
     pub fn age(&mut self, now: Instant, patience: Duration) -> Vec<ReceiverNumber> {
-        self.members.retain(|_, member| {
-            member.state != MemberState::Admitted
-                || now.duration_since(member.joined_at) < UNPROVEN_FOR
-        });
         let mut changed = Vec::new();
         for (&number, member) in &mut self.members {
             let silence = now.saturating_duration_since(member.heard_at);

@@ -87,6 +87,7 @@ impl Session {
             // What it missed in its silence comes in a later cycle; the room does not wait.
             member.joined_in = (self.pass.cycle(), self.pass.begun());
         }
+        member.was_away |= back && !newcomer;
         member.state = MemberState::Active;
         member.heard_at = now;
         member.round_trip = round_trip.or(member.round_trip);

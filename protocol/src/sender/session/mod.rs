@@ -154,6 +154,8 @@ pub enum Event {
     Cycle(Cycle),
     /// The state of a receiver changed.
     Member(ReceiverNumber),
+    /// Somebody was welcomed and never proved that it holds the secret.
+    Unproven(About),
     /// The session is over.
     Over,
 }
@@ -276,6 +278,12 @@ impl Session {
         self.end.as_ref()
     }
 
+    /// The last group datagram that was sent.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        self.last_seq
+    }
+
     /// The manifest, for the endpoint's page symbols.
     #[must_use]
     pub fn manifest(&self) -> &ManifestLog {
@@ -333,6 +341,7 @@ impl Session {
             heard_at: now,
             report: None,
             settled_at: None,
+            was_away: false,
             round_trip: None,
         };
         self.roster.admit(number, member);

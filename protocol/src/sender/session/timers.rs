@@ -75,6 +75,9 @@ impl Session {
             return;
         }
         self.timers.ageing = now + AGEING_EVERY;
+        let unproven = self.roster.take_unproven(now);
+        self.events
+            .extend(unproven.into_iter().map(Event::Unproven));
         let patience = self.patience();
         for number in self.roster.age(now, patience) {
             self.controller.on_gone(number);

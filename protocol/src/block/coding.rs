@@ -11,6 +11,17 @@ use super::raw_frame::{self, raw_parts};
 use super::raw_frame_len;
 use crate::units::{BLOCK_SIZE, MAX_BODY};
 
+/// The length of the raw block, as the frame that is its body states it.
+///
+/// Nothing but the digest shows that it is true.
+#[must_use]
+pub fn content_size(body: &[u8]) -> Option<usize> {
+    let size = get_frame_content_size(body).ok().flatten()?;
+    usize::try_from(size)
+        .ok()
+        .filter(|size| (1..=BLOCK_SIZE).contains(size))
+}
+
 /// How the body of a block is coded. Both are zstd frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Coding {

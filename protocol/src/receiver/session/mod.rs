@@ -200,6 +200,12 @@ impl Session {
         }
     }
 
+    /// Whether the session is over for this receiver and its last word was heard or given up.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.is_over && self.last_word.is_none() && self.outbox.is_empty() && self.events.is_empty()
+    }
+
     /// The end record, once it arrived.
     #[must_use]
     pub fn end(&self) -> Option<&EndRecord> {

@@ -1,4 +1,4 @@
-//! The established tools, run in a [`Room`](crate::netlab::Room) for comparison.
+//! The established tools, run in a [`Room`] for comparison.
 //!
 //! Every tool is a [`Runner`]: it gets a [`Job`] and gives a [`PeerRun`] back, so
 //! rows of one table are made the same way. Time runs from the first data that the

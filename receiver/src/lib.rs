@@ -1,1 +1,6 @@
-//! mimeo
+//! x
+pub mod config;
+mod engine;
+pub mod exit;
+pub mod run;
+pub mod status;

@@ -1,5 +1,6 @@
 //! Runs a receiver from its configuration to its outcome.
 
+use std::ffi::OsStr;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
@@ -7,9 +8,8 @@ use std::time::Instant;
 use mimeo_image::target::{Target, TargetError};
 use mimeo_net::Waiter;
 use mimeo_protocol::ids::Nonce;
-use mimeo_protocol::receiver::{
-    Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, SessionConfig,
-};
+use mimeo_protocol::keys::derive;
+use mimeo_protocol::receiver::{Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, SessionConfig};
 use mimeo_protocol::wire::{Auth, FailCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
@@ -59,8 +59,15 @@ pub struct Outcome {
 
 impl Outcome {
     fn failed(exit: Exit, error: impl ToString) -> Self {
-        let status = Status { phase: Phase::Failed, ..Status::default() };
-        Self { exit, status, error: Some(error.to_string()) }
+        let status = Status {
+            phase: Phase::Failed,
+            ..Status::default()
+        };
+        Self {
+            exit,
+            status,
+            error: Some(error.to_string()),
+        }
     }
 }
 
@@ -78,10 +85,12 @@ pub async fn run(
     };
     let waker = waiter.waker();
     let (done, ended) = oneshot::channel();
-    let session = thread::Builder::new().name("session".into()).spawn(move || {
-        // The caller waits for the answer; if it is gone, nobody needs it.
-        let _ = done.send(session(&config, waiter, command_out, updates));
-    });
+    let session = thread::Builder::new()
+        .name("session".into())
+        .spawn(move || {
+            // The caller waits for the answer; if it is gone, nobody needs it.
+            let _ = done.send(session(&config, waiter, command_out, updates));
+        });
     if let Err(error) = session {
         return Outcome::failed(Exit::Failure, format!("cannot start a thread: {error}"));
     }
@@ -153,10 +162,22 @@ fn session(
     };
     let (sender, image_len) = (admitted.sender, admitted.body.image_len);
     let endpoint = endpoint(config, *admitted, window, target.is_sequential());
-    let mut engine = Engine::new(Parts { endpoint, room, sender, waiter, commands, updates, pictures });
+    let mut engine = Engine::new(Parts {
+        endpoint,
+        room,
+        sender,
+        waiter,
+        commands,
+        updates,
+        pictures,
+    });
     prepare(&mut engine, target, image_len);
     let (exit, error, status) = engine.run();
-    Outcome { exit, status, error }
+    Outcome {
+        exit,
+        status,
+        error,
+    }
 }
 
 /// The target's size is checked here, before a byte of it is changed; what it cannot hold is told
@@ -176,11 +197,19 @@ fn prepare(engine: &mut Engine, target: Target, image_len: Option<u64>) {
 }
 
 fn not_joined(pictures: &Pictures, exit: Exit, text: String) -> Outcome {
-    Outcome { exit, status: pictures.before(Phase::Failed), error: Some(text) }
+    Outcome {
+        exit,
+        status: pictures.before(Phase::Failed),
+        error: Some(text),
+    }
 }
 
 fn exit_of(error: &TargetError) -> Exit {
-    if error.is_refusal() { Exit::Refused } else { Exit::Failure }
+    if error.is_refusal() {
+        Exit::Refused
+    } else {
+        Exit::Failure
+    }
 }
 
 fn rendezvous_config(
@@ -201,6 +230,7 @@ fn rendezvous_config(
         secret,
         nonce: Nonce(nonce),
         mac: room.mac(),
+        target_id: target_id(&config.target),
         link_speed: room.link_speed(),
         capacity: target.capacity(),
         host_name: host_name(),
@@ -208,10 +238,24 @@ fn rendezvous_config(
     })
 }
 
+/// The same for the same target, whenever and wherever.
+fn target_id(target: &OsStr) -> u64 {
+    let digest = derive(target.as_encoded_bytes(), b"", &[b"mimeo 1 target"]);
+    let (id, _) = digest.split_first_chunk().expect("32 bytes hold 8");
+    u64::from_be_bytes(*id)
+}
+
 /// The machine's name, as its kernel knows it.
 fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "unnamed".to_owned() } else { name }
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    if name.is_empty() {
+        "unnamed".to_owned()
+    } else {
+        name
+    }
 }
 
 fn endpoint(config: &Config, admitted: Admitted, window: u32, in_order: bool) -> Endpoint {

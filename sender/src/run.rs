@@ -60,7 +60,11 @@ pub struct Outcome {
 
 impl Outcome {
     fn failed(exit: Exit, error: impl ToString) -> Self {
-        Self { exit, status: Status::default(), error: Some(error.to_string()) }
+        Self {
+            exit,
+            status: Status::default(),
+            error: Some(error.to_string()),
+        }
     }
 }
 
@@ -79,10 +83,12 @@ pub async fn run(
     let waker = waiter.waker();
     let (done, ended) = oneshot::channel();
     let min_receivers = config.start.min_receivers;
-    let session = thread::Builder::new().name("session".into()).spawn(move || {
-        // The caller waits for the answer; if it is gone, nobody needs it.
-        let _ = done.send(session(&config, waiter, command_out, updates));
-    });
+    let session = thread::Builder::new()
+        .name("session".into())
+        .spawn(move || {
+            // The caller waits for the answer; if it is gone, nobody needs it.
+            let _ = done.send(session(&config, waiter, command_out, updates));
+        });
     if let Err(error) = session {
         return Outcome::failed(Exit::Failure, format!("cannot start a thread: {error}"));
     }
@@ -120,14 +126,26 @@ fn session(
 ) -> Result<Ended, Box<Outcome>> {
     let failed = |exit, error: &dyn ToString| Box::new(Outcome::failed(exit, error.to_string()));
     let source = Source::open(&config.source).map_err(|error| {
-        failed(if error.is_refusal() { Exit::Refused } else { Exit::Failure }, &error)
+        failed(
+            if error.is_refusal() {
+                Exit::Refused
+            } else {
+                Exit::Failure
+            },
+            &error,
+        )
     })?;
     let random = || random_bytes().map_err(|error| failed(Exit::Failure, &error));
     let seed = random()?;
     let (session_id, _) = seed.split_first_chunk().expect("32 bytes hold 16");
     let session_id = SessionId(*session_id);
-    let room = Room::open(config.interface.as_deref(), config.port, config.ttl, session_id)
-        .map_err(|error| failed(Exit::Failure, &error))?;
+    let room = Room::open(
+        config.interface.as_deref(),
+        config.port,
+        config.ttl,
+        session_id,
+    )
+    .map_err(|error| failed(Exit::Failure, &error))?;
     let line = format!("sending {} through {}", source.describe(), room.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));
     let (auth, secret) = match &config.admission {
@@ -144,7 +162,14 @@ fn session(
     };
     let session = session_config(config, &source);
     let endpoint = Endpoint::new(Instant::now(), endpoint_config, session);
-    let parts = Parts { endpoint, room, waiter, source, commands, updates };
+    let parts = Parts {
+        endpoint,
+        room,
+        waiter,
+        source,
+        commands,
+        updates,
+    };
     let engine = Engine::new(parts, config).map_err(|error| failed(Exit::Failure, &error))?;
     Ok(engine.run())
 }
@@ -158,7 +183,9 @@ fn random_bytes() -> Result<[u8; 32], String> {
 fn session_config(config: &Config, source: &Source) -> SessionConfig {
     let rules = &config.start;
     let start_at = rules.start_at.map(|at| {
-        let wait = at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+        let wait = at
+            .duration_since(SystemTime::now())
+            .unwrap_or(Duration::ZERO);
         Instant::now() + wait
     });
     SessionConfig {
@@ -180,7 +207,10 @@ fn session_config(config: &Config, source: &Source) -> SessionConfig {
 /// Success only if everybody who joined, and as many as were asked for, confirmed.
 fn outcome(ended: Ended, min_receivers: usize) -> Outcome {
     let receivers = &ended.status.receivers;
-    let confirmed = receivers.iter().filter(|r| r.state == ReceiverState::Confirmed).count();
+    let confirmed = receivers
+        .iter()
+        .filter(|r| r.state == ReceiverState::Confirmed)
+        .count();
     let (exit, error) = match ended.abort {
         Some((FailCode::Interrupted, text, _)) => (Exit::Interrupted, Some(text)),
         Some((_, text, true)) => (Exit::Refused, Some(text)),
@@ -188,19 +218,30 @@ fn outcome(ended: Ended, min_receivers: usize) -> Outcome {
         None if !ended.started => {
             let text = match receivers.len() {
                 0 => "no receiver came in time (--start-timeout)".to_owned(),
-                n => format!("only {n} of at least {min_receivers} receivers came in time (--start-timeout)"),
+                n => format!(
+                    "only {n} of at least {min_receivers} receivers came in time (--start-timeout)"
+                ),
             };
             (Exit::NobodyInTime, Some(text))
         }
         None if confirmed < receivers.len() => {
-            let text = format!("{} of {} receivers did not complete", receivers.len() - confirmed, receivers.len());
+            let text = format!(
+                "{} of {} receivers did not complete",
+                receivers.len() - confirmed,
+                receivers.len()
+            );
             (Exit::ReceiversFailed, Some(text))
         }
         None if confirmed < min_receivers => {
-            let text = format!("{confirmed} receivers completed, at least {min_receivers} were asked for");
+            let text =
+                format!("{confirmed} receivers completed, at least {min_receivers} were asked for");
             (Exit::ReceiversFailed, Some(text))
         }
         None => (Exit::Verified, None),
     };
-    Outcome { exit, status: ended.status, error }
+    Outcome {
+        exit,
+        status: ended.status,
+        error,
+    }
 }

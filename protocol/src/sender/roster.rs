@@ -28,6 +28,8 @@ pub struct About {
     pub host_name: String,
     /// Its hardware address.
     pub mac: Mac,
+    /// Tells its targets apart.
+    pub target_id: u64,
     /// Mbit/s, 0 where unknown.
     pub link_speed: u32,
     /// Bytes that its target holds.
@@ -265,21 +267,33 @@ impl Roster {
         moments.min()
     }
 
-    /// The number of another entry of the same machine, which a proven newcomer replaces.
-    #[must_use]
-    pub fn older_entry_of(&self, newcomer: ReceiverNumber) -> Option<ReceiverNumber> {
-        let mac = self.member(newcomer)?.about.mac;
-        let others = self.members().filter(|&(number, member)| {
-            number != newcomer && member.about.mac == mac && !member.state.is_final()
-        });
-        (mac != Mac::default())
-            .then(|| others.map(|(number, _)| number).next())
-            .flatten()
-    }
-
-    /// Takes out an entry.
-    pub fn remove(&mut self, number: ReceiverNumber) {
-        self.members.remove(&number);
+    /// Takes out the entries whose machine and target came back under a new number: a receiver
+    /// that was started again. One that is heard, or that confirmed, is never taken out.
+    pub fn take_superseded(&mut self) -> Vec<ReceiverNumber> {
+        let newer = |number: ReceiverNumber, about: &About| {
+            self.members().any(|(other, member)| {
+                let same =
+                    (member.about.mac, member.about.target_id) == (about.mac, about.target_id);
+                let alive = matches!(member.state, MemberState::Active | MemberState::Confirmed);
+                other > number && same && alive
+            })
+        };
+        let gone = |state: &MemberState| {
+            matches!(
+                state,
+                MemberState::Silent | MemberState::Lost | MemberState::Failed { .. }
+            )
+        };
+        let superseded: Vec<ReceiverNumber> = self
+            .members()
+            .filter(|(_, member)| gone(&member.state) && member.about.mac != Mac::default())
+            .filter(|(number, member)| newer(*number, &member.about))
+            .map(|(number, _)| number)
+            .collect();
+        for number in &superseded {
+            self.members.remove(number);
+        }
+        superseded
     }
 }
 

@@ -85,7 +85,9 @@ impl Engine {
     pub(crate) fn give_up(&mut self, exit: Exit, code: FailCode, text: &str) {
         if self.ended.is_none() {
             self.ended = Some((exit, Some(text.to_owned())));
-            self.endpoint.session_mut().handle_failure(Instant::now(), code, text);
+            self.endpoint
+                .session_mut()
+                .handle_failure(Instant::now(), code, text);
         }
     }
 
@@ -104,9 +106,10 @@ impl Engine {
             }
             self.sleep();
         }
-        let (exit, error) = self
-            .ended
-            .unwrap_or((Exit::Failure, Some("the session ended without a result".to_owned())));
+        let (exit, error) = self.ended.unwrap_or((
+            Exit::Failure,
+            Some("the session ended without a result".to_owned()),
+        ));
         let status = self.pictures.last_of(&self.endpoint, exit, Instant::now());
         (exit, error, status)
     }
@@ -144,20 +147,38 @@ impl Engine {
         while let Some(done) = self.writer.as_ref().and_then(Writer::poll) {
             let now = Instant::now();
             match done {
-                Done::Written { block, buffer, symbols, bytes, busy } => {
+                Done::Written {
+                    block,
+                    buffer,
+                    symbols,
+                    bytes,
+                    busy,
+                } => {
                     self.endpoint.give_back(buffer, symbols);
-                    self.endpoint.session_mut().handle_written(now, block, bytes, busy);
+                    self.endpoint
+                        .session_mut()
+                        .handle_written(now, block, bytes, busy);
                 }
-                Done::Bad { block, buffer, symbols } => {
+                Done::Bad {
+                    block,
+                    buffer,
+                    symbols,
+                } => {
                     self.endpoint.give_back(buffer, symbols);
                     self.endpoint.session_mut().handle_bad_block(now, block);
                 }
                 Done::Zeroed { bytes, busy, last } => {
-                    self.endpoint.session_mut().handle_zeroed(now, bytes, busy, last);
+                    self.endpoint
+                        .session_mut()
+                        .handle_zeroed(now, bytes, busy, last);
                 }
                 Done::Flushed => self.endpoint.session_mut().handle_flushed(now),
                 Done::Failed(error) => {
-                    let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failure };
+                    let exit = if error.is_refusal() {
+                        Exit::Refused
+                    } else {
+                        Exit::Failure
+                    };
                     self.give_up(exit, FailCode::TargetFailed, &error.to_string());
                 }
             }
@@ -166,7 +187,11 @@ impl Engine {
 
     fn take_commands(&mut self) {
         while let Ok(Command::Interrupt) = self.commands.try_recv() {
-            self.give_up(Exit::Interrupted, FailCode::Interrupted, "interrupted at the receiver");
+            self.give_up(
+                Exit::Interrupted,
+                FailCode::Interrupted,
+                "interrupted at the receiver",
+            );
         }
     }
 
@@ -174,10 +199,21 @@ impl Engine {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
                 Event::Started => self.pictures.on_started(Instant::now()),
-                Event::Block { block, buffer, esis, entry } => {
+                Event::Block {
+                    block,
+                    buffer,
+                    esis,
+                    entry,
+                } => {
                     let symbols = self.endpoint.take(buffer);
                     let symbols = symbols.expect("a complete block has its buffer");
-                    self.write(Work::Block(Assembled { block, entry, esis, symbols, buffer }));
+                    self.write(Work::Block(Assembled {
+                        block,
+                        entry,
+                        esis,
+                        symbols,
+                        buffer,
+                    }));
                 }
                 Event::Zero(run) => self.write(Work::Zero(run)),
                 Event::Flush { image_len } => self.write(Work::Flush { image_len }),
@@ -190,7 +226,8 @@ impl Engine {
                     self.ended.get_or_insert((Exit::Verified, None));
                 }
                 Event::Failed(failure) => {
-                    self.ended.get_or_insert_with(|| (exit_of(&failure), Some(failure_text(&failure))));
+                    self.ended
+                        .get_or_insert_with(|| (exit_of(&failure), Some(failure_text(&failure))));
                 }
                 Event::Left => {}
             }
@@ -212,7 +249,9 @@ impl Engine {
     fn picture(&mut self) {
         let now = Instant::now();
         if now >= self.pictures.last() + PICTURE_EVERY {
-            self.endpoint.session_mut().handle_socket_drops(self.room.drops());
+            self.endpoint
+                .session_mut()
+                .handle_socket_drops(self.room.drops());
             self.room.renew(now, self.sender.ip());
             let status = self.pictures.take(&self.endpoint, now);
             let _ = self.updates.send(Update::Status(status));
@@ -239,7 +278,10 @@ fn failure_text(failure: &Failure) -> String {
             format!("the sender gave up: {}", failure.text)
         }
         FailCode::Silence => {
-            format!("{}; is the sender still running, and its cable plugged in?", failure.text)
+            format!(
+                "{}; is the sender still running, and its cable plugged in?",
+                failure.text
+            )
         }
         _ => failure.text.clone(),
     }

@@ -84,9 +84,9 @@ impl Pictures {
         };
         let strays = endpoint.strays();
         Status {
-            transfer_time: self
-                .started
-                .map_or(Duration::ZERO, |started| now.saturating_duration_since(started)),
+            transfer_time: self.started.map_or(Duration::ZERO, |started| {
+                now.saturating_duration_since(started)
+            }),
             image_len: progress.image_len,
             bytes_written: progress.bytes_written,
             write_rate: self.write_rate,
@@ -105,8 +105,15 @@ impl Pictures {
 
     /// The last picture.
     pub(crate) fn last_of(&mut self, endpoint: &Endpoint, exit: Exit, now: Instant) -> Status {
-        let phase = if exit == Exit::Verified { Phase::Done } else { Phase::Failed };
-        Status { phase, ..self.take(endpoint, now) }
+        let phase = if exit == Exit::Verified {
+            Phase::Done
+        } else {
+            Phase::Failed
+        };
+        Status {
+            phase,
+            ..self.take(endpoint, now)
+        }
     }
 }
 

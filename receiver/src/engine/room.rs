@@ -33,7 +33,9 @@ pub(crate) enum RoomError {
     #[error("cannot set the buffer of a socket: {0}")]
     Buffer(#[from] std::io::Error),
     /// The named sender cannot be reached from the interface.
-    #[error("interface {interface} has no address to reach {sender} from; name another with --interface")]
+    #[error(
+        "interface {interface} has no address to reach {sender} from; name another with --interface"
+    )]
     NoFamily {
         /// The interface.
         interface: String,
@@ -76,10 +78,18 @@ impl Room {
             }
         }
         if let (true, Some(sender)) = (sides.is_empty(), sender) {
-            return Err(RoomError::NoFamily { interface: interface.name, sender });
+            return Err(RoomError::NoFamily {
+                interface: interface.name,
+                sender,
+            });
         }
         tracing::info!(interface = interface.name, "listening on");
-        Ok(Self { interface, sides, data: None, renewed: Instant::now() })
+        Ok(Self {
+            interface,
+            sides,
+            data: None,
+            renewed: Instant::now(),
+        })
     }
 
     /// The interface's hardware address.
@@ -94,8 +104,11 @@ impl Room {
 
     /// The interface in use, for the person in front of the machine.
     pub(crate) fn describe(&self) -> String {
-        let addresses: Vec<String> =
-            self.sides.iter().map(|side| side.unicast.local_addr().to_string()).collect();
+        let addresses: Vec<String> = self
+            .sides
+            .iter()
+            .map(|side| side.unicast.local_addr().to_string())
+            .collect();
         format!("{} ({})", self.interface.name, addresses.join(", "))
     }
 
@@ -119,13 +132,18 @@ impl Room {
 
     /// All sockets, the data's first.
     pub(crate) fn sockets(&self) -> impl Iterator<Item = &Socket> {
-        let sides = self.sides.iter().flat_map(|side| [&side.unicast, &side.control]);
+        let sides = self
+            .sides
+            .iter()
+            .flat_map(|side| [&side.unicast, &side.control]);
         self.data.iter().chain(sides)
     }
 
     /// The sockets as a waiter wants them.
     pub(crate) fn interests(&self) -> Vec<(&Socket, Interest)> {
-        self.sockets().map(|socket| (socket, Interest::Readable)).collect()
+        self.sockets()
+            .map(|socket| (socket, Interest::Readable))
+            .collect()
     }
 
     /// Datagrams that the kernel dropped at the data socket.
@@ -143,7 +161,10 @@ impl Room {
 
     /// Sends to one host.
     pub(crate) fn send_to(&self, to: SocketAddr, datagram: &[u8]) {
-        let side = self.sides.iter().find(|side| side.family == Family::of(to.ip()));
+        let side = self
+            .sides
+            .iter()
+            .find(|side| side.family == Family::of(to.ip()));
         if let Some(side) = side {
             side.send(to, datagram);
         }
@@ -165,8 +186,11 @@ impl Room {
 
     /// What to check when no sender is found.
     pub(crate) fn nobody_found(&self) -> String {
-        let groups: Vec<String> =
-            self.sides.iter().map(|side| side.control_group.to_string()).collect();
+        let groups: Vec<String> = self
+            .sides
+            .iter()
+            .map(|side| side.control_group.to_string())
+            .collect();
         format!(
             "no sender has been found in 10 s. This receiver is on {} and listens to {}. Check \
              that the sender runs with the same --session and --port, that a firewall lets UDP \
@@ -197,7 +221,12 @@ impl Side {
         };
         let unicast = Socket::unicast(interface, family, 0, 1)?;
         let control = Socket::group(interface, group, port)?;
-        Ok(Self { family, unicast, control, control_group: SocketAddr::new(group, port) })
+        Ok(Self {
+            family,
+            unicast,
+            control,
+            control_group: SocketAddr::new(group, port),
+        })
     }
 
     /// A datagram that is not sent is as good as lost: all that is sent here is repeated.

@@ -57,7 +57,10 @@ impl Search<'_> {
                 }
             }
             if let Ok(Command::Interrupt) = self.commands.try_recv() {
-                return Err((Exit::Interrupted, "interrupted while looking for a sender".into()));
+                return Err((
+                    Exit::Interrupted,
+                    "interrupted while looking for a sender".into(),
+                ));
             }
             if now.duration_since(opened) >= self.timeout {
                 let text = "no session was found in time (--start-timeout)".to_owned();
@@ -67,9 +70,14 @@ impl Search<'_> {
                 nobody_told = true;
                 self.tell(Severity::Warn, self.room.nobody_found());
             }
-            let until = rendezvous.poll_timeout().map_or(now + TICK, |at| at.min(now + TICK));
+            let until = rendezvous
+                .poll_timeout()
+                .map_or(now + TICK, |at| at.min(now + TICK));
             if let Err(error) = self.waiter.wait(&self.room.interests(), Some(until)) {
-                return Err((Exit::Failure, format!("waiting for the network failed: {error}")));
+                return Err((
+                    Exit::Failure,
+                    format!("waiting for the network failed: {error}"),
+                ));
             }
         }
     }
@@ -97,7 +105,11 @@ impl Search<'_> {
         match event {
             RendezvousEvent::Joined(admitted) => return Ok(Some(admitted)),
             RendezvousEvent::Found(found) => {
-                let text = format!("joining session {} at {}", found.announce.session_name, found.from.ip());
+                let text = format!(
+                    "joining session {} at {}",
+                    found.announce.session_name,
+                    found.from.ip()
+                );
                 self.tell(Severity::Info, text);
             }
             RendezvousEvent::Ambiguous { names } => {
@@ -107,7 +119,9 @@ impl Search<'_> {
                 ));
             }
             RendezvousEvent::WrongKey => {
-                return not_admitted("the key is not the sender's: use the same --key-file on both sides".into());
+                return not_admitted(
+                    "the key is not the sender's: use the same --key-file on both sides".into(),
+                );
             }
             RendezvousEvent::Rejected { reason, version } => {
                 return not_admitted(reject_text(reason, version));

@@ -42,9 +42,17 @@ pub(super) enum Done {
         busy: Duration,
     },
     /// A block is not what its entry says; its buffer comes back.
-    Bad { block: BlockNumber, buffer: BufferId, symbols: SymbolBuffer },
+    Bad {
+        block: BlockNumber,
+        buffer: BufferId,
+        symbols: SymbolBuffer,
+    },
     /// Zeros are written; `last` says that nothing is left of the run.
-    Zeroed { bytes: u64, busy: Duration, last: bool },
+    Zeroed {
+        bytes: u64,
+        busy: Duration,
+        last: bool,
+    },
     /// The target is flushed.
     Flushed,
     /// The target failed. Nothing more is written.
@@ -75,7 +83,9 @@ impl Writer {
             done: finished,
             waker,
         };
-        thread::Builder::new().name("write".into()).spawn(move || worker.run(&to_do))?;
+        thread::Builder::new()
+            .name("write".into())
+            .spawn(move || worker.run(&to_do))?;
         Ok(Self { work, done })
     }
 
@@ -128,7 +138,11 @@ impl Worker {
             };
             early.insert(place, work);
             while let Some(work) = early.remove(&next) {
-                let blocks = if let Work::Zero(run) = &work { run.count } else { 1 };
+                let blocks = if let Work::Zero(run) = &work {
+                    run.count
+                } else {
+                    1
+                };
                 if self.work_was_good(work)? {
                     next = Place(next.0 + blocks);
                 }
@@ -156,16 +170,33 @@ impl Worker {
     }
 
     fn block(&mut self, assembled: Assembled) -> Result<bool, TargetError> {
-        let Assembled { block, entry, mut esis, mut symbols, buffer } = assembled;
+        let Assembled {
+            block,
+            entry,
+            mut esis,
+            mut symbols,
+            buffer,
+        } = assembled;
         let Some(raw_len) = self.decode(&entry, &mut esis, &mut symbols) else {
             tracing::warn!(%block, "a block failed its digest and is asked for again");
-            self.tell(Done::Bad { block, buffer, symbols });
+            self.tell(Done::Bad {
+                block,
+                buffer,
+                symbols,
+            });
             return Ok(false);
         };
         let from = Instant::now();
-        self.target.write_at(entry.place.offset(), &self.raw[..raw_len])?;
+        self.target
+            .write_at(entry.place.offset(), &self.raw[..raw_len])?;
         let (bytes, busy) = (raw_len as u64, from.elapsed());
-        self.tell(Done::Written { block, buffer, symbols, bytes, busy });
+        self.tell(Done::Written {
+            block,
+            buffer,
+            symbols,
+            bytes,
+            busy,
+        });
         Ok(true)
     }
 
@@ -209,7 +240,11 @@ impl Worker {
             let from = Instant::now();
             self.target.zero_at(offset, bytes)?;
             offset += bytes;
-            self.tell(Done::Zeroed { bytes, busy: from.elapsed(), last: offset == end });
+            self.tell(Done::Zeroed {
+                bytes,
+                busy: from.elapsed(),
+                last: offset == end,
+            });
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mimeo_image::source::Source;
-use mimeo_net::{Interest, ReceiveBatch, Readiness, Waiter, Waker, precise_timers};
+use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
 use mimeo_protocol::block::{BlockDigest, ImageHasher};
 use mimeo_protocol::manifest::{Entry, Run};
 use mimeo_protocol::sender::{Destination, Endpoint, Event, Outgoing};
@@ -86,7 +86,10 @@ impl Engine {
         let (source, disk) = match parts.source {
             Source::Disk(disk) => {
                 let disk = std::sync::Arc::new(disk);
-                (reader::SharedSource::Disk(std::sync::Arc::clone(&disk)), Some(disk))
+                (
+                    reader::SharedSource::Disk(std::sync::Arc::clone(&disk)),
+                    Some(disk),
+                )
             }
             Source::Stream(stream) => (reader::SharedSource::Stream(stream), None),
         };
@@ -141,7 +144,10 @@ impl Engine {
 
     fn sleep(&mut self) -> Readiness {
         let now = Instant::now();
-        let until = self.endpoint.poll_timeout(now).unwrap_or(now + PICTURE_EVERY);
+        let until = self
+            .endpoint
+            .poll_timeout(now)
+            .unwrap_or(now + PICTURE_EVERY);
         let until = until.min(self.pictures.last() + PICTURE_EVERY);
         let sockets = [
             (self.room.unicast(), Interest::Readable),
@@ -150,14 +156,20 @@ impl Engine {
         match self.waiter.wait(&sockets, Some(until)) {
             Ok(ready) => ready,
             Err(error) => {
-                self.abort(FailCode::Internal, &format!("waiting for the network failed: {error}"));
+                self.abort(
+                    FailCode::Internal,
+                    &format!("waiting for the network failed: {error}"),
+                );
                 Readiness::default()
             }
         }
     }
 
     fn receive(&mut self, ready: Readiness) {
-        for (i, socket) in [self.room.unicast(), self.room.control()].into_iter().enumerate() {
+        for (i, socket) in [self.room.unicast(), self.room.control()]
+            .into_iter()
+            .enumerate()
+        {
             // A few batches, so that a flood does not keep the stream from flowing.
             for _ in 0..4 {
                 if !ready.readable(i) {
@@ -206,7 +218,9 @@ impl Engine {
     /// Hands blocks to the session as far as it wants them.
     fn feed(&mut self) {
         while self.endpoint.session().wants_entries() {
-            let Some(encoded) = self.reorder.pop() else { break };
+            let Some(encoded) = self.reorder.pop() else {
+                break;
+            };
             self.pipeline.release();
             self.handle_encoded(encoded);
         }
@@ -218,15 +232,28 @@ impl Engine {
     fn handle_encoded(&mut self, encoded: Encoded) {
         let now = Instant::now();
         match encoded {
-            Encoded::Body { stored, raw_len, only, body } => {
+            Encoded::Body {
+                stored,
+                raw_len,
+                only,
+                body,
+            } => {
                 self.hasher.push(stored.digest);
-                self.expected.push(Expected { digest: stored.digest, raw_len, only });
-                self.endpoint.handle_entry(now, Entry::Block(stored), Some(body));
+                self.expected.push(Expected {
+                    digest: stored.digest,
+                    raw_len,
+                    only,
+                });
+                self.endpoint
+                    .handle_entry(now, Entry::Block(stored), Some(body));
             }
             Encoded::Zeros { place, digests } => {
                 let count = u32::try_from(digests.len()).expect("zeros come in small pieces");
-                digests.into_iter().for_each(|digest: BlockDigest| self.hasher.push(digest));
-                self.endpoint.handle_entry(now, Entry::Zero(Run { place, count }), None);
+                digests
+                    .into_iter()
+                    .for_each(|digest: BlockDigest| self.hasher.push(digest));
+                self.endpoint
+                    .handle_entry(now, Entry::Zero(Run { place, count }), None);
             }
         }
     }
@@ -238,7 +265,9 @@ impl Engine {
             return;
         }
         let digest = std::mem::take(&mut self.hasher).finish();
-        self.endpoint.session_mut().handle_source_end(image_len, digest.0);
+        self.endpoint
+            .session_mut()
+            .handle_source_end(image_len, digest.0);
     }
 
     fn take_commands(&mut self) {
@@ -253,14 +282,18 @@ impl Engine {
     }
 
     fn abort(&mut self, code: FailCode, text: &str) {
-        self.endpoint.session_mut().handle_abort(Instant::now(), code, text);
+        self.endpoint
+            .session_mut()
+            .handle_abort(Instant::now(), code, text);
     }
 
     fn transmit(&mut self) {
         for _ in 0..BURSTS_AT_ONCE {
             self.ask_for_symbols();
             let now = Instant::now();
-            let Some(outgoing) = self.endpoint.poll_transmit(now, &mut self.out) else { return };
+            let Some(outgoing) = self.endpoint.poll_transmit(now, &mut self.out) else {
+                return;
+            };
             self.send(outgoing);
         }
     }
@@ -279,7 +312,10 @@ impl Engine {
             Destination::DataGroup => self.room.data_group(),
             Destination::Unicast(address) => address,
         };
-        if let Err(error) = self.room.send(&self.waiter, to, &self.out, outgoing.segment) {
+        if let Err(error) = self
+            .room
+            .send(&self.waiter, to, &self.out, outgoing.segment)
+        {
             // To one receiver it is that receiver's trouble; to the group it is everybody's.
             tracing::warn!(%to, %error, "sending failed");
             if !matches!(outgoing.to, Destination::Unicast(_)) {
@@ -351,4 +387,3 @@ impl Engine {
 fn receivers(count: usize) -> String {
     format!("{count} receiver{}", if count == 1 { "" } else { "s" })
 }
-

@@ -95,7 +95,9 @@ impl Pictures {
 
     /// To now, or to the last word of the last receiver once everybody is done.
     fn transfer_time(&self, session: &Session, now: Instant) -> Duration {
-        let Some(started) = self.started else { return Duration::ZERO };
+        let Some(started) = self.started else {
+            return Duration::ZERO;
+        };
         let members = || session.roster().members().map(|(_, member)| member);
         let open = members().any(|member| !member.state.is_settled());
         let last = members().filter_map(|member| member.settled_at).max();
@@ -105,7 +107,9 @@ impl Pictures {
 
     fn receivers(&mut self, session: &Session, interval: f64) -> Vec<ReceiverStatus> {
         let members = session.roster().members();
-        members.map(|(number, member)| self.receiver(session, number, member, interval)).collect()
+        members
+            .map(|(number, member)| self.receiver(session, number, member, interval))
+            .collect()
     }
 
     fn receiver(
@@ -129,14 +133,19 @@ impl Pictures {
             link_speed: member.about.link_speed,
             state: state(member),
             bytes_written,
-            write_rate: if interval > 0.01 { (8.0 * fresh / interval) as u64 } else { 0 },
+            write_rate: if interval > 0.01 {
+                (8.0 * fresh / interval) as u64
+            } else {
+                0
+            },
             loss: member.loss(),
             socket_drops: drops,
             round_trip: member.round_trip,
             limit: limit(session, member, dropped),
-            finished_after: member.settled_at.zip(self.started).map(|(at, started)| {
-                at.saturating_duration_since(started)
-            }),
+            finished_after: member
+                .settled_at
+                .zip(self.started)
+                .map(|(at, started)| at.saturating_duration_since(started)),
         }
     }
 }
@@ -215,10 +224,14 @@ pub(super) fn member_line(member: &Member) -> Option<(Severity, String)> {
             };
             (Severity::Info, format!("{name} joined{link}"))
         }
-        MemberState::Silent => {
-            (Severity::Warn, format!("{name} is silent; the others go on without it"))
-        }
-        MemberState::Lost => (Severity::Error, format!("{name} is lost: not heard for 10 s")),
+        MemberState::Silent => (
+            Severity::Warn,
+            format!("{name} is silent; the others go on without it"),
+        ),
+        MemberState::Lost => (
+            Severity::Error,
+            format!("{name} is lost: not heard for 10 s"),
+        ),
         MemberState::Confirmed => (Severity::Info, format!("{name} is complete and verified")),
         MemberState::Failed { text, .. } => (Severity::Error, format!("{name} failed: {text}")),
     })

@@ -32,7 +32,11 @@ pub(super) enum Produced {
     /// All items below this order were handed out.
     End { order: Order, image_len: u64 },
     /// The symbols of a share.
-    Fetched { fetch: Fetch, body: Bytes, rows: Rows },
+    Fetched {
+        fetch: Fetch,
+        body: Bytes,
+        rows: Rows,
+    },
     /// The source failed.
     Failed(SourceError),
     /// The source holds something else than when it was read first.
@@ -72,23 +76,38 @@ impl Pipeline {
         let queue = Arc::new(WorkQueue::default());
         let allowance = Arc::new(Allowance::new(AHEAD));
         let mut source = source;
-        let encoders = thread::available_parallelism().map_or(1, usize::from).min(MAX_ENCODERS);
+        let encoders = thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MAX_ENCODERS);
         let mut threads = Vec::new();
         for i in 0..encoders {
             let (queue, results, disk) = (Arc::clone(&queue), results_in.clone(), source.disk());
             let body = move || Worker::new(level, disk, results).run(&queue);
-            threads.push(thread::Builder::new().name(format!("encode-{i}")).spawn(body)?);
+            threads.push(
+                thread::Builder::new()
+                    .name(format!("encode-{i}"))
+                    .spawn(body)?,
+            );
         }
         let reader = {
             let (queue, allowance) = (Arc::clone(&queue), Arc::clone(&allowance));
             move || {
-                let output = Output { queue: &queue, allowance: &allowance, results: &results_in };
+                let output = Output {
+                    queue: &queue,
+                    allowance: &allowance,
+                    results: &results_in,
+                };
                 read_source(&mut source, &output);
             }
         };
         // Not among the threads that are joined: it may wait for standard input for ever.
         thread::Builder::new().name("read".into()).spawn(reader)?;
-        Ok(Self { queue, allowance, results, threads })
+        Ok(Self {
+            queue,
+            allowance,
+            results,
+            threads,
+        })
     }
 
     /// The next result, if there is one.
@@ -163,7 +182,13 @@ struct Worker {
 impl Worker {
     fn new(level: Level, disk: Option<Arc<DiskSource>>, results: Results) -> Self {
         let encoder = Encoder::new(level);
-        Self { encoder, disk, results, raw: vec![0; BLOCK_SIZE], body: Vec::new() }
+        Self {
+            encoder,
+            disk,
+            results,
+            raw: vec![0; BLOCK_SIZE],
+            body: Vec::new(),
+        }
     }
 
     fn run(mut self, queue: &WorkQueue) {
@@ -175,31 +200,55 @@ impl Worker {
 
     fn work(&mut self, work: Work) -> Result<Produced, SourceError> {
         Ok(match work {
-            Work::Read { order, place, len, only } => {
+            Work::Read {
+                order,
+                place,
+                len,
+                only,
+            } => {
                 self.read(place, len)?;
                 let raw = std::mem::take(&mut self.raw);
                 let encoded = self.encode(place, &raw[..len], only);
                 self.raw = raw;
                 Produced::Item { order, encoded }
             }
-            Work::Encode { order, place, raw, only } => {
-                Produced::Item { order, encoded: self.encode(place, &raw, only) }
-            }
-            Work::Zeros { order, place, count } => {
+            Work::Encode {
+                order,
+                place,
+                raw,
+                only,
+            } => Produced::Item {
+                order,
+                encoded: self.encode(place, &raw, only),
+            },
+            Work::Zeros {
+                order,
+                place,
+                count,
+            } => {
                 let digest = |i| BlockDigest::of_zeros(Place(place.0 + i), BLOCK_SIZE, false);
                 let digests = match count {
                     // The whole image may be one block of zeros.
-                    1 => vec![BlockDigest::of_zeros(place, BLOCK_SIZE, self.is_only_block())],
+                    1 => vec![BlockDigest::of_zeros(
+                        place,
+                        BLOCK_SIZE,
+                        self.is_only_block(),
+                    )],
                     _ => (0..count).map(digest).collect(),
                 };
-                Produced::Item { order, encoded: Encoded::Zeros { place, digests } }
+                Produced::Item {
+                    order,
+                    encoded: Encoded::Zeros { place, digests },
+                }
             }
             Work::Fetch { fetch, expected } => self.fetch(fetch, expected)?,
         })
     }
 
     fn is_only_block(&self) -> bool {
-        self.disk.as_ref().is_some_and(|disk| disk.len() <= BLOCK_SIZE as u64)
+        self.disk
+            .as_ref()
+            .is_some_and(|disk| disk.len() <= BLOCK_SIZE as u64)
     }
 
     fn read(&mut self, place: Place, len: usize) -> Result<(), SourceError> {
@@ -210,14 +259,27 @@ impl Worker {
     fn encode(&mut self, place: Place, raw: &[u8], only: bool) -> Encoded {
         let digest = BlockDigest::of(place, raw, only);
         if raw.len() == BLOCK_SIZE && is_zero(raw) {
-            return Encoded::Zeros { place, digests: vec![digest] };
+            return Encoded::Zeros {
+                place,
+                digests: vec![digest],
+            };
         }
         let coding = self.encoder.encode(raw, &mut self.body);
         let body = Bytes::copy_from_slice(&self.body);
         let stored_len = u32::try_from(body.len()).expect("bodies are below 264 KiB");
         let raw_len = u32::try_from(raw.len()).expect("blocks are 256 KiB");
-        let stored = StoredBlock { place, stored_len, coding, digest };
-        Encoded::Body { stored, raw_len, only, body }
+        let stored = StoredBlock {
+            place,
+            stored_len,
+            coding,
+            digest,
+        };
+        Encoded::Body {
+            stored,
+            raw_len,
+            only,
+            body,
+        }
     }
 
     /// Has the symbols of a share at hand; a block that is not is read and encoded again, which

@@ -16,11 +16,25 @@ pub(super) type Order = u64;
 #[derive(Debug)]
 pub(super) enum Work {
     /// Read a block from the disk, digest and compress it.
-    Read { order: Order, place: Place, len: usize, only: bool },
+    Read {
+        order: Order,
+        place: Place,
+        len: usize,
+        only: bool,
+    },
     /// Digest and compress a block that was read from a stream.
-    Encode { order: Order, place: Place, raw: Vec<u8>, only: bool },
+    Encode {
+        order: Order,
+        place: Place,
+        raw: Vec<u8>,
+        only: bool,
+    },
     /// Digest a run of zeros that was not read.
-    Zeros { order: Order, place: Place, count: u32 },
+    Zeros {
+        order: Order,
+        place: Place,
+        count: u32,
+    },
     /// Have the symbols of a share at hand.
     Fetch { fetch: Fetch, expected: Expected },
 }
@@ -37,9 +51,17 @@ pub(super) struct Expected {
 #[derive(Debug)]
 pub(super) enum Encoded {
     /// A block that is sent.
-    Body { stored: StoredBlock, raw_len: u32, only: bool, body: Bytes },
+    Body {
+        stored: StoredBlock,
+        raw_len: u32,
+        only: bool,
+        body: Bytes,
+    },
     /// Zeros, with the digest of each block.
-    Zeros { place: Place, digests: Vec<BlockDigest> },
+    Zeros {
+        place: Place,
+        digests: Vec<BlockDigest>,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +103,10 @@ impl WorkQueue {
             if let Some(work) = queues.ahead.pop_front() {
                 return Some(work);
             }
-            queues = self.filled.wait(queues).unwrap_or_else(PoisonError::into_inner);
+            queues = self
+                .filled
+                .wait(queues)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -106,7 +131,10 @@ pub(super) struct Allowance {
 impl Allowance {
     /// An allowance of so many items.
     pub(super) fn new(items: usize) -> Self {
-        Self { left: Mutex::new(Some(items)), freed: Condvar::new() }
+        Self {
+            left: Mutex::new(Some(items)),
+            freed: Condvar::new(),
+        }
     }
 
     /// Takes one, waiting for it; false once the allowance was withdrawn.
@@ -116,7 +144,10 @@ impl Allowance {
             match &mut *left {
                 None => return false,
                 Some(0) => {
-                    left = self.freed.wait(left).unwrap_or_else(PoisonError::into_inner);
+                    left = self
+                        .freed
+                        .wait(left)
+                        .unwrap_or_else(PoisonError::into_inner);
                 }
                 Some(items) => {
                     *items -= 1;

@@ -77,11 +77,20 @@ fn read_disk(disk: &DiskSource, output: &Output<'_>) -> Result<(Order, u64), Sto
         let whole = (extent.end.min(len) - offset) / block;
         if extent.kind == ExtentKind::Hole && whole > 0 {
             let count = u32::try_from(whole).unwrap_or(u32::MAX).min(ZEROS_AT_ONCE);
-            output.queue.push(Work::Zeros { order, place, count });
+            output.queue.push(Work::Zeros {
+                order,
+                place,
+                count,
+            });
             offset += u64::from(count) * block;
         } else {
             let bytes = usize::try_from((len - offset).min(block)).expect("at most a block");
-            output.queue.push(Work::Read { order, place, len: bytes, only: len <= block });
+            output.queue.push(Work::Read {
+                order,
+                place,
+                len: bytes,
+                only: len <= block,
+            });
             offset += block;
         }
         order += 1;
@@ -103,14 +112,22 @@ fn read_stream(stream: &mut StreamSource, output: &Output<'_>) -> Result<(Order,
         }
         let (offset, only) = (image_len, image_len == 0 && next.is_none());
         image_len += raw.len() as u64;
-        output.queue.push(Work::Encode { order, place: place(offset), raw, only });
+        output.queue.push(Work::Encode {
+            order,
+            place: place(offset),
+            raw,
+            only,
+        });
         order += 1;
         if offset > 0 && full {
             next = read_block(stream)?;
         }
     }
     if image_len == 0 {
-        return Err(SourceError::Empty { name: stream.describe().to_owned() }.into());
+        return Err(SourceError::Empty {
+            name: stream.describe().to_owned(),
+        }
+        .into());
     }
     Ok((order, image_len))
 }

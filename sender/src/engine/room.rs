@@ -48,7 +48,11 @@ impl Room {
         session: SessionId,
     ) -> Result<Self, RoomError> {
         let interface = Interface::choose(interface)?;
-        let family = if interface.ipv4.is_some() { Family::V4 } else { Family::V6 };
+        let family = if interface.ipv4.is_some() {
+            Family::V4
+        } else {
+            Family::V6
+        };
         let group = match family {
             Family::V4 => IpAddr::V4(CONTROL_GROUP_V4),
             Family::V6 => IpAddr::V6(CONTROL_GROUP_V6),
@@ -60,7 +64,13 @@ impl Room {
         let data_group = data_group(session, family == Family::V6);
         let control_group = SocketAddr::new(group, port);
         tracing::info!(interface = interface.name, %data_group, "sending through");
-        Ok(Self { interface, unicast, control, control_group, data_group })
+        Ok(Self {
+            interface,
+            unicast,
+            control,
+            control_group,
+            data_group,
+        })
     }
 
     /// The socket that sends everything and hears the receivers.
@@ -114,7 +124,10 @@ impl Room {
             }
             // A wake in between is not lost: the loop looks at all inputs after this anyway.
             let soon = Instant::now() + Duration::from_millis(5);
-            if waiter.wait(&[(&self.unicast, Interest::Writable)], Some(soon)).is_err() {
+            if waiter
+                .wait(&[(&self.unicast, Interest::Writable)], Some(soon))
+                .is_err()
+            {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }

@@ -93,7 +93,7 @@ impl Session {
         member.round_trip = round_trip.or(member.round_trip);
         member.report = Some(report);
         if newcomer {
-            self.replace_older_entry(from);
+            self.drop_superseded();
         }
         if back {
             self.events.push_back(Event::Member(from));
@@ -109,11 +109,10 @@ impl Session {
         self.discard_complete();
     }
 
-    /// A restarted machine takes the place of its old entry.
-    fn replace_older_entry(&mut self, newcomer: ReceiverNumber) {
-        if let Some(older) = self.roster.older_entry_of(newcomer) {
-            self.controller.on_gone(older);
-            self.roster.remove(older);
+    /// A receiver that was started again takes the place of its former self.
+    pub(super) fn drop_superseded(&mut self) {
+        for number in self.roster.take_superseded() {
+            self.controller.on_gone(number);
         }
     }
 

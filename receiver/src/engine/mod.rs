@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use mimeo_image::ByteSize;
 use mimeo_image::target::TargetWriter;
 use mimeo_net::{ReceiveBatch, Waiter};
 use mimeo_protocol::receiver::{Assembled, Endpoint, Event, Failure};
@@ -17,6 +18,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::exit::Exit;
 use crate::run::{Command, Severity, Update};
+use crate::status::Status;
 pub(crate) use pictures::Pictures;
 pub(crate) use room::Room;
 pub(crate) use search::{NotJoined, Search};
@@ -92,7 +94,7 @@ impl Engine {
     }
 
     /// Runs the session to its end. Returns exit code, error and the last picture.
-    pub(crate) fn run(mut self) -> (Exit, Option<String>, crate::status::Status) {
+    pub(crate) fn run(mut self) -> (Exit, Option<String>, Status) {
         loop {
             self.receive();
             self.take_done();
@@ -111,7 +113,7 @@ impl Engine {
             Some("the session ended without a result".to_owned()),
         ));
         let status = self.pictures.last_of(&self.endpoint, exit, Instant::now());
-        (exit, error, status)
+        (exit, error.map(|error| with_remains(&error, &status)), status)
     }
 
     fn sleep(&mut self) {
@@ -262,6 +264,16 @@ impl Engine {
         // Nobody listening is no reason to stop.
         let _ = self.updates.send(Update::Line(severity, text));
     }
+}
+
+/// What was left undone, where anything was done.
+fn with_remains(error: &str, status: &Status) -> String {
+    if status.bytes_written == 0 {
+        return error.to_owned();
+    }
+    let of = status.image_len.map_or(String::new(), |len| format!(" of {}", ByteSize(len)));
+    let written = ByteSize(status.bytes_written);
+    format!("{error}; {} is incomplete: it holds {written}{of}", status.target)
 }
 
 fn exit_of(failure: &Failure) -> Exit {

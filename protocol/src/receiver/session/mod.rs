@@ -285,6 +285,7 @@ impl Session {
             self.end = Some(end);
             self.schedule.urge();
         }
+        self.consider_later_cycle();
         self.after_datagrams();
         self.consider_flush(now);
     }
@@ -308,6 +309,16 @@ impl Session {
                 .map_or(self.reportable, |&(_, passed)| passed)
         {
             self.passed.push_back((now + HOLDOFF, horizon));
+        }
+    }
+
+    /// After the first cycle every block had a pass, whether this receiver was there or not: the
+    /// sender plans a later cycle from what is asked for ahead of its position.
+    fn consider_later_cycle(&mut self) {
+        let blocks = self.end.map_or(BlockNumber(0), |end| end.blocks);
+        if self.cycle > Cycle(1) && self.reportable < blocks {
+            self.reportable = blocks;
+            self.schedule.urge();
         }
     }
 

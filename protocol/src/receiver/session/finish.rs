@@ -87,10 +87,8 @@ impl Session {
 
     /// Whether everything is written: then the target is to be flushed.
     pub(super) fn consider_flush(&mut self, now: Instant) {
-        let Some(end) = self
-            .end
-            .filter(|_| matches!(self.stage, Stage::Waiting | Stage::Receiving))
-        else {
+        let under_way = matches!(self.stage, Stage::Waiting | Stage::Receiving);
+        let Some(end) = self.end.filter(|_| under_way && !self.has_failed()) else {
             return;
         };
         let pages = self.pages.up_to() == end.pages && self.pages.sent_blocks() == end.blocks;
@@ -124,7 +122,8 @@ impl Session {
 
     /// The target is flushed: only now does the receiver say that it has the image.
     pub fn handle_flushed(&mut self, now: Instant) {
-        let Some(end) = self.end.filter(|_| self.stage == Stage::Flushing) else {
+        let flushing = self.stage == Stage::Flushing && !self.has_failed();
+        let Some(end) = self.end.filter(|_| flushing) else {
             return;
         };
         self.stage = Stage::Complete;
@@ -137,6 +136,12 @@ impl Session {
             next: now,
             until: now + CONFIRM_FOR,
         });
+    }
+
+    /// Whether it is over for this receiver, told or not: what its disk still does no longer
+    /// counts, as the sender's books say that it failed.
+    fn has_failed(&self) -> bool {
+        self.is_over || self.last_word.is_some()
     }
 
     /// The receiver gives up; the sender is told until it answers.

@@ -57,12 +57,14 @@ impl Session {
         self.consider_end(now);
     }
 
-    /// Notes the end of a receiver's part; the first word counts.
+    /// Notes the end of a receiver's part. The first word counts, but a confirmation counts
+    /// always: a receiver that the session gave up may have had everything by then.
     pub(super) fn settle(&mut self, now: Instant, number: ReceiverNumber, state: MemberState) {
         let Some(member) = self.roster.member_mut(number) else {
             return;
         };
-        if member.state.is_final() {
+        let confirmed = state == MemberState::Confirmed && member.state != state;
+        if member.state.is_final() && !confirmed {
             return;
         }
         member.state = state;
@@ -97,7 +99,8 @@ impl Session {
         }
         if back {
             self.events.push_back(Event::Member(from));
-            if let Phase::Lingering(_) = self.phase {
+            // Who was welcomed before the end, or comes back in time, is served.
+            if matches!(self.phase, Phase::Lingering(_) | Phase::Closing(_)) {
                 self.phase = Phase::Running;
             }
         }
@@ -137,14 +140,16 @@ impl Session {
         }
     }
 
-    /// A receiver that was silent too long may need blocks that a stream no longer has.
+    /// A receiver that was silent too long may need blocks that a stream no longer has. Blocks
+    /// that it still writes are not among them.
     fn missed_the_stream(&mut self, now: Instant, number: ReceiverNumber) -> bool {
         let missed = !self.config.seekable
             && self
                 .roster
                 .member(number)
                 .and_then(|member| member.report.as_ref())
-                .is_some_and(|report| report.complete_up_to < self.kept_from);
+                .and_then(|report| report.deficits.first())
+                .is_some_and(|run| run.first < self.kept_from);
         if missed {
             let code = FailCode::Silence;
             let text = "the stream went on without it and cannot be sent again".to_owned();

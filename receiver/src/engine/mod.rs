@@ -113,7 +113,11 @@ impl Engine {
             Some("the session ended without a result".to_owned()),
         ));
         let status = self.pictures.last_of(&self.endpoint, exit, Instant::now());
-        (exit, error.map(|error| with_remains(&error, &status)), status)
+        (
+            exit,
+            error.map(|error| with_remains(&error, &status)),
+            status,
+        )
     }
 
     fn sleep(&mut self) {
@@ -271,9 +275,14 @@ fn with_remains(error: &str, status: &Status) -> String {
     if status.bytes_written == 0 {
         return error.to_owned();
     }
-    let of = status.image_len.map_or(String::new(), |len| format!(" of {}", ByteSize(len)));
+    let of = status
+        .image_len
+        .map_or(String::new(), |len| format!(" of {}", ByteSize(len)));
     let written = ByteSize(status.bytes_written);
-    format!("{error}; {} is incomplete: it holds {written}{of}", status.target)
+    format!(
+        "{error}; {} is incomplete: it holds {written}{of}",
+        status.target
+    )
 }
 
 fn exit_of(failure: &Failure) -> Exit {

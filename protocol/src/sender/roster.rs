@@ -18,10 +18,6 @@ const SILENT_REPORTS: u32 = 3;
 /// stream of unknown length has more patience than one that can be sent again.
 pub const STREAM_PATIENCE: Duration = Duration::from_secs(3);
 
-/// A receiver whose reports come, but none of the group's datagrams, stops gating after this
-/// long: the position alone is sent twice a second even before the start.
-pub const DEAF_AFTER: Duration = Duration::from_secs(3);
-
 /// An entry that was welcomed and never proved its key is forgotten after this long.
 const UNPROVEN_FOR: Duration = Duration::from_secs(15);
 
@@ -100,8 +96,6 @@ pub struct Member {
     pub joined_in: (Cycle, BlockNumber),
     /// When it was last heard.
     pub heard_at: Instant,
-    /// When it last saw a datagram of the group that it had not seen before.
-    pub hears_since: Instant,
     /// Its newest report.
     pub report: Option<Report>,
     /// When it confirmed or failed.
@@ -140,29 +134,6 @@ impl Member {
             let lost = report.expected.saturating_sub(report.received);
             lost as f64 / report.expected.max(1) as f64
         })
-    }
-
-    /// Whether it reports, but multicast does not reach it.
-    #[must_use]
-    pub fn is_deaf(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.hears_since) >= DEAF_AFTER
-    }
-
-    /// Takes in its newest report. Returns whether it gates the stream from now on and did not
-    /// before.
-    pub fn on_report(&mut self, now: Instant, report: Report) -> bool {
-        if report.seq_seen > self.seq_seen() {
-            self.hears_since = now;
-        }
-        self.report = Some(report);
-        if self.is_deaf(now) {
-            // Its reports say that it is there, not that it can be served.
-            return false;
-        }
-        self.heard_at = now;
-        let back = matches!(self.state, MemberState::Silent | MemberState::Lost);
-        self.was_away |= back;
-        back | (std::mem::replace(&mut self.state, MemberState::Active) == MemberState::Admitted)
     }
 
     fn is_gating(&self) -> bool {
@@ -268,12 +239,11 @@ impl Roster {
         let mut changed = Vec::new();
         for (&number, member) in &mut self.members {
             let silence = now.saturating_duration_since(member.heard_at);
-            let deaf = member.is_deaf(now);
             let state = match member.state {
                 MemberState::Active | MemberState::Silent if silence >= LOST_AFTER => {
                     MemberState::Lost
                 }
-                MemberState::Active if deaf || silence >= patience => MemberState::Silent,
+                MemberState::Active if silence >= patience => MemberState::Silent,
                 _ => continue,
             };
             member.state = state;

@@ -83,18 +83,21 @@ impl Session {
         if member.state.is_final() {
             return;
         }
-        member.round_trip = round_trip.or(member.round_trip);
-        let away = !matches!(member.state, MemberState::Active | MemberState::Admitted);
-        let gates = member.on_report(now, report);
-        if gates && away && self.config.seekable {
+        let newcomer = member.state == MemberState::Admitted;
+        let back = member.state != MemberState::Active;
+        if back && !newcomer && self.config.seekable {
             // What it missed in its silence comes in a later cycle; the room does not wait.
             member.joined_in = (self.pass.cycle(), self.pass.begun());
         }
-        if member.state != MemberState::Active {
-            return;
-        }
-        if gates {
+        member.was_away |= back && !newcomer;
+        member.state = MemberState::Active;
+        member.heard_at = now;
+        member.round_trip = round_trip.or(member.round_trip);
+        member.report = Some(report);
+        if newcomer {
             self.drop_superseded();
+        }
+        if back {
             self.events.push_back(Event::Member(from));
             // Who was welcomed before the end, or comes back in time, is served.
             if matches!(self.phase, Phase::Lingering(_) | Phase::Closing(_)) {

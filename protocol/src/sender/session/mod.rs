@@ -339,7 +339,6 @@ impl Session {
             joined_seq: self.last_seq,
             joined_in: (self.pass.cycle(), self.pass.begun()),
             heard_at: now,
-            hears_since: now,
             report: None,
             settled_at: None,
             was_away: false,

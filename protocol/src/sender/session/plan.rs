@@ -6,9 +6,8 @@ use super::{Event, Job, Parity, Phase, STREAM_WINDOW, Session, SymbolRef, Transm
 use crate::ids::{Cycle, ReceiverNumber, Seq};
 use crate::pacing::Pacer;
 use crate::sender::interleave::Share;
-use crate::sender::pass::GROUP;
 use crate::sender::roster::Member;
-use crate::units::{BlockNumber, Esi, MAX_SYMBOLS};
+use crate::units::{BlockNumber, Esi, GROUP, MAX_SYMBOLS};
 use crate::wire::{ALL_SYMBOLS, Deficit, Report, SymbolKind};
 
 /// Bursts whose time of sending is remembered for round trips.
@@ -208,15 +207,14 @@ impl Session {
         let known = self.manifest.closed_blocks().0;
         let last = self.manifest.known_blocks().0 == known;
         let ready = known - cursor;
-        let group = u32::try_from(GROUP).expect("a small constant");
         // Without a second cycle nothing may leave the window before everybody has it.
-        let closed = !self.config.seekable && cursor + group > self.kept_from.0 + STREAM_WINDOW;
-        let part = ready < group && !last;
+        let closed = !self.config.seekable && cursor + GROUP > self.kept_from.0 + STREAM_WINDOW;
+        let part = ready < GROUP && !last;
         if ready == 0 || part || closed || !self.page_queue.is_empty() {
             return Vec::new();
         }
-        let tail = self.end.is_some() && ready <= group;
-        let blocks = (cursor..known).take(GROUP);
+        let tail = self.end.is_some() && ready <= GROUP;
+        let blocks = (cursor..known).take(GROUP as usize);
         let share = |block: u32| {
             let block = BlockNumber(block);
             let k = self
@@ -261,7 +259,7 @@ impl Session {
         let mut shares = Vec::new();
         let mut cursor = self.pass.cursor();
         let covered = self.covered();
-        while shares.len() < GROUP {
+        while shares.len() < GROUP as usize {
             let needs = self
                 .roster
                 .wanting()

@@ -79,9 +79,9 @@ pub enum Event {
         /// Whether the sender knows.
         acknowledged: bool,
     },
-    /// The session failed for this receiver.
+    /// The session failed for this receiver; [`Event::Left`] follows when the sender knows.
     Failed(Failure),
-    /// The sender knows of this receiver's failure, or does not answer.
+    /// The sender knows of this receiver's failure, or does not answer: nothing further happens.
     Left,
 }
 
@@ -397,6 +397,7 @@ impl Session {
             self.no_data_told = true;
             self.events.push_back(Event::NoGroupData);
         }
+        self.consider_leaving(now);
         self.consider_silence(now);
     }
 

@@ -18,6 +18,10 @@ const SILENT_REPORTS: u32 = 3;
 /// stream of unknown length has more patience than one that can be sent again.
 pub const STREAM_PATIENCE: Duration = Duration::from_secs(3);
 
+/// A receiver that reports but catches nothing of the group for this long no longer gates the
+/// stream: ten position datagrams. The group does not reach it, and it would hold up the room.
+const DEAF_AFTER: Duration = Duration::from_secs(1);
+
 /// An entry that was welcomed and never proved its key is forgotten after this long.
 const UNPROVEN_FOR: Duration = Duration::from_secs(15);
 
@@ -42,7 +46,7 @@ pub struct About {
 ///
 /// ```text
 /// Admitted --first report--> Active <--report--- Silent, Lost
-/// Active --3 intervals--> Silent --10 s--> Lost
+/// Active --3 intervals, or nothing caught--> Silent --10 s--> Lost
 /// any of these --confirm--> Confirmed, --fail, refuse--> Failed
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +55,7 @@ pub enum MemberState {
     Admitted,
     /// Heard lately: gates the stream.
     Active,
-    /// Not heard for some report intervals: no longer gates.
+    /// Not heard for some report intervals, or does not hear: no longer gates.
     Silent,
     /// Not heard for [`LOST_AFTER`]: the session does not wait for it.
     Lost,
@@ -96,6 +100,8 @@ pub struct Member {
     pub joined_in: (Cycle, BlockNumber),
     /// When it was last heard.
     pub heard_at: Instant,
+    /// When its reports last told of a datagram of the group that they had not told of before.
+    pub caught_at: Instant,
     /// Its newest report.
     pub report: Option<Report>,
     /// When it confirmed or failed.
@@ -134,6 +140,13 @@ impl Member {
             let lost = report.expected.saturating_sub(report.received);
             lost as f64 / report.expected.max(1) as f64
         })
+    }
+
+    /// Whether nothing of the group reaches it, in a session that is `running`.
+    #[must_use]
+    pub fn is_deaf(&self, now: Instant, running: bool, patience: Duration) -> bool {
+        let quiet = now.saturating_duration_since(self.caught_at);
+        running && quiet >= patience.max(DEAF_AFTER)
     }
 
     fn is_gating(&self) -> bool {
@@ -234,16 +247,24 @@ impl Roster {
             .collect()
     }
 
+    /// Data flows from now on: whoever hears the group catches something of it.
+    pub fn on_start(&mut self, now: Instant) {
+        for member in self.members.values_mut() {
+            member.caught_at = now;
+        }
+    }
+
     /// Ages the entries. Returns those whose state changed.
-    pub fn age(&mut self, now: Instant, patience: Duration) -> Vec<ReceiverNumber> {
+    pub fn age(&mut self, now: Instant, running: bool, patience: Duration) -> Vec<ReceiverNumber> {
         let mut changed = Vec::new();
         for (&number, member) in &mut self.members {
             let silence = now.saturating_duration_since(member.heard_at);
+            let gone = silence >= patience || member.is_deaf(now, running, patience);
             let state = match member.state {
                 MemberState::Active | MemberState::Silent if silence >= LOST_AFTER => {
                     MemberState::Lost
                 }
-                MemberState::Active if silence >= patience => MemberState::Silent,
+                MemberState::Active if gone => MemberState::Silent,
                 _ => continue,
             };
             member.state = state;

@@ -15,6 +15,9 @@ use crate::status::{Counters, Limit, Phase, ReceiverState, ReceiverStatus, Statu
 /// Loss above this share is worth a word: parity mends it, but it costs the room.
 const NOTABLE_LOSS: f64 = 0.02;
 
+/// A receiver that is silent and was heard within this time reports, but hears nothing.
+const STILL_HEARD: Duration = Duration::from_millis(500);
+
 /// What the last picture showed, to tell rates.
 #[derive(Debug)]
 pub(super) struct Pictures {

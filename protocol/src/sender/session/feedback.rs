@@ -77,13 +77,32 @@ impl Session {
     fn handle_report(&mut self, now: Instant, from: ReceiverNumber, report: Report) {
         self.counters.reports += 1;
         let round_trip = self.round_trip(now, &report);
+        let (running, patience) = (self.phase != Phase::Waiting, self.patience());
         let Some(member) = self.roster.member_mut(from) else {
             return;
         };
+        if let MemberState::Failed { code, text } = &member.state {
+            // It still reports, so it has not heard that it was given up.
+            let (code, text) = (*code, text.clone());
+            return self.send_away(now, from, code, text);
+        }
         if member.state.is_final() {
             return;
         }
+        if report.seq_seen > member.seq_seen() {
+            member.caught_at = now;
+        }
         let newcomer = member.state == MemberState::Admitted;
+        if !newcomer && member.is_deaf(now, running, patience) {
+            // What it asks for would not reach it either.
+            member.heard_at = now;
+            member.report = Some(report);
+            if member.state == MemberState::Lost {
+                member.state = MemberState::Silent;
+                self.events.push_back(Event::Member(from));
+            }
+            return;
+        }
         let back = member.state != MemberState::Active;
         if back && !newcomer && self.config.seekable {
             // What it missed in its silence comes in a later cycle; the room does not wait.
@@ -161,13 +180,16 @@ impl Session {
                     text: text.clone(),
                 },
             );
-            let message = ToReceiver::Abort { code, text };
-            self.outbox.push_back(Transmit::Unicast {
-                to: number,
-                message,
-            });
+            self.send_away(now, number, code, text);
         }
         missed
+    }
+
+    /// Tells one receiver that the session is over for it.
+    fn send_away(&mut self, now: Instant, to: ReceiverNumber, code: FailCode, text: String) {
+        let message = ToReceiver::Abort { code, text };
+        self.outbox.push_back(Transmit::Unicast { to, message });
+        self.prolong_closing(now);
     }
 
     fn plan_repairs(&mut self, from: ReceiverNumber) {

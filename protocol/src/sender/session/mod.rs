@@ -62,8 +62,8 @@ pub struct SessionConfig {
 ///
 /// ```text
 /// Waiting -> Running -> Closing -> Over
-///    |          |  ^       
-///    |          v  |
+///    |          |  ^         |
+///    |          v  |         | somebody comes back: Running
 ///    |       Lingering -> Closing
 ///    +--> Aborting (from any but Over) -> Over
 /// ```
@@ -339,6 +339,7 @@ impl Session {
             joined_seq: self.last_seq,
             joined_in: (self.pass.cycle(), self.pass.begun()),
             heard_at: now,
+            caught_at: now,
             report: None,
             settled_at: None,
             was_away: false,
@@ -400,6 +401,7 @@ impl Session {
     fn start(&mut self, now: Instant) {
         self.phase = Phase::Running;
         self.controller = Controller::new(now, self.config.rate_cap);
+        self.roster.on_start(now);
         self.timers.control_now();
         self.events.push_back(Event::Started);
     }

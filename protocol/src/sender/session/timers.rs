@@ -79,7 +79,8 @@ impl Session {
         self.events
             .extend(unproven.into_iter().map(Event::Unproven));
         let patience = self.patience();
-        for number in self.roster.age(now, patience) {
+        let running = self.phase != Phase::Waiting;
+        for number in self.roster.age(now, running, patience) {
             self.controller.on_gone(number);
             self.events.push_back(Event::Member(number));
         }

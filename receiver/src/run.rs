@@ -39,6 +39,10 @@ pub enum Severity {
 
 /// What a running receiver tells.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every update is a picture"
+)]
 pub enum Update {
     /// A picture, several times a second.
     Status(Status),
@@ -58,7 +62,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn failed(exit: Exit, error: impl ToString) -> Self {
+    fn failed(exit: Exit, error: &dyn ToString) -> Self {
         let status = Status {
             phase: Phase::Failed,
             ..Status::default()
@@ -81,7 +85,7 @@ pub async fn run(
     let (command_in, command_out) = mpsc::channel();
     let waiter = match Waiter::new() {
         Ok(waiter) => waiter,
-        Err(error) => return Outcome::failed(Exit::Failure, error),
+        Err(error) => return Outcome::failed(Exit::Failure, &error),
     };
     let waker = waiter.waker();
     let (done, ended) = oneshot::channel();
@@ -92,11 +96,11 @@ pub async fn run(
             let _ = done.send(session(&config, waiter, command_out, updates));
         });
     if let Err(error) = session {
-        return Outcome::failed(Exit::Failure, format!("cannot start a thread: {error}"));
+        return Outcome::failed(Exit::Failure, &format!("cannot start a thread: {error}"));
     }
     tokio::select! {
         ended = ended => ended.unwrap_or_else(|_| {
-            Outcome::failed(Exit::Failure, "the session ended by a fault of the program")
+            Outcome::failed(Exit::Failure, &"the session ended by a fault of the program")
         }),
         () = forward(commands, command_in, waker) => {
             unreachable!("forwarding goes on until the session has ended")
@@ -115,7 +119,7 @@ async fn forward(
             waker.wake();
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Everything that the session's thread does.
@@ -127,14 +131,14 @@ fn session(
 ) -> Outcome {
     let target = match Target::open(&config.target, &config.target_options) {
         Ok(target) => target,
-        Err(error) => return Outcome::failed(exit_of(&error), error),
+        Err(error) => return Outcome::failed(exit_of(&error), &error),
     };
     let mut pictures = Pictures::new(target.describe());
     let line = format!("writing to {}", target.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));
     let mut room = match Room::open(config.interface.as_deref(), config.port, config.sender) {
         Ok(room) => room,
-        Err(error) => return Outcome::failed(Exit::Failure, error),
+        Err(error) => return Outcome::failed(Exit::Failure, &error),
     };
     let line = format!("listening on {}", room.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));
@@ -154,8 +158,9 @@ fn session(
     pictures.on_joined(&admitted.session_name, admitted.sender);
     let window = match room.join(admitted.body.group) {
         Ok((window, warning)) => {
-            let tell = |text| updates.send(Update::Line(Severity::Warn, text));
-            let _ = warning.map(tell);
+            if let Some(text) = warning {
+                let _ = updates.send(Update::Line(Severity::Warn, text));
+            }
             window
         }
         Err(error) => return not_joined(&pictures, Exit::Failure, error.to_string()),

@@ -40,6 +40,10 @@ pub enum Severity {
 
 /// What a running session tells.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every update is a picture"
+)]
 pub enum Update {
     /// A picture, several times a second.
     Status(Status),
@@ -59,7 +63,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn failed(exit: Exit, error: impl ToString) -> Self {
+    fn failed(exit: Exit, error: &dyn ToString) -> Self {
         Self {
             exit,
             status: Status::default(),
@@ -78,7 +82,7 @@ pub async fn run(
     let (command_in, command_out) = mpsc::channel();
     let waiter = match Waiter::new() {
         Ok(waiter) => waiter,
-        Err(error) => return Outcome::failed(Exit::Failure, error),
+        Err(error) => return Outcome::failed(Exit::Failure, &error),
     };
     let waker = waiter.waker();
     let (done, ended) = oneshot::channel();
@@ -90,14 +94,14 @@ pub async fn run(
             let _ = done.send(session(&config, waiter, command_out, updates));
         });
     if let Err(error) = session {
-        return Outcome::failed(Exit::Failure, format!("cannot start a thread: {error}"));
+        return Outcome::failed(Exit::Failure, &format!("cannot start a thread: {error}"));
     }
     let forward = forward(commands, command_in, waker);
     tokio::select! {
         ended = ended => match ended {
             Ok(Ok(ended)) => outcome(ended, min_receivers),
             Ok(Err(outcome)) => *outcome,
-            Err(_) => Outcome::failed(Exit::Failure, "the session ended by a fault of the program"),
+            Err(_) => Outcome::failed(Exit::Failure, &"the session ended by a fault of the program"),
         },
         () = forward => unreachable!("forwarding goes on until the session has ended"),
     }
@@ -114,7 +118,7 @@ async fn forward(
             waker.wake();
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Everything that the session's thread does.
@@ -124,7 +128,7 @@ fn session(
     commands: mpsc::Receiver<Command>,
     updates: UnboundedSender<Update>,
 ) -> Result<Ended, Box<Outcome>> {
-    let failed = |exit, error: &dyn ToString| Box::new(Outcome::failed(exit, error.to_string()));
+    let failed = |exit, error: &dyn ToString| Box::new(Outcome::failed(exit, error));
     let source = Source::open(&config.source).map_err(|error| {
         failed(
             if error.is_refusal() {

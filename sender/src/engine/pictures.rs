@@ -174,6 +174,59 @@ fn state(member: &Member) -> ReceiverState {
         MemberState::Confirmed => ReceiverState::Confirmed,
         MemberState::Failed { text, .. } => ReceiverState::Failed(text.clone()),
         MemberState::Lost => ReceiverState::Lost,
+        MemberState::Silent => ReceiverState::Silent,
+        MemberState::Admitted | MemberState::Active => {
+            match member.report.as_ref().map(|report| report.stage) {
+                None | Some(Stage::Waiting) => ReceiverState::Waiting,
+                Some(Stage::Receiving) => ReceiverState::Receiving,
+                Some(Stage::Flushing | Stage::Complete) => ReceiverState::Flushing,
+            }
+        }
+    }
+}
+
+fn phase(phase: &protocol::Phase) -> Phase {
+    match phase {
+        protocol::Phase::Waiting => Phase::Waiting,
+        protocol::Phase::Running => Phase::Running,
+        protocol::Phase::Lingering(_) => Phase::Lingering,
+        protocol::Phase::Closing(_) => Phase::Closing,
+        protocol::Phase::Aborting(_) => Phase::Aborting,
+        protocol::Phase::Over => Phase::Over,
+    }
+}
+
+/// Up to the last block whose pass is over; zeros behind it count with the next block.
+fn bytes_passed(session: &Session) -> u64 {
+    let horizon = session.position().horizon;
+    match session.end() {
+        Some(end) if session.position().cycle > Cycle(1) || horizon == end.blocks => end.image_len,
+        _ => {
+            let last = horizon.0.checked_sub(1).map(BlockNumber);
+            let block = last.and_then(|block| session.manifest().block(block));
+            block.map_or(0, |block| block.place.offset() + BLOCK_SIZE as u64)
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the operator is told when a receiver's state has changed.
+pub(super) fn member_line(member: &Member) -> Option<(Severity, String)> {
+    let about = &member.about;
+    let name = format!("{} ({})", about.host_name, about.address.ip());
+    Some(match &member.state {
+        MemberState::Admitted => return None,
+        MemberState::Active if member.was_away => (Severity::Info, format!("{name} is back")),
+        MemberState::Active => {
+            let link = match about.link_speed {
+                0 => String::new(),
+                speed => format!(", link {speed} Mbit/s"),
+            };
+            (Severity::Info, format!("{name} joined{link}"))
+        }
         MemberState::Silent if member.heard_at.elapsed() < STILL_HEARD => (
             Severity::Warn,
             format!(
@@ -181,9 +234,10 @@ fn state(member: &Member) -> ReceiverState {
                  snoops IGMP without a querier; the others go on without it"
             ),
         ),
-        MemberState::Silent => {
-            (Severity::Warn, format!("{name} is silent; the others go on without it"))
-        }
+        MemberState::Silent => (
+            Severity::Warn,
+            format!("{name} is silent; the others go on without it"),
+        ),
         MemberState::Lost => (
             Severity::Error,
             format!("{name} is lost: not heard for 10 s"),

@@ -1,0 +1,7 @@
+//! The program `mimeo-sender`; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mimeo_sender::cli::main(std::env::args_os())
+}

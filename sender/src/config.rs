@@ -1,34 +1,260 @@
-//! stand-in
-#![allow(missing_docs, reason = "x")]
-use mimeo_protocol::{block::Level, keys::Secret, pacing::Rate, sender::Parity};
-use std::{
-    ffi::OsString,
-    time::{Duration, SystemTime},
-};
-#[derive(Debug, Clone)]
-pub enum Admission {
-    Open,
-    Key(Secret),
-}
-#[derive(Debug, Clone)]
-pub struct StartRules {
-    pub min_receivers: usize,
-    pub min_wait: Duration,
-    pub max_wait: Option<Duration>,
-    pub start_at: Option<SystemTime>,
-    pub start_timeout: Duration,
-}
+//! What a session is to do: the command line, checked as a whole and resolved.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use jiff::Zoned;
+use mimeo_protocol::block::Level;
+use mimeo_protocol::keys::Secret;
+use mimeo_protocol::pacing::Rate;
+use mimeo_protocol::sender::Parity;
+
+use crate::cli::Args;
+use crate::duration;
+use crate::keyfile::{self, KeyFileError};
+use crate::progress::Mode;
+use crate::report::{ReportFile, ReportFileError};
+use crate::start_at;
+
+/// Bytes of a session name that fit the announce.
+const MAX_NAME: usize = 255;
+
+/// What the engine needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The image: a path, or `-` for standard input.
     pub source: OsString,
+    /// Name of the network interface; without it the only suitable one is taken.
     pub interface: Option<String>,
+    /// The session's name: 1 to 255 bytes without control characters.
     pub session_name: String,
+    /// UDP port of the rendezvous, not 0.
     pub port: u16,
+    /// Routers that a multicast datagram may pass, plus one: 1 to 255.
     pub ttl: u8,
+    /// Who may join.
     pub admission: Admission,
+    /// When to start.
     pub start: StartRules,
+    /// Stay this long for late receivers after all others are done.
     pub linger: Duration,
+    /// Never send faster; at least [`Rate::FLOOR`].
     pub rate_cap: Option<Rate>,
+    /// Proactive repair symbols.
     pub parity: Parity,
+    /// How hard to compress.
     pub level: Level,
 }
+
+/// Who may join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// Everybody.
+    Open,
+    /// Who holds the same key file.
+    Key(Secret),
+}
+
+/// When a session starts. The times are below `start_timeout` where they could only be
+/// overtaken by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartRules {
+    /// Receivers that must be there, at least 1.
+    pub min_receivers: usize,
+    /// Wait at least this long after the first receiver joined.
+    pub min_wait: Duration,
+    /// Start with whoever is there this long after the first receiver joined.
+    pub max_wait: Option<Duration>,
+    /// Start with whoever is there at this moment, not before.
+    pub start_at: Option<SystemTime>,
+    /// Give up after this long without a start.
+    pub start_timeout: Duration,
+}
+
+/// How the operator is told.
+#[derive(Debug, Clone)]
+pub struct Presentation {
+    /// Where the report goes.
+    pub report: Option<ReportFile>,
+    /// How progress is shown.
+    pub progress: Mode,
+}
+
+/// Why a command line cannot be carried out. Every message names the option and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Neither `--key-file` nor `--open`.
+    #[error(
+        "say who may join: --key-file FILE admits the machines that hold the same key (make one \
+         with `{}` and copy it to every receiver), --open admits every machine on the network \
+         and lets it read the image",
+        keyfile::MAKE
+    )]
+    NoAdmission,
+    /// The key file cannot be used.
+    #[error("--key-file {}: {error}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: KeyFileError,
+    },
+    /// The session's name cannot be announced.
+    #[error(
+        "--session {0:?}: a name has 1 to {MAX_NAME} bytes and no control characters; \
+         choose another"
+    )]
+    SessionName(String),
+    /// `--start-at` is no moment to come.
+    #[error("--start-at {0}")]
+    StartAt(String),
+    /// The session would be given up before a wait is over.
+    #[error(
+        "{option} {}: --start-timeout {} would give up before; raise --start-timeout",
+        duration::show(*wait), duration::show(*timeout)
+    )]
+    WaitsTooLong {
+        /// `--min-wait` or `--max-wait`.
+        option: &'static str,
+        /// Its value.
+        wait: Duration,
+        /// The value of `--start-timeout`.
+        timeout: Duration,
+    },
+    /// `--max-wait` is below `--min-wait`.
+    #[error(
+        "--max-wait {} is below --min-wait {}; raise the one or lower the other",
+        duration::show(*max), duration::show(*min)
+    )]
+    WaitsCross {
+        /// The value of `--max-wait`.
+        max: Duration,
+        /// The value of `--min-wait`.
+        min: Duration,
+    },
+    /// The report cannot be put there.
+    #[error("--report {}: {error}", path.display())]
+    Report {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        error: ReportFileError,
+    },
+}
+
+/// Turns arguments into a configuration that can be run; `now` is the wall clock.
+///
+/// # Errors
+///
+/// When they contradict each other, or name a key or a report that cannot be used.
+pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), ConfigError> {
+    let start = start_rules(&args, now)?;
+    let session_name = match args.session {
+        Some(name) => checked_name(name)?,
+        None => default_name(&args.image),
+    };
+    let report = args
+        .report
+        .map(|path| {
+            ReportFile::check(&path, Path::new(&args.image))
+                .map_err(|error| ConfigError::Report { path, error })
+        })
+        .transpose()?;
+    let config = Config {
+        source: args.image,
+        interface: args.interface,
+        session_name,
+        port: args.port,
+        ttl: args.ttl,
+        admission: admission(args.key_file, args.open)?,
+        start,
+        linger: args.linger,
+        rate_cap: args.rate,
+        parity: args.parity,
+        level: args.compress,
+    };
+    let presentation = Presentation {
+        report,
+        progress: args.progress,
+    };
+    Ok((config, presentation))
+}
+
+fn admission(key_file: Option<PathBuf>, open: bool) -> Result<Admission, ConfigError> {
+    match key_file {
+        Some(path) => keyfile::read(&path)
+            .map(Admission::Key)
+            .map_err(|error| ConfigError::KeyFile { path, error }),
+        None if open => Ok(Admission::Open),
+        None => Err(ConfigError::NoAdmission),
+    }
+}
+
+fn start_rules(args: &Args, now: &Zoned) -> Result<StartRules, ConfigError> {
+    let timeout = args.start_timeout;
+    let waits = [
+        ("--min-wait", args.min_wait),
+        ("--max-wait", args.max_wait.unwrap_or_default()),
+    ];
+    for (option, wait) in waits {
+        if wait > Duration::ZERO && wait >= timeout {
+            return Err(ConfigError::WaitsTooLong {
+                option,
+                wait,
+                timeout,
+            });
+        }
+    }
+    match args.max_wait {
+        Some(max) if max < args.min_wait => {
+            let min = args.min_wait;
+            return Err(ConfigError::WaitsCross { max, min });
+        }
+        _ => {}
+    }
+    let start_at = match &args.start_at {
+        Some(text) => Some(start_at::parse(text, now).map_err(ConfigError::StartAt)?),
+        None => None,
+    };
+    Ok(StartRules {
+        min_receivers: args.min_receivers.into(),
+        min_wait: args.min_wait,
+        max_wait: args.max_wait,
+        start_at,
+        start_timeout: timeout,
+    })
+}
+
+fn checked_name(name: String) -> Result<String, ConfigError> {
+    let fits = (1..=MAX_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
+    if fits {
+        Ok(name)
+    } else {
+        Err(ConfigError::SessionName(name))
+    }
+}
+
+/// The image's file name, or the machine's name where the image has none.
+fn default_name(image: &OsStr) -> String {
+    let file_name = match image.to_str() {
+        Some("-") => None,
+        _ => Path::new(image).file_name(),
+    };
+    let name = match file_name {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+    };
+    let mut name: String = name.replace(char::is_control, "?");
+    name.truncate(name.floor_char_boundary(MAX_NAME));
+    if name.is_empty() {
+        "mimeo".clone_into(&mut name);
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,27 @@
-//! x
+//! Sends a disk image to a room of machines: the library behind `mimeo-sender`.
+//!
+//! [`cli`] turns the command line into a [`config::Config`]; [`run::run`] runs a session with it
+//! and tells what happens as [`run::Update`]s; the operator's side shows these and passes on
+//! what the operator wants. The engine and the operator meet only in [`run`] and [`status`].
+
+pub mod cli;
 pub mod config;
+mod duration;
 mod engine;
 pub mod exit;
+mod human;
+mod keyfile;
+mod log;
+mod operator;
+mod parse;
+mod progress;
+mod report;
 pub mod run;
+mod start_at;
 pub mod status;
+mod summary;
+mod terminal;
+
+pub use keyfile::KeyFileError;
+pub use progress::Mode;
+pub use report::{ReportFile, ReportFileError};

@@ -228,18 +228,22 @@ fn outcome(ended: Ended, min_receivers: usize) -> Outcome {
             };
             (Exit::NobodyInTime, Some(text))
         }
+        None if ended.mismatch => {
+            let text = "a receiver holds something else than the image".to_owned();
+            (Exit::DigestMismatch, Some(text))
+        }
         None if confirmed < receivers.len() => {
             let text = format!(
                 "{} of {} receivers did not complete",
                 receivers.len() - confirmed,
                 receivers.len()
             );
-            (Exit::ReceiversFailed, Some(text))
+            (Exit::SomeFailed, Some(text))
         }
         None if confirmed < min_receivers => {
             let text =
                 format!("{confirmed} receivers completed, at least {min_receivers} were asked for");
-            (Exit::ReceiversFailed, Some(text))
+            (Exit::SomeFailed, Some(text))
         }
         None => (Exit::Verified, None),
     };

@@ -13,7 +13,7 @@ use mimeo_image::source::Source;
 use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
 use mimeo_protocol::block::{BlockDigest, ImageHasher};
 use mimeo_protocol::manifest::{Entry, Run};
-use mimeo_protocol::sender::{Destination, Endpoint, Event, Outgoing};
+use mimeo_protocol::sender::{Destination, Endpoint, Event, MemberState, Outgoing};
 use mimeo_protocol::units::BlockNumber;
 use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
@@ -41,6 +41,8 @@ pub(crate) struct Ended {
     pub(crate) status: crate::status::Status,
     /// Whether the session had started.
     pub(crate) started: bool,
+    /// Whether a receiver found that what it holds is not the image.
+    pub(crate) mismatch: bool,
     /// Why the session was given up, if it was, and whether the source was refused rather than
     /// failed.
     pub(crate) abort: Option<(FailCode, String, bool)>,
@@ -138,8 +140,18 @@ impl Engine {
         Ended {
             status: self.pictures.take(&self.endpoint, Instant::now()),
             started: self.started,
+            mismatch: self.has_mismatch(),
             abort: reason.map(|(code, text)| (code, text, refused)),
         }
+    }
+
+    fn has_mismatch(&self) -> bool {
+        let mismatch = |code| matches!(code, FailCode::IdentityMismatch | FailCode::DigestMismatch);
+        let mut members = self.endpoint.session().roster().members();
+        members.any(|(_, member)| match member.state {
+            MemberState::Failed { code, .. } => mismatch(code),
+            _ => false,
+        })
     }
 
     fn sleep(&mut self) -> Readiness {

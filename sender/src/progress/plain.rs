@@ -1,0 +1,71 @@
+//! Lines for logs and for terminals that cannot move their cursor.
+
+use std::time::Duration;
+
+use jiff::Zoned;
+use mimeo_image::ByteSize;
+
+use super::{Plan, start, tally, title};
+use crate::human;
+use crate::progress::trend::Trend;
+use crate::run::Severity;
+use crate::status::{Phase, Status};
+
+/// How often the session's status is told.
+pub(crate) const EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is told although nothing changed: a session may wait for hours.
+pub(crate) fn repeat(phase: Phase) -> Duration {
+    match phase {
+        Phase::Waiting | Phase::Lingering => Duration::from_secs(60),
+        Phase::Running | Phase::Closing | Phase::Aborting | Phase::Over => EVERY,
+    }
+}
+
+/// The session in a line.
+pub(crate) fn status(status: &Status, trend: &Trend, plan: &Plan, now: &Zoned) -> String {
+    let present = tally::tally(&status.receivers);
+    match status.phase {
+        Phase::Waiting => {
+            let waiting = start::waiting(status.receivers.len(), plan, now);
+            let key = if plan.keys {
+                "; press Enter to start now"
+            } else {
+                ""
+            };
+            format!("waiting to send {}: {waiting}{key}", title(status))
+        }
+        Phase::Running => format!("{}; {present}", running(status, trend)),
+        Phase::Lingering => format!("waiting for late receivers; {present}"),
+        Phase::Closing => format!("closing; {present}"),
+        Phase::Aborting => format!("telling the receivers that the session failed; {present}"),
+        Phase::Over => format!("over; {present}"),
+    }
+}
+
+fn running(status: &Status, trend: &Trend) -> String {
+    let mut parts = vec![match status.image_len {
+        Some(len) => human::percent(status.bytes_passed, len),
+        None => ByteSize(status.bytes_passed).to_string(),
+    }];
+    if let Some(rate) = trend.room(status) {
+        parts.push(human::rate(rate));
+    }
+    if let Some(time) = trend.remaining(status) {
+        parts.push(format!("{} left", human::clock(time)));
+    }
+    if let Some(loss) = tally::worst_loss(&status.receivers) {
+        parts.push(format!("worst loss {loss}"));
+    }
+    format!("sending, cycle {}: {}", status.cycle, parts.join(", "))
+}
+
+/// An event in a line.
+pub(crate) fn event(severity: Severity, text: &str) -> String {
+    let text = human::clean(text);
+    match severity {
+        Severity::Info => text,
+        Severity::Warn => format!("warning: {text}"),
+        Severity::Error => format!("error: {text}"),
+    }
+}

@@ -1,0 +1,65 @@
+//! Receivers by what they are doing.
+
+use crate::human;
+use crate::status::{Limit, ReceiverState, ReceiverStatus};
+
+/// `28 receiving, 1 verified, 1 lost`.
+pub(crate) fn tally<'a>(receivers: impl IntoIterator<Item = &'a ReceiverStatus>) -> String {
+    let mut counts = [0_usize; STATES.len()];
+    for receiver in receivers {
+        counts[rank(&receiver.state)] += 1;
+    }
+    let parts = STATES.iter().zip(counts).filter(|(_, count)| *count > 0);
+    parts
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// What people call the states, in the order of [`rank`].
+const STATES: [&str; 7] = [
+    "failed",
+    "lost",
+    "silent",
+    "receiving",
+    "flushing",
+    "waiting",
+    "verified",
+];
+
+/// How little a receiver needs a look: those in trouble come first, those that are done last.
+pub(crate) fn rank(state: &ReceiverState) -> usize {
+    match state {
+        ReceiverState::Failed(_) => 0,
+        ReceiverState::Lost => 1,
+        ReceiverState::Silent => 2,
+        ReceiverState::Receiving => 3,
+        ReceiverState::Flushing => 4,
+        ReceiverState::Waiting => 5,
+        ReceiverState::Confirmed => 6,
+    }
+}
+
+/// What people call a state.
+pub(crate) fn label(state: &ReceiverState) -> &'static str {
+    STATES[rank(state)]
+}
+
+/// What people call a limit.
+pub(crate) fn limit(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Disk => "disk",
+        Limit::Processor => "CPU",
+        Limit::Network => "network",
+    }
+}
+
+/// The largest loss of those that receive, if anybody does.
+pub(crate) fn worst_loss(receivers: &[ReceiverStatus]) -> Option<String> {
+    receivers
+        .iter()
+        .filter(|receiver| receiver.state == ReceiverState::Receiving)
+        .map(|receiver| receiver.loss)
+        .max_by(f64::total_cmp)
+        .map(human::share)
+}

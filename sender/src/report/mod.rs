@@ -1,0 +1,219 @@
+//! The session as JSON: the report file and the lines of `--progress json`. The names of the
+//! fields are an interface for scripts; `docs/report.md` describes them.
+
+mod file;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use file::{ReportFile, ReportFileError};
+
+use crate::run::Outcome;
+use crate::status::{Counters, Limit, Phase, ReceiverState, ReceiverStatus, Status};
+
+/// A session that is over.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report<'a> {
+    program: &'static str,
+    version: &'static str,
+    result: &'static str,
+    exit_code: u8,
+    error: Option<&'a str>,
+    started: String,
+    ended: String,
+    #[serde(flatten)]
+    status: StatusDoc<'a>,
+}
+
+impl<'a> Report<'a> {
+    /// The report of an outcome; the moments are those of the program's start and end.
+    pub(crate) fn new(outcome: &'a Outcome, started: Timestamp, ended: Timestamp) -> Self {
+        Self {
+            program: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            result: outcome.exit.name(),
+            exit_code: outcome.exit.code(),
+            error: outcome.error.as_deref(),
+            started: moment(started),
+            ended: moment(ended),
+            status: StatusDoc::new(&outcome.status),
+        }
+    }
+
+    /// The content of a report file.
+    pub(crate) fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("texts and numbers only");
+        text.push('\n');
+        text
+    }
+}
+
+/// A moment as RFC 3339 writes it, in UTC, to the millisecond.
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// [`Status`] with names and units for scripts.
+#[derive(Debug, Serialize)]
+pub(crate) struct StatusDoc<'a> {
+    session: &'a str,
+    source: &'a str,
+    phase: &'static str,
+    elapsed_seconds: f64,
+    transfer_seconds: f64,
+    image_bytes: Option<u64>,
+    bytes_passed: u64,
+    cycle: u32,
+    image_bits_per_second: Option<u64>,
+    allowed_bits_per_second: u64,
+    sent_bits_per_second: u64,
+    overhead: Option<f64>,
+    digest: Option<&'a str>,
+    counters: CountersDoc,
+    receivers: Vec<ReceiverDoc<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct CountersDoc {
+    symbols_needed: u64,
+    pass_symbols: u64,
+    repair_symbols: u64,
+    page_symbols: u64,
+    control_datagrams: u64,
+    reports: u64,
+    strays: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ReceiverDoc<'a> {
+    number: u16,
+    host_name: &'a str,
+    mac: &'a str,
+    address: String,
+    link_mbit_per_second: Option<u32>,
+    state: &'static str,
+    reason: Option<&'a str>,
+    bytes_written: u64,
+    write_bits_per_second: u64,
+    loss: f64,
+    socket_drops: u32,
+    round_trip_seconds: Option<f64>,
+    limit: Option<&'static str>,
+    finished_seconds: Option<f64>,
+}
+
+impl<'a> StatusDoc<'a> {
+    pub(crate) fn new(status: &'a Status) -> Self {
+        Self {
+            session: &status.session_name,
+            source: &status.source,
+            phase: phase(status.phase),
+            elapsed_seconds: seconds(status.elapsed),
+            transfer_seconds: seconds(status.transfer_time),
+            image_bytes: status.image_len,
+            bytes_passed: status.bytes_passed,
+            cycle: status.cycle,
+            image_bits_per_second: image_rate(status),
+            allowed_bits_per_second: status.allowed_rate,
+            sent_bits_per_second: status.sent_rate,
+            overhead: overhead(&status.counters),
+            digest: status.digest.as_deref(),
+            counters: CountersDoc::new(&status.counters),
+            receivers: status.receivers.iter().map(ReceiverDoc::new).collect(),
+        }
+    }
+}
+
+impl CountersDoc {
+    fn new(counters: &Counters) -> Self {
+        Self {
+            symbols_needed: counters.symbols_needed,
+            pass_symbols: counters.pass_symbols,
+            repair_symbols: counters.repair_symbols,
+            page_symbols: counters.page_symbols,
+            control_datagrams: counters.control_datagrams,
+            reports: counters.reports,
+            strays: counters.strays,
+        }
+    }
+}
+
+impl<'a> ReceiverDoc<'a> {
+    fn new(receiver: &'a ReceiverStatus) -> Self {
+        let reason = match &receiver.state {
+            ReceiverState::Failed(reason) => Some(reason.as_str()),
+            _ => None,
+        };
+        Self {
+            number: receiver.number,
+            host_name: &receiver.host_name,
+            mac: &receiver.mac,
+            address: receiver.address.to_string(),
+            link_mbit_per_second: Some(receiver.link_speed).filter(|&speed| speed > 0),
+            state: state(&receiver.state),
+            reason,
+            bytes_written: receiver.bytes_written,
+            write_bits_per_second: receiver.write_rate,
+            loss: receiver.loss,
+            socket_drops: receiver.socket_drops,
+            round_trip_seconds: receiver.round_trip.map(|time| time.as_secs_f64()),
+            limit: receiver.limit.map(limit),
+            finished_seconds: receiver.finished_after.map(seconds),
+        }
+    }
+}
+
+/// Seconds to the millisecond: more digits would only look exact.
+fn seconds(time: Duration) -> f64 {
+    time.as_millis() as f64 / 1000.0
+}
+
+/// Bits of the image that were passed per second of the transfer, once there was one.
+pub(crate) fn image_rate(status: &Status) -> Option<u64> {
+    let bits = status.bytes_passed as f64 * 8.0;
+    let time = status.transfer_time.as_secs_f64();
+    (time > 0.0).then(|| (bits / time) as u64)
+}
+
+/// Symbols sent beyond those that a room without loss needs once, as a share of these.
+pub(crate) fn overhead(counters: &Counters) -> Option<f64> {
+    let sent = counters.pass_symbols + counters.repair_symbols + counters.page_symbols;
+    let needed = counters.symbols_needed;
+    (needed > 0).then(|| sent as f64 / needed as f64 - 1.0)
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Waiting => "waiting",
+        Phase::Running => "running",
+        Phase::Lingering => "lingering",
+        Phase::Closing => "closing",
+        Phase::Aborting => "aborting",
+        Phase::Over => "over",
+    }
+}
+
+fn state(state: &ReceiverState) -> &'static str {
+    match state {
+        ReceiverState::Waiting => "waiting",
+        ReceiverState::Receiving => "receiving",
+        ReceiverState::Flushing => "flushing",
+        ReceiverState::Silent => "silent",
+        ReceiverState::Lost => "lost",
+        ReceiverState::Confirmed => "confirmed",
+        ReceiverState::Failed(_) => "failed",
+    }
+}
+
+fn limit(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Disk => "disk",
+        Limit::Processor => "processor",
+        Limit::Network => "network",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! What the operator is left with: a line for every machine, then the session in figures.
+
+use mimeo_image::ByteSize;
+
+use crate::human;
+use crate::report::{image_rate, overhead};
+use crate::run::Outcome;
+use crate::status::{ReceiverState, ReceiverStatus, Status};
+
+/// Cells that a host name gets at most.
+const NAME: usize = 32;
+
+/// The lines, the error last; it is told by itself where nothing else is shown.
+pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
+    let status = &outcome.status;
+    let mut lines: Vec<String> = machines(&status.receivers);
+    lines.push(verified(&status.receivers));
+    lines.extend(figures(status));
+    if let Some(digest) = &status.digest {
+        lines.push(format!("b3sum of the image: {digest}"));
+    }
+    lines.extend(error(outcome));
+    lines
+}
+
+/// The error as the operator sees it, if there is one.
+pub(crate) fn error(outcome: &Outcome) -> Option<String> {
+    let error = outcome.error.as_ref()?;
+    Some(format!("mimeo-sender: error: {}", human::clean(error)))
+}
+
+fn machines(receivers: &[ReceiverStatus]) -> Vec<String> {
+    let cells = |text: fn(&ReceiverStatus) -> String| {
+        let width = |receiver| human::width(&text(receiver));
+        receivers.iter().map(width).max().unwrap_or(0)
+    };
+    let name = |receiver: &ReceiverStatus| human::clean(&receiver.host_name);
+    let mac = |receiver: &ReceiverStatus| human::clean(&receiver.mac);
+    let address = |receiver: &ReceiverStatus| receiver.address.to_string();
+    let (names, macs, addresses) = (cells(name).min(NAME), cells(mac), cells(address));
+    let line = |receiver: &ReceiverStatus| {
+        let time = match receiver.finished_after {
+            Some(time) => format!("{:.1} s", time.as_secs_f64()),
+            None => "-".to_owned(),
+        };
+        format!(
+            "{:>4}  {}  {}  {}  {time:>9}  {}",
+            receiver.number,
+            human::pad(&name(receiver), names),
+            human::pad(&mac(receiver), macs),
+            human::pad(&address(receiver), addresses),
+            result(&receiver.state),
+        )
+    };
+    receivers.iter().map(line).collect()
+}
+
+fn result(state: &ReceiverState) -> String {
+    match state {
+        ReceiverState::Confirmed => "verified".to_owned(),
+        ReceiverState::Failed(reason) => format!("FAILED: {}", human::clean(reason)),
+        ReceiverState::Lost => "FAILED: lost, nothing was heard from it any more".to_owned(),
+        ReceiverState::Silent => "FAILED: silent when the session ended".to_owned(),
+        ReceiverState::Flushing => "FAILED: still flushing its disk when the session ended".into(),
+        ReceiverState::Receiving => "FAILED: incomplete when the session ended".to_owned(),
+        ReceiverState::Waiting => "FAILED: the session did not start".to_owned(),
+    }
+}
+
+fn verified(receivers: &[ReceiverStatus]) -> String {
+    let done = |receiver: &&ReceiverStatus| receiver.state == ReceiverState::Confirmed;
+    match receivers.len() {
+        0 => "no receiver joined".to_owned(),
+        1 => format!(
+            "{} of 1 receiver verified",
+            receivers.iter().filter(done).count()
+        ),
+        all => {
+            let verified = receivers.iter().filter(done).count();
+            format!("{verified} of {all} receivers verified")
+        }
+    }
+}
+
+/// Size, time, rate and overhead, of a session that sent something.
+fn figures(status: &Status) -> Option<String> {
+    if status.transfer_time.is_zero() {
+        return None;
+    }
+    // What was sent and not what there was to send: the session may have been stopped.
+    let mut parts = vec![
+        ByteSize(status.bytes_passed).to_string(),
+        format!("in {}", human::clock(status.transfer_time)),
+    ];
+    if let Some(rate) = image_rate(status) {
+        parts.push(format!("at {}", human::rate(rate)));
+    }
+    let mut line = parts.join(" ");
+    if let Some(overhead) = overhead(&status.counters) {
+        line += &format!(", overhead {}", human::share(overhead));
+    }
+    Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+    use crate::progress::example::{receiver, room};
+
+    fn outcome(status: Status, error: Option<&str>) -> Outcome {
+        Outcome {
+            exit: Exit::SomeFailed,
+            status,
+            error: error.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn every_machine_has_a_line_with_its_result_and_reason() {
+        let lines = lines(&outcome(room(), Some("2 receivers failed")));
+        assert_eq!(
+            lines,
+            [
+                "   1  pc-01         52:54:00:00:00:01  10.77.0.1:40000     61.5 s  verified",
+                "   2  pc-02         52:54:00:00:00:02  10.77.0.2:40000          -  FAILED: \
+                 incomplete when the session ended",
+                "   3  教室-3        52:54:00:00:00:03  10.77.0.3:40000      7.0 s  FAILED: disk \
+                 full?[2J",
+                "   4  pc-04?[31mxx  52:54:00:00:00:04  10.77.0.4:40000          -  FAILED: lost, \
+                 nothing was heard from it any more",
+                "1 of 4 receivers verified",
+                "1.0 GB in 1:40 at 80.0 Mbit/s, overhead 3.0 %",
+                &format!("b3sum of the image: {}", "ab".repeat(32)),
+                "mimeo-sender: error: 2 receivers failed",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_session_that_never_started_says_who_was_there() {
+        let status = Status {
+            receivers: vec![receiver(7, "pc", ReceiverState::Waiting)],
+            ..Status::default()
+        };
+        let lines = lines(&outcome(status, None));
+        assert!(
+            lines[0].ends_with("FAILED: the session did not start"),
+            "{lines:?}"
+        );
+        assert_eq!(lines[1..], ["0 of 1 receiver verified"]);
+        let nobody = super::lines(&outcome(Status::default(), None));
+        assert_eq!(nobody, ["no receiver joined"]);
+    }
+
+    #[test]
+    fn a_long_name_leaves_room_for_the_result() {
+        let name = "n".repeat(250);
+        let lines = machines(&[receiver(1, &name, ReceiverState::Confirmed)]);
+        assert!(lines[0].len() < 120, "{}", lines[0]);
+    }
+}

@@ -1,0 +1,109 @@
+//! What comes from the operator while a session runs: signals and the Enter key.
+
+use std::io;
+use std::thread;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{isatty, tcgetpgrp};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::exit::Exit;
+use crate::progress::Screen;
+use crate::run::Command;
+
+/// How often it is looked whether a program in the background came to the foreground.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 300_000_000,
+};
+
+/// The first Ctrl-C or SIGTERM ends the session in order, the second one the process.
+///
+/// They are watched on a thread of their own: the second one works even while the session is
+/// stuck in the kernel, say in opening a pipe that nobody writes to.
+///
+/// # Errors
+///
+/// When the system refuses the handlers or the thread.
+pub(crate) fn watch_signals(commands: UnboundedSender<Command>, screen: Screen) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let (mut interrupt, mut terminate) = {
+        let _context = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    let watch = async move {
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        next().await;
+        // Without a listener the session is over and its summary is being written.
+        let _ = commands.send(Command::Interrupt);
+        next().await;
+        screen.last_words("stopped at once; nobody was told");
+        std::process::exit(Exit::Interrupted.code().into());
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || runtime.block_on(watch))?;
+    Ok(())
+}
+
+/// Whether Enter can be pressed: standard input is a terminal.
+pub(crate) fn has_keys() -> bool {
+    isatty(io::stdin())
+}
+
+/// Passes Enter on as "start now" until the session is over.
+///
+/// The terminal's mode is left alone: there is nothing to restore, however the process ends.
+///
+/// # Errors
+///
+/// When the system refuses the thread.
+pub(crate) fn watch_enter(commands: UnboundedSender<Command>, screen: Screen) -> io::Result<()> {
+    let watch = move || {
+        let mut buffer = [0; 256];
+        while !commands.is_closed() {
+            if !enter_waits() {
+                continue;
+            }
+            let read = match rustix::io::read(io::stdin(), &mut buffer) {
+                Ok(0) => return,
+                Ok(read) => &buffer[..read],
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => return,
+            };
+            let lines = read.iter().filter(|&&byte| byte == b'\n').count();
+            screen.on_echo(lines);
+            if lines > 0 && commands.send(Command::StartNow).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("keys".to_owned())
+        .spawn(watch)
+        .map(drop)
+}
+
+/// Waits a moment for a line that is ours. A program in the background must not read from its
+/// terminal: the system would stop it (SIGTTIN).
+fn enter_waits() -> bool {
+    let stdin = io::stdin();
+    let foreground = tcgetpgrp(&stdin).is_ok_and(|group| group == rustix::process::getpgrp());
+    if !foreground {
+        thread::sleep(std::time::Duration::from_millis(300));
+        return false;
+    }
+    let mut wait = [PollFd::new(&stdin, PollFlags::IN)];
+    poll(&mut wait, Some(&LOOK)).is_ok_and(|ready| ready > 0)
+}

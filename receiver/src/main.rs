@@ -1,0 +1,7 @@
+//! The program `mimeo-receiver`; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mimeo_receiver::cli::main(std::env::args_os())
+}

@@ -1,23 +1,197 @@
-//! stand-in
-#![allow(missing_docs, reason = "x")]
+//! What a receiver is to do: the command line, checked as a whole and resolved.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use mimeo_image::TargetOptions;
 use mimeo_protocol::keys::Secret;
-use std::{ffi::OsString, net::SocketAddr, time::Duration};
-#[derive(Debug, Clone)]
-pub enum Admission {
-    Open,
-    Key(Secret),
-}
+
+use crate::cli::Args;
+use crate::exit::Exit;
+use crate::keyfile::{self, KeyFileError};
+use crate::progress::Mode;
+use crate::report::{ReportFile, ReportFileError};
+use crate::then::Then;
+
+/// Bytes of a session name that fit the announce.
+const MAX_NAME: usize = 255;
+
+/// What the engine needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The target: a path, `auto`, `-` for standard output, or `null:`.
     pub target: OsString,
+    /// What the operator allows to overwrite.
     pub target_options: TargetOptions,
+    /// Name of the network interface; without it the only suitable one is taken.
     pub interface: Option<String>,
+    /// Join this session only: 1 to 255 bytes without control characters.
     pub session_name: Option<String>,
+    /// Ask this host instead of the control group.
     pub sender: Option<SocketAddr>,
+    /// UDP port of the rendezvous, not 0.
     pub port: u16,
+    /// What the receiver holds.
     pub admission: Admission,
+    /// Bytes of buffers, at least 16 MiB.
     pub memory: u64,
+    /// Give up after this long without a session; above zero.
     pub start_timeout: Duration,
+    /// Give up after the sender was silent for this long; above zero.
     pub idle_timeout: Duration,
 }
+
+/// What the receiver holds, and so which sessions it joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// Sessions that are open to everybody.
+    Open,
+    /// Sessions of senders that hold the same key file.
+    Key(Secret),
+}
+
+/// How the operator is told, and what follows.
+#[derive(Debug, Clone)]
+pub struct Presentation {
+    /// Where the report goes.
+    pub report: Option<ReportFile>,
+    /// How progress is shown.
+    pub progress: Mode,
+    /// What the machine does once it holds the image.
+    pub then: Then,
+}
+
+/// Why a command line cannot be carried out. Every message names the option and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Neither `--key-file` nor `--open`.
+    #[error(
+        "say which senders to trust: --key-file FILE joins the one that holds the same key (copy \
+         the sender's file, which was made with `{}`), --open joins a session that is open to \
+         everybody and writes whatever it sends",
+        keyfile::MAKE
+    )]
+    NoAdmission,
+    /// The key file cannot be used.
+    #[error("--key-file {}: {error}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: KeyFileError,
+    },
+    /// No session can have that name.
+    #[error(
+        "--session {0:?}: a name has 1 to {MAX_NAME} bytes and no control characters; give the \
+         name that the sender shows"
+    )]
+    SessionName(String),
+    /// The sender's name has no address.
+    #[error(
+        "--sender {host}: the name could not be resolved: {error}; give the sender's address \
+         instead, or leave --sender out to find it by multicast"
+    )]
+    Sender {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        error: io::Error,
+    },
+    /// The report cannot be put there.
+    #[error("--report {}: {error}", path.display())]
+    Report {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        error: ReportFileError,
+    },
+}
+
+impl ConfigError {
+    /// A name server that does not answer is no mistake on the command line: trying again may
+    /// help.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            ConfigError::Sender { .. } => Exit::Failure,
+            ConfigError::NoAdmission
+            | ConfigError::KeyFile { .. }
+            | ConfigError::SessionName(_)
+            | ConfigError::Report { .. } => Exit::Usage,
+        }
+    }
+}
+
+/// Turns arguments into a configuration that can be run. Asks the name server where the sender
+/// is given by name.
+///
+/// # Errors
+///
+/// When they name a session, a key, a host or a report that cannot be used.
+pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
+    let report = args
+        .report
+        .map(|path| {
+            ReportFile::check(&path, Path::new(&args.target))
+                .map_err(|error| ConfigError::Report { path, error })
+        })
+        .transpose()?;
+    let admission = admission(args.key_file, args.open)?;
+    let session_name = args.session.map(checked_name).transpose()?;
+    let sender = args
+        .sender
+        .map(|host| {
+            host.resolve(args.port)
+                .map_err(|error| ConfigError::Sender {
+                    host: host.name,
+                    error,
+                })
+        })
+        .transpose()?;
+    let config = Config {
+        target: args.target,
+        target_options: TargetOptions {
+            yes: args.yes,
+            serial: args.serial,
+        },
+        interface: args.interface,
+        session_name,
+        sender,
+        port: args.port,
+        admission,
+        memory: args.memory,
+        start_timeout: args.start_timeout,
+        idle_timeout: args.idle_timeout,
+    };
+    let presentation = Presentation {
+        report,
+        progress: args.progress,
+        then: args.then,
+    };
+    Ok((config, presentation))
+}
+
+fn admission(key_file: Option<PathBuf>, open: bool) -> Result<Admission, ConfigError> {
+    match key_file {
+        Some(path) => keyfile::read(&path)
+            .map(Admission::Key)
+            .map_err(|error| ConfigError::KeyFile { path, error }),
+        None if open => Ok(Admission::Open),
+        None => Err(ConfigError::NoAdmission),
+    }
+}
+
+fn checked_name(name: String) -> Result<String, ConfigError> {
+    let fits = (1..=MAX_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
+    if fits {
+        Ok(name)
+    } else {
+        Err(ConfigError::SessionName(name))
+    }
+}
+
+#[cfg(test)]
+mod tests;

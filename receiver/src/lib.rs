@@ -1,6 +1,28 @@
-//! x
+//! Receives a disk image that a sender multicasts: the library behind `mimeo-receiver`.
+//!
+//! [`cli`] turns the command line into a [`config::Config`]; [`run::run`] takes part in a session
+//! with it and tells what happens as [`run::Update`]s; the operator's side shows these and passes
+//! on what the operator wants. The engine and the operator meet only in [`run`] and [`status`].
+
+pub mod cli;
 pub mod config;
+mod duration;
 mod engine;
 pub mod exit;
+mod human;
+mod keyfile;
+mod log;
+mod operator;
+mod parse;
+mod progress;
+mod report;
 pub mod run;
 pub mod status;
+mod summary;
+mod terminal;
+mod then;
+
+pub use keyfile::KeyFileError;
+pub use progress::Mode;
+pub use report::{ReportFile, ReportFileError};
+pub use then::Then;

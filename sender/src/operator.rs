@@ -48,7 +48,7 @@ fn with_engine(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    terminal::watch_signals(commands.clone(), screen.clone())?;
+    terminal::watch_signals(commands.clone(), updates_in.clone(), screen.clone())?;
     if keys {
         terminal::watch_enter(commands, screen.clone())?;
     }

@@ -10,13 +10,17 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::exit::Exit;
 use crate::progress::Screen;
-use crate::run::Command;
+use crate::run::{Command, Severity, Update};
 
 /// How often it is looked whether a program in the background came to the foreground.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 300_000_000,
 };
+
+/// What the first of two signals is answered with.
+const INTERRUPTED: &str =
+    "interrupted, the receivers are being told; press Ctrl-C again to stop at once";
 
 /// The first Ctrl-C or SIGTERM ends the session in order, the second one the process.
 ///
@@ -26,7 +30,11 @@ const LOOK: Timespec = Timespec {
 /// # Errors
 ///
 /// When the system refuses the handlers or the thread.
-pub(crate) fn watch_signals(commands: UnboundedSender<Command>, screen: Screen) -> io::Result<()> {
+pub(crate) fn watch_signals(
+    commands: UnboundedSender<Command>,
+    updates: UnboundedSender<Update>,
+    screen: Screen,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
@@ -45,7 +53,8 @@ pub(crate) fn watch_signals(commands: UnboundedSender<Command>, screen: Screen) 
             }
         };
         next().await;
-        // Without a listener the session is over and its summary is being written.
+        // Without listeners the session is over and its summary is being written.
+        let _ = updates.send(Update::Line(Severity::Warn, INTERRUPTED.to_owned()));
         let _ = commands.send(Command::Interrupt);
         next().await;
         screen.last_words("stopped at once; nobody was told");

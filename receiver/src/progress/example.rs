@@ -1,0 +1,38 @@
+//! A made-up receiver for the tests of what is shown.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::status::{Phase, Status};
+
+/// One that has written half of a gigabyte to a disk whose name must not reach a terminal.
+pub(crate) fn receiving() -> Status {
+    Status {
+        session_name: "lab".to_owned(),
+        target: "/dev/sda, Disk\u{1b}[2J 1.0 GB".to_owned(),
+        phase: Phase::Receiving,
+        sender: Some(SocketAddr::from(([10, 77, 0, 1], 64636))),
+        elapsed: Duration::from_millis(60_500),
+        transfer_time: Duration::from_secs(50),
+        image_len: Some(1_000_000_000),
+        bytes_written: 500_000_000,
+        write_rate: 80_000_000,
+        loss: 0.0123,
+        received: 990,
+        expected: 1000,
+        socket_drops: 2,
+        bad_blocks: 1,
+        strays: 4,
+        busy: Duration::from_secs(12),
+        cycle: 1,
+        digest: Some("ab".repeat(32)),
+    }
+}
+
+/// One that has not found a sender.
+pub(crate) fn searching() -> Status {
+    Status {
+        target: "null: (everything is discarded)".to_owned(),
+        ..Status::default()
+    }
+}

@@ -1,0 +1,42 @@
+//! Lines for logs and for terminals that cannot move their cursor.
+
+use std::time::Duration;
+
+use super::{doing, figures};
+use crate::human;
+use crate::progress::trend::Trend;
+use crate::run::Severity;
+use crate::status::{Phase, Status};
+
+/// How often the receiver's status is told.
+pub(crate) const EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is told although nothing changed: a receiver may wait for hours.
+pub(crate) fn repeat(phase: Phase) -> Duration {
+    match phase {
+        Phase::Searching | Phase::Joining | Phase::Waiting => Duration::from_secs(60),
+        Phase::Receiving | Phase::Flushing | Phase::Confirming | Phase::Done | Phase::Failed => {
+            EVERY
+        }
+    }
+}
+
+/// The receiver in a line.
+pub(crate) fn status(status: &Status, trend: &Trend) -> String {
+    let figures = figures(status, trend).join(", ");
+    if figures.is_empty() {
+        doing(status)
+    } else {
+        format!("{}: {figures}", doing(status))
+    }
+}
+
+/// An event in a line.
+pub(crate) fn event(severity: Severity, text: &str) -> String {
+    let text = human::clean(text);
+    match severity {
+        Severity::Info => text,
+        Severity::Warn => format!("warning: {text}"),
+        Severity::Error => format!("error: {text}"),
+    }
+}

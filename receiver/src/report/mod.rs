@@ -1,0 +1,206 @@
+//! The run as JSON: the report file and the lines of `--progress json`. The names of the fields
+//! are an interface for scripts; `docs/report.md` describes them.
+
+mod file;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use file::{ReportFile, ReportFileError};
+
+use crate::run::Outcome;
+use crate::status::{Phase, Status};
+
+/// A run that is over.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report<'a> {
+    program: &'static str,
+    version: &'static str,
+    result: &'static str,
+    exit_code: u8,
+    error: Option<&'a str>,
+    started: String,
+    ended: String,
+    #[serde(flatten)]
+    status: StatusDoc<'a>,
+}
+
+impl<'a> Report<'a> {
+    /// The report of an outcome; the moments are those of the program's start and end.
+    pub(crate) fn new(outcome: &'a Outcome, started: Timestamp, ended: Timestamp) -> Self {
+        Self {
+            program: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            result: outcome.exit.name(),
+            exit_code: outcome.exit.code(),
+            error: outcome.error.as_deref(),
+            started: moment(started),
+            ended: moment(ended),
+            status: StatusDoc::new(&outcome.status),
+        }
+    }
+
+    /// The content of a report file.
+    pub(crate) fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("texts and numbers only");
+        text.push('\n');
+        text
+    }
+}
+
+/// A moment as RFC 3339 writes it, in UTC, to the millisecond.
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// [`Status`] with names and units for scripts.
+#[derive(Debug, Serialize)]
+pub(crate) struct StatusDoc<'a> {
+    session: Option<&'a str>,
+    target: &'a str,
+    phase: &'static str,
+    sender: Option<String>,
+    elapsed_seconds: f64,
+    transfer_seconds: f64,
+    busy_seconds: f64,
+    image_bytes: Option<u64>,
+    bytes_written: u64,
+    cycle: u32,
+    image_bits_per_second: Option<u64>,
+    write_bits_per_second: u64,
+    loss: f64,
+    received: u64,
+    expected: u64,
+    socket_drops: u32,
+    bad_blocks: u32,
+    strays: u64,
+    digest: Option<&'a str>,
+}
+
+impl<'a> StatusDoc<'a> {
+    pub(crate) fn new(status: &'a Status) -> Self {
+        Self {
+            session: Some(status.session_name.as_str()).filter(|name| !name.is_empty()),
+            target: &status.target,
+            phase: phase(status.phase),
+            sender: status.sender.map(|address| address.to_string()),
+            elapsed_seconds: seconds(status.elapsed),
+            transfer_seconds: seconds(status.transfer_time),
+            busy_seconds: seconds(status.busy),
+            image_bytes: status.image_len,
+            bytes_written: status.bytes_written,
+            cycle: status.cycle,
+            image_bits_per_second: image_rate(status),
+            write_bits_per_second: status.write_rate,
+            loss: status.loss,
+            received: status.received,
+            expected: status.expected,
+            socket_drops: status.socket_drops,
+            bad_blocks: status.bad_blocks,
+            strays: status.strays,
+            digest: status.digest.as_deref(),
+        }
+    }
+}
+
+/// Seconds to the millisecond: more digits would only look exact.
+fn seconds(time: Duration) -> f64 {
+    time.as_millis() as f64 / 1000.0
+}
+
+/// Bits of the image that were written per second of the transfer, once there was one.
+pub(crate) fn image_rate(status: &Status) -> Option<u64> {
+    let bits = status.bytes_written as f64 * 8.0;
+    let time = status.transfer_time.as_secs_f64();
+    (time > 0.0).then(|| (bits / time) as u64)
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Searching => "searching",
+        Phase::Joining => "joining",
+        Phase::Waiting => "waiting",
+        Phase::Receiving => "receiving",
+        Phase::Flushing => "flushing",
+        Phase::Confirming => "confirming",
+        Phase::Done => "done",
+        Phase::Failed => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+    use crate::progress::example::receiving;
+    use serde_json::json;
+
+    fn report(outcome: &Outcome) -> serde_json::Value {
+        let started = "2026-11-20T12:00:00Z".parse().unwrap();
+        let ended = "2026-11-20T12:02:10.2509Z".parse().unwrap();
+        serde_json::from_str(&Report::new(outcome, started, ended).to_json()).unwrap()
+    }
+
+    #[test]
+    fn the_report_has_the_fields_that_scripts_rely_on() {
+        let report = report(&Outcome {
+            exit: Exit::DigestMismatch,
+            status: receiving(),
+            error: Some("not the image".to_owned()),
+        });
+        assert_eq!(
+            report,
+            json!({
+                "program": "mimeo-receiver",
+                "version": env!("CARGO_PKG_VERSION"),
+                "result": "digest_mismatch",
+                "exit_code": 6,
+                "error": "not the image",
+                "started": "2026-11-20T12:00:00.000Z",
+                "ended": "2026-11-20T12:02:10.250Z",
+                "session": "lab",
+                "target": "/dev/sda, Disk\u{1b}[2J 1.0 GB",
+                "phase": "receiving",
+                "sender": "10.77.0.1:64636",
+                "elapsed_seconds": 60.5,
+                "transfer_seconds": 50.0,
+                "busy_seconds": 12.0,
+                "image_bytes": 1_000_000_000,
+                "bytes_written": 500_000_000,
+                "cycle": 1,
+                "image_bits_per_second": 80_000_000,
+                "write_bits_per_second": 80_000_000,
+                "loss": 0.0123,
+                "received": 990,
+                "expected": 1000,
+                "socket_drops": 2,
+                "bad_blocks": 1,
+                "strays": 4,
+                "digest": "ab".repeat(32),
+            })
+        );
+    }
+
+    #[test]
+    fn what_was_never_known_is_null() {
+        let report = report(&Outcome {
+            exit: Exit::NobodyInTime,
+            status: Status::default(),
+            error: None,
+        });
+        assert_eq!(report["exit_code"], 4);
+        let unknown = [
+            "session",
+            "sender",
+            "image_bytes",
+            "image_bits_per_second",
+            "digest",
+            "error",
+        ];
+        for field in unknown {
+            assert_eq!(report[field], json!(null), "{field}");
+        }
+    }
+}

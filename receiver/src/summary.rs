@@ -1,0 +1,89 @@
+//! What the operator is left with: verified or not, and the run in figures.
+
+use mimeo_image::ByteSize;
+
+use crate::exit::Exit;
+use crate::human;
+use crate::report::image_rate;
+use crate::run::Outcome;
+use crate::status::Status;
+
+/// The lines, the error last; it is told by itself where nothing else is shown.
+pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
+    let status = &outcome.status;
+    let target = human::clean(&status.target);
+    let result = match outcome.exit {
+        Exit::Verified => "verified",
+        _ => "FAILED",
+    };
+    let mut lines = vec![if target.is_empty() {
+        result.to_owned()
+    } else {
+        format!("{result}: {target}")
+    }];
+    lines.extend(figures(status));
+    if let Some(digest) = &status.digest {
+        lines.push(format!("b3sum of the image: {digest}"));
+    }
+    lines.extend(error(outcome));
+    lines
+}
+
+/// The error as the operator sees it, if there is one.
+pub(crate) fn error(outcome: &Outcome) -> Option<String> {
+    let error = outcome.error.as_ref()?;
+    Some(format!("mimeo-receiver: error: {}", human::clean(error)))
+}
+
+/// Size, time, rate and loss, of a run that received something.
+fn figures(status: &Status) -> Option<String> {
+    let rate = image_rate(status)?;
+    let lost = status.expected.saturating_sub(status.received);
+    let loss = lost as f64 / status.expected.max(1) as f64;
+    Some(format!(
+        "{} in {} at {}, loss {}",
+        ByteSize(status.bytes_written),
+        human::clock(status.transfer_time),
+        human::rate(rate),
+        human::share(loss)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::example::receiving;
+
+    fn outcome(exit: Exit, status: Status, error: Option<&str>) -> Outcome {
+        Outcome {
+            exit,
+            status,
+            error: error.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn success_is_told_with_its_figures_and_digest() {
+        assert_eq!(
+            lines(&outcome(Exit::Verified, receiving(), None)),
+            [
+                "verified: /dev/sda, Disk?[2J 1.0 GB",
+                "500.0 MB in 0:50 at 80.0 Mbit/s, loss 1.0 %",
+                &format!("b3sum of the image: {}", "ab".repeat(32)),
+            ]
+        );
+    }
+
+    #[test]
+    fn failure_is_told_with_its_reason() {
+        let outcome = outcome(
+            Exit::NobodyInTime,
+            Status::default(),
+            Some("no\u{1b} sender"),
+        );
+        assert_eq!(
+            lines(&outcome),
+            ["FAILED", "mimeo-receiver: error: no? sender"]
+        );
+    }
+}

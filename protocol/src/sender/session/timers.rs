@@ -109,8 +109,7 @@ impl Session {
             self.timers.announce = now + ANNOUNCE_EVERY;
             return Some(Transmit::Announce);
         }
-        let quiet = matches!(self.phase, Phase::Aborting(_) | Phase::Over);
-        if quiet || self.timers.control.is_some_and(|at| now < at) {
+        if self.is_quiet() || self.timers.control.is_some_and(|at| now < at) {
             return None;
         }
         let waiting = self.phase == Phase::Waiting;
@@ -133,6 +132,11 @@ impl Session {
         })
     }
 
+    /// Whether the stream's position is not told any more.
+    fn is_quiet(&self) -> bool {
+        matches!(self.phase, Phase::Aborting(_) | Phase::Over)
+    }
+
     pub(super) fn take_seq(&mut self) -> Seq {
         self.last_seq = Seq(self.last_seq.0 + 1);
         self.last_seq
@@ -144,7 +148,10 @@ impl Session {
         if self.phase == Phase::Over {
             return None;
         }
-        let mut next = self.timers.announce.min(self.timers.control.unwrap_or(now));
+        let mut next = self.timers.announce;
+        if !self.is_quiet() {
+            next = next.min(self.timers.control.unwrap_or(now));
+        }
         next = next.min(self.timers.ageing.max(now + Duration::from_millis(1)));
         for moment in [
             self.manifest.closes_at(),

@@ -80,6 +80,14 @@ impl Socket {
         let failed = |what| SocketError::failed(what, interface, address);
         let socket = open(address).map_err(failed("open a socket"))?;
         send_through(&socket, interface, family, ttl).map_err(failed("set up multicast"))?;
+        if family == Family::V6 {
+            // For a second or two after a link came up, while the kernel looks for a duplicate
+            // (RFC 4862 section 5.4), an address cannot be bound otherwise; machines in a
+            // room start just then.
+            socket
+                .set_freebind_v6(true)
+                .map_err(failed("set up a socket"))?;
+        }
         // No SO_REUSEADDR: a second sender on this port must fail, not steal datagrams.
         Self::bind(socket, interface, address, None)
     }

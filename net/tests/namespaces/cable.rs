@@ -129,7 +129,7 @@ impl Host {
     }
 
     /// Sets a parameter below `/proc/sys/net`.
-    fn set(&self, parameter: &str, value: &str) {
+    pub(crate) fn set(&self, parameter: &str, value: &str) {
         self.enter(|| fs::write(format!("/proc/sys/net/{parameter}"), value).unwrap());
     }
 

@@ -231,3 +231,28 @@ fn a_full_send_buffer_says_how_far_the_burst_went() {
         .collect();
     assert!(bytes == contents, "a datagram was lost, doubled or altered");
 }
+
+#[test]
+fn a_socket_can_be_bound_while_its_address_is_being_checked_for_duplicates() {
+    let Some(cable) = cable() else { return };
+    cable.left.set("ipv6/conf/eth0/accept_dad", "1");
+    cable.left.set("ipv6/conf/eth0/dad_transmits", "1000");
+    let new: Ipv6Addr = "fd77::5".parse().unwrap();
+    let add = ["-6", "address", "add", "fd77::5/64", "dev", "eth0"];
+    cable.left.run("ip", &add);
+    let socket = cable.left.inside(|eth| {
+        let eth = mimeo_net::Interface {
+            ipv6: Some(new),
+            ..eth.clone()
+        };
+        Socket::unicast(&eth, Family::V6, 0, 1).unwrap()
+    });
+    assert_eq!(socket.local_addr().ip(), IpAddr::V6(new));
+    let shown = cable
+        .left
+        .run("ip", &["-6", "address", "show", "dev", "eth0"]);
+    assert!(
+        shown.contains("fd77::5/64 scope global tentative"),
+        "{shown}"
+    );
+}

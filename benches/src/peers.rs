@@ -1,10 +1,11 @@
-//! The established tools, run in a [`Room`] for comparison.
+//! mimeo and the established tools, run in a [`Room`] for comparison.
 //!
-//! Every tool is a [`Runner`]: it gets a [`Job`] and gives a [`PeerRun`] back, so
-//! rows of one table are made the same way. Time runs from the first data that the
+//! Every tool gets a [`Job`] and gives a [`PeerRun`] back, so rows of one table are
+//! made the same way. Time runs from the first data that the
 //! sender puts on the wire to the moment the last receiver says it is done;
 //! rendezvous before and farewells after it do not count against a tool.
 
+mod mimeo;
 mod transfer;
 mod udpcast;
 mod uftp;
@@ -12,17 +13,13 @@ mod uftp;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
 use serde::Serialize;
 
 use crate::netlab::{Host, Room};
 
+pub use mimeo::{Mimeo, commands as mimeo_commands, mimeo};
 pub use udpcast::udpcast;
 pub use uftp::uftp;
-
-/// Runs a tool once. An error means that the run could not be made; a run that
-/// failed is a [`PeerRun`] that says so.
-pub type Runner = fn(&Job<'_>) -> Result<PeerRun>;
 
 /// One transfer to every receiver of a room.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +45,8 @@ pub enum Targets {
 
 impl Targets {
     /// The file that `host` writes, if any.
-    fn file(&self, host: Host) -> Option<PathBuf> {
+    #[must_use]
+    pub fn file(&self, host: Host) -> Option<PathBuf> {
         match self {
             Self::Files(directory) => {
                 Some(directory.join(format!("h{}", host.number())).join("image"))
@@ -76,6 +74,11 @@ pub struct PeerRun {
     pub receivers_cpu_seconds: f64,
     /// Peak resident memory of the largest process in bytes.
     pub max_rss: u64,
+    /// Bytes that the sender's interface has sent, with all headers; too few by the
+    /// headers of datagrams that went in one super-packet.
+    pub wire_bytes: u64,
+    /// Datagrams sent for each that a room without loss needs, where the tool tells.
+    pub sent_per_needed: Option<f64>,
     /// True when all programs ended well and in time, and files equal the image.
     pub ok: bool,
     /// What was wrong, empty when all was well.
@@ -83,6 +86,23 @@ pub struct PeerRun {
 }
 
 impl PeerRun {
+    /// Notes that something was wrong.
+    fn fail(&mut self, what: &str) {
+        let separator = if self.note.is_empty() { "" } else { "; " };
+        self.note += &format!("{separator}{what}");
+        self.ok = false;
+    }
+
+    /// CPU seconds of all processes for each GB (10^9 bytes) of the image.
+    #[must_use]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "exact to 2^53 bytes, and only for display"
+    )]
+    pub fn cpu_seconds_per_gigabyte(&self) -> f64 {
+        (self.sender_cpu_seconds + self.receivers_cpu_seconds) / (self.bytes as f64 / 1e9)
+    }
+
     /// Image bits per second that every receiver got, in Gbit/s.
     #[must_use]
     #[allow(

@@ -67,7 +67,7 @@ fn a_fat_disk_is_in_order_and_holds_the_files() {
     make_tree(&tree);
     let made = make_disk(&disk, MIN_DISK, std::slice::from_ref(&tree), 7).unwrap();
     assert_eq!(made.files, 301);
-    assert_eq!(made.bytes, (0..300).map(|number| 100 * number).sum());
+    assert_eq!(made.bytes, (0..300).map(|number| 100 * number).sum::<u64>());
     check("sgdisk", &["-v"], &disk);
     let partition = directory.path().join("partition");
     extract(&disk, &made, &partition);

@@ -16,6 +16,7 @@ mod name;
 mod shape;
 mod tool;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
@@ -165,9 +166,10 @@ impl Room {
     /// A command that runs `program` on `host`. Its process is the program itself
     /// (`ip netns exec` replaces itself), which sees the host's own `/sys/class/net`.
     #[must_use]
-    pub fn command(&self, host: Host, program: &str) -> Command {
+    pub fn command(&self, host: Host, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace(host), program]);
+        command.args(["netns", "exec", &self.namespace(host)]);
+        command.arg(program);
         command
     }
 

@@ -1,6 +1,6 @@
 //! What all tools have in common: start, clock, end, account, comparison.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::{Job, PeerRun, Targets};
+use crate::files::is_same;
 use crate::measure::{self, Running, Usage};
 use crate::netlab::Host;
 
@@ -29,10 +30,19 @@ pub(super) struct Cast {
     pub(super) sender: Command,
     /// The receiving programs, one for each host.
     pub(super) receivers: Vec<Command>,
-    /// What a receiver prints when it has everything.
-    pub(super) done: &'static str,
+    /// How a receiver says that it has everything.
+    pub(super) done: Done,
     /// True when receivers wait for the next sender instead of ending.
     pub(super) daemons: bool,
+}
+
+/// How a receiver says that it has everything.
+#[derive(Clone, Copy)]
+pub(super) enum Done {
+    /// It prints these words.
+    Says(&'static str),
+    /// It ends.
+    Ends,
 }
 
 /// A program whose output is followed.
@@ -44,7 +54,7 @@ struct Player {
 
 enum Event {
     Spoke,
-    Done(Instant),
+    Said(Instant),
     Ended(String),
 }
 
@@ -86,13 +96,13 @@ pub(super) fn run(job: &Job<'_>, cast: Cast) -> Result<PeerRun> {
     notes.extend(sender.complaint("the sender"));
     for ((end, host), forgiven) in ends.iter().zip(job.room.receivers()).zip(forgiven) {
         let name = format!("receiver {}", host.number());
-        if end.done.is_none() {
+        if end.done(cast.done).is_none() {
             notes.push(format!("{name} did not say that it is done"));
         }
         notes.extend(end.complaint(&name).filter(|_| !forgiven));
     }
     notes.extend(compare_targets(job)?);
-    let done: Option<Vec<_>> = ends.iter().map(|end| end.done).collect();
+    let done: Option<Vec<_>> = ends.iter().map(|end| end.done(cast.done)).collect();
     let last = done.and_then(|all| all.into_iter().max());
     let all = || ends.iter().chain([&sender]);
     Ok(PeerRun {
@@ -105,6 +115,8 @@ pub(super) fn run(job: &Job<'_>, cast: Cast) -> Result<PeerRun> {
         sender_cpu_seconds: sender.usage.cpu.as_secs_f64(),
         receivers_cpu_seconds: ends.iter().map(|end| end.usage.cpu.as_secs_f64()).sum(),
         max_rss: all().map(|end| end.usage.max_rss).max().unwrap_or(0),
+        wire_bytes: job.room.traffic(Host::SENDER)?.sent_bytes - sent_before,
+        sent_per_needed: None,
         ok: notes.is_empty(),
         note: notes.join("; "),
     })
@@ -134,11 +146,19 @@ fn first_data(
 /// How a program ended.
 struct End {
     usage: Usage,
-    done: Option<Instant>,
+    said: Option<Instant>,
     output: String,
 }
 
 impl End {
+    /// When it had everything.
+    fn done(&self, done: Done) -> Option<Instant> {
+        match done {
+            Done::Says(_) => self.said,
+            Done::Ends => self.usage.status.success().then_some(self.usage.ended),
+        }
+    }
+
     /// What is wrong about it.
     fn complaint(&self, name: &str) -> Option<String> {
         let status = self.usage.status;
@@ -148,7 +168,7 @@ impl End {
 }
 
 impl Player {
-    fn start(mut command: Command, done: &'static str) -> Result<Self> {
+    fn start(mut command: Command, done: Done) -> Result<Self> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -158,22 +178,26 @@ impl Player {
             measure::spawn(command).with_context(|| format!("cannot start {name}"))?;
         let stderr = process.stderr.take().expect("it was asked for");
         let (events, output) = channel();
-        thread::spawn(move || follow(stderr, done, &events));
+        let words = match done {
+            Done::Says(words) => Some(words),
+            Done::Ends => None,
+        };
+        thread::spawn(move || follow(stderr, words, &events));
         Ok(Self { process, output })
     }
 
     /// Ends the program if it still runs.
     fn finish(mut self) -> Result<End> {
         let usage = self.process.kill()?;
-        let mut done = None;
+        let mut said = None;
         for event in self.output {
             match event {
                 Event::Spoke => {}
-                Event::Done(moment) => done = Some(moment),
+                Event::Said(moment) => said = Some(moment),
                 Event::Ended(output) => {
                     return Ok(End {
                         usage,
-                        done,
+                        said,
                         output,
                     });
                 }
@@ -183,32 +207,34 @@ impl Player {
     }
 }
 
-/// Reports when a program speaks first, and when it prints `done`.
-fn follow(mut from: impl Read, done: &str, events: &Sender<Event>) {
+/// Reports when a program speaks first, and when it prints `words`.
+fn follow(mut from: impl Read, words: Option<&str>, events: &Sender<Event>) {
     let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
-    let mut is_done = false;
+    let mut awaited = words;
     while let Ok(size @ 1..) = from.read(&mut buffer) {
         // Nobody listens any more when the run was broken off; that is no fault.
         if text.is_empty() {
             let _ = events.send(Event::Spoke);
         }
-        // The words may be cut in two by the pipe: look at what is new and a bit back.
-        let back = text.len().saturating_sub(done.len());
+        let before = text.len();
         text.extend_from_slice(&buffer[..size]);
-        if !is_done
-            && text[back..]
-                .windows(done.len())
-                .any(|words| words == done.as_bytes())
-        {
-            is_done = true;
-            let _ = events.send(Event::Done(Instant::now()));
+        if let Some(words) = awaited {
+            // The words may be cut in two by the pipe: look at what is new and a bit back.
+            let new = &text[before.saturating_sub(words.len())..];
+            if new
+                .windows(words.len())
+                .any(|seen| seen == words.as_bytes())
+            {
+                awaited = None;
+                let _ = events.send(Event::Said(Instant::now()));
+            }
         }
     }
     let _ = events.send(Event::Ended(String::from_utf8_lossy(&text).into_owned()));
 }
 
 /// Makes each receiver's directory, without what an earlier run may have left.
-fn prepare(job: &Job<'_>) -> Result<()> {
+pub(super) fn prepare(job: &Job<'_>) -> Result<()> {
     for file in job
         .room
         .receivers()
@@ -236,37 +262,14 @@ fn compare_targets(job: &Job<'_>) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-fn remove(file: &Path) -> Result<()> {
+/// Removes a file that may not exist.
+pub(super) fn remove(file: &Path) -> Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {file:?}"))
         }
         _ => Ok(()),
     }
-}
-
-/// True when `copy` exists and has the same bytes.
-fn is_same(original: &Path, copy: &Path) -> io::Result<bool> {
-    let mut copy = match File::open(copy) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        result => result?,
-    };
-    let mut original = File::open(original)?;
-    let mut left = original.metadata()?.len();
-    if copy.metadata()?.len() != left {
-        return Ok(false);
-    }
-    let mut buffers = (vec![0; 1 << 20], vec![0; 1 << 20]);
-    while left > 0 {
-        let size = usize::try_from(left).unwrap_or(usize::MAX).min(1 << 20);
-        original.read_exact(&mut buffers.0[..size])?;
-        copy.read_exact(&mut buffers.1[..size])?;
-        if buffers.0[..size] != buffers.1[..size] {
-            return Ok(false);
-        }
-        left -= size as u64;
-    }
-    Ok(true)
 }
 
 #[cfg(test)]
@@ -277,27 +280,11 @@ mod tests {
     fn words_are_found_across_reads_and_the_end_is_told() {
         let (events, output) = channel();
         let pieces = io::Cursor::new("begin Transfer com").chain(io::Cursor::new("plete. end"));
-        follow(pieces, "Transfer complete", &events);
+        follow(pieces, Some("Transfer complete"), &events);
         let kinds: Vec<_> = output.try_iter().collect();
         assert!(matches!(
             &kinds[..],
-            [Event::Spoke, Event::Done(_), Event::Ended(text)] if text.ends_with("end")
+            [Event::Spoke, Event::Said(_), Event::Ended(text)] if text.ends_with("end")
         ));
-    }
-
-    #[test]
-    fn files_are_the_same_only_byte_by_byte() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        let mut bytes = vec![1; (1 << 20) + 5];
-        fs::write(path("original"), &bytes).unwrap();
-        fs::write(path("same"), &bytes).unwrap();
-        *bytes.last_mut().unwrap() = 2;
-        fs::write(path("last"), &bytes).unwrap();
-        bytes.pop();
-        fs::write(path("short"), &bytes).unwrap();
-        let same = |name: &str| is_same(&path("original"), &path(name)).unwrap();
-        assert!(same("same"));
-        assert!(!same("last") && !same("short") && !same("absent"));
     }
 }

@@ -47,7 +47,7 @@ pub fn udpcast(job: &Job<'_>) -> Result<PeerRun> {
         tool: "udpcast",
         sender,
         receivers,
-        done: "Transfer complete",
+        done: transfer::Done::Says("Transfer complete"),
         daemons: false,
     };
     transfer::run(job, cast)

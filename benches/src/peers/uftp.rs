@@ -45,7 +45,7 @@ pub fn uftp(job: &Job<'_>, kilobits: u64) -> Result<PeerRun> {
     ]);
     // The name at the receivers.
     sender.args(["-D", "image"]).arg(job.image);
-    let done = "File transfer complete";
+    let done = transfer::Done::Says("File transfer complete");
     transfer::run(
         job,
         transfer::Cast {

@@ -1,0 +1,60 @@
+//! `netlab`: measures imaging tools on a virtual network.
+
+mod compare;
+mod kill;
+mod setup;
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use mimeo_benches::netlab::clean;
+use mimeo_benches::programs::play_role;
+
+/// Measures imaging tools on a virtual network. Needs root.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Broken off, a run leaves its network: see `netlab clean`."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send an image with mimeo and with other tools, one after the other in the same room
+    Compare(Box<compare::Compare>),
+    /// Send an image with mimeo and kill one receiver half-way: what does it cost the others?
+    Kill(Box<kill::Kill>),
+    /// Remove networks that killed runs have left
+    Clean,
+}
+
+fn main() -> ExitCode {
+    if let Some(exit) = play_role() {
+        return exit;
+    }
+    match run(&Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("netlab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// True when all went well.
+fn run(command: &Command) -> Result<bool> {
+    match command {
+        Command::Clean => {
+            println!("{} namespaces removed", clean()?);
+            Ok(true)
+        }
+        Command::Compare(compare) => compare.run(),
+        Command::Kill(kill) => kill.run(),
+    }
+}

@@ -1,0 +1,97 @@
+//! mimeo itself, measured like the others.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+
+use super::{Job, PeerRun, transfer};
+use crate::programs::Programs;
+use crate::report::{ReceiverReport, SenderReport};
+
+/// What mimeo is told beside the [`Job`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mimeo<'a> {
+    /// The programs.
+    pub programs: &'a Programs,
+    /// Sending rate that is not exceeded, as `--rate` takes it.
+    pub rate: Option<&'a str>,
+    /// An existing directory for the reports.
+    pub reports: &'a Path,
+}
+
+/// Sends the image with mimeo. Its time and its overhead are those of the sender's
+/// report: from the first data to the last receiver's confirmation, which comes after
+/// the target was flushed.
+///
+/// # Errors
+///
+/// The room or the files cannot be used.
+pub fn mimeo(job: &Job<'_>, mimeo: &Mimeo<'_>) -> Result<PeerRun> {
+    let (mut sender, mut receivers) = commands(job, mimeo.programs, mimeo.rate)?;
+    let reports = mimeo.reports;
+    let sender_report = reports.join("sender.json");
+    sender.arg("--report").arg(&sender_report);
+    let mut receiver_reports = Vec::new();
+    for (command, number) in receivers.iter_mut().zip(1..) {
+        let report = reports.join(format!("receiver{number}.json"));
+        command.arg("--report").arg(&report);
+        receiver_reports.push(report);
+    }
+    for old in receiver_reports.iter().chain([&sender_report]) {
+        transfer::remove(old)?;
+    }
+    let cast = transfer::Cast {
+        tool: "mimeo",
+        sender,
+        receivers,
+        done: transfer::Done::Ends,
+        daemons: false,
+    };
+    let mut run = transfer::run(job, cast)?;
+    if run.ok {
+        let report = SenderReport::read(&sender_report)?;
+        for path in &receiver_reports {
+            let digest = ReceiverReport::read(path)?.digest;
+            if digest.is_none() || digest != report.digest {
+                run.fail(&format!("{path:?} has the digest {digest:?}"));
+            }
+        }
+        run.seconds = Some(report.transfer_seconds);
+        run.sent_per_needed = report.counters.sent_per_needed();
+    }
+    Ok(run)
+}
+
+/// The commands of a session in the job's room: the sender, and its receivers in the
+/// order of their numbers. The directories of targets are made.
+///
+/// # Errors
+///
+/// A target's directory cannot be made.
+pub fn commands(
+    job: &Job<'_>,
+    programs: &Programs,
+    rate: Option<&str>,
+) -> Result<(Command, Vec<Command>)> {
+    transfer::prepare(job)?;
+    let mut receivers = Vec::new();
+    for host in job.room.receivers() {
+        let mut command = programs.receiver_in(job.room, host);
+        common(&mut command);
+        let target = job.targets.file(host);
+        command.arg(target.as_deref().unwrap_or(Path::new("null:")));
+        receivers.push(command);
+    }
+    let mut sender = programs.sender_in(job.room);
+    common(&mut sender);
+    sender.args(["--min-receivers", &receivers.len().to_string()]);
+    sender.args(rate.iter().flat_map(|rate| ["--rate", rate]));
+    sender.arg(job.image).stdin(Stdio::null());
+    Ok((sender, receivers))
+}
+
+fn common(command: &mut Command) {
+    command.args(["--open", "--interface", "eth0", "--progress", "plain"]);
+    command.args(["--start-timeout", "30s"]);
+}

@@ -1,0 +1,137 @@
+//! What mimeo's programs wrote with `--report`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// A sender's report, as far as it is used here.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SenderReport {
+    /// The name of the exit code.
+    pub result: String,
+    /// The exit code.
+    pub exit_code: u8,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// From the first data to the last confirmation.
+    pub transfer_seconds: f64,
+    /// Length of the image.
+    pub image_bytes: Option<u64>,
+    /// BLAKE3 of the image in hexadecimal.
+    pub digest: Option<String>,
+    /// What was sent.
+    pub counters: Counters,
+    /// The receivers by number.
+    pub receivers: Vec<ReceiverLine>,
+}
+
+/// Datagrams of a session.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Counters {
+    /// Source symbols of all blocks and pages.
+    pub symbols_needed: u64,
+    /// Block symbols sent in passes.
+    pub pass_symbols: u64,
+    /// Block symbols sent as repairs.
+    pub repair_symbols: u64,
+    /// Manifest symbols sent.
+    pub page_symbols: u64,
+    /// Reports that came in.
+    pub reports: u64,
+    /// Datagrams that could not be read.
+    pub strays: u64,
+}
+
+/// What a sender says about a receiver.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ReceiverLine {
+    /// Its number in the session.
+    pub number: u16,
+    /// Its IP address and port.
+    pub address: String,
+    /// `confirmed`, `failed`, `lost` and so on.
+    pub state: String,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// From the start of the session to its confirmation or failure.
+    pub finished_seconds: Option<f64>,
+}
+
+/// A receiver's report, as far as it is used here.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ReceiverReport {
+    /// The name of the exit code.
+    pub result: String,
+    /// The exit code.
+    pub exit_code: u8,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// Bytes of the image that were written.
+    pub bytes_written: u64,
+    /// BLAKE3 of the image in hexadecimal.
+    pub digest: Option<String>,
+}
+
+impl Counters {
+    /// Datagrams sent for each that a room without loss needs; [`None`] when it needs
+    /// none, as for an image of zeros.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "exact to 2^53 datagrams")]
+    pub fn sent_per_needed(&self) -> Option<f64> {
+        let sent = self.pass_symbols + self.repair_symbols + self.page_symbols;
+        (self.symbols_needed > 0).then(|| sent as f64 / self.symbols_needed as f64)
+    }
+}
+
+impl SenderReport {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is not what a sender writes.
+    pub fn read(path: &Path) -> Result<Self> {
+        read(path)
+    }
+}
+
+impl ReceiverReport {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is not what a receiver writes.
+    pub fn read(path: &Path) -> Result<Self> {
+        read(path)
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read(path).with_context(|| format!("there is no report {path:?}"))?;
+    serde_json::from_slice(&text).with_context(|| format!("the report {path:?} cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overhead_counts_everything_that_carries_the_image() {
+        let counters = Counters {
+            symbols_needed: 1000,
+            pass_symbols: 990,
+            repair_symbols: 20,
+            page_symbols: 40,
+            reports: 7,
+            strays: 0,
+        };
+        assert_eq!(counters.sent_per_needed(), Some(1.05));
+        let nothing = Counters {
+            symbols_needed: 0,
+            ..counters
+        };
+        assert_eq!(nothing.sent_per_needed(), None);
+    }
+}

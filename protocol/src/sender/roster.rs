@@ -84,6 +84,21 @@ impl MemberState {
     }
 }
 
+/// What a report shows about whether the group reaches its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    /// As before.
+    Well,
+    /// Its first report.
+    First,
+    /// It was silent or lost.
+    Back,
+    /// Nothing of the group reaches it.
+    Nothing,
+    /// Nothing of the group reaches it, but it was thought lost.
+    NothingYetAlive,
+}
+
 /// One receiver.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -147,6 +162,38 @@ impl Member {
     pub fn is_deaf(&self, now: Instant, running: bool, patience: Duration) -> bool {
         let quiet = now.saturating_duration_since(self.caught_at);
         running && quiet >= patience.max(DEAF_AFTER)
+    }
+
+    /// Takes in its newest report; its state is not final.
+    pub fn on_report(
+        &mut self,
+        now: Instant,
+        report: Report,
+        running: bool,
+        patience: Duration,
+    ) -> Hearing {
+        if report.seq_seen > self.seq_seen() {
+            self.caught_at = now;
+        }
+        self.heard_at = now;
+        self.report = Some(report);
+        let before = self.state.clone();
+        if before != MemberState::Admitted && self.is_deaf(now, running, patience) {
+            if before == MemberState::Lost {
+                self.state = MemberState::Silent;
+                return Hearing::NothingYetAlive;
+            }
+            return Hearing::Nothing;
+        }
+        self.state = MemberState::Active;
+        match before {
+            MemberState::Active => Hearing::Well,
+            MemberState::Admitted => Hearing::First,
+            _ => {
+                self.was_away = true;
+                Hearing::Back
+            }
+        }
     }
 
     fn is_gating(&self) -> bool {

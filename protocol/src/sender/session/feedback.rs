@@ -6,7 +6,7 @@ use super::{Event, Phase, Session, Transmit};
 use crate::ids::{ReceiverNumber, Seq};
 use crate::pacing::PathReport;
 use crate::sender::manifest_log::PAGE_PARITY;
-use crate::sender::roster::{Member, MemberState};
+use crate::sender::roster::{Hearing, Member, MemberState};
 use crate::units::{BlockNumber, PageNumber, SYMBOL_SIZE};
 use crate::wire::{ALL_SYMBOLS, Deficit, FailCode, Report, ToReceiver, ToSender};
 
@@ -89,39 +89,14 @@ impl Session {
         if member.state.is_final() {
             return;
         }
-        if report.seq_seen > member.seq_seen() {
-            member.caught_at = now;
-        }
-        let newcomer = member.state == MemberState::Admitted;
-        if !newcomer && member.is_deaf(now, running, patience) {
-            // What it asks for would not reach it either.
-            member.heard_at = now;
-            member.report = Some(report);
-            if member.state == MemberState::Lost {
-                member.state = MemberState::Silent;
-                self.events.push_back(Event::Member(from));
-            }
-            return;
-        }
-        let back = member.state != MemberState::Active;
-        if back && !newcomer && self.config.seekable {
+        member.round_trip = round_trip.or(member.round_trip);
+        let hearing = member.on_report(now, report, running, patience);
+        if hearing == Hearing::Back && self.config.seekable {
             // What it missed in its silence comes in a later cycle; the room does not wait.
             member.joined_in = (self.pass.cycle(), self.pass.begun());
         }
-        member.was_away |= back && !newcomer;
-        member.state = MemberState::Active;
-        member.heard_at = now;
-        member.round_trip = round_trip.or(member.round_trip);
-        member.report = Some(report);
-        if newcomer {
-            self.drop_superseded();
-        }
-        if back {
-            self.events.push_back(Event::Member(from));
-            // Who was welcomed before the end, or comes back in time, is served.
-            if matches!(self.phase, Phase::Lingering(_) | Phase::Closing(_)) {
-                self.phase = Phase::Running;
-            }
+        if !self.on_hearing(from, hearing) {
+            return;
         }
         if self.missed_the_stream(now, from) {
             return;
@@ -129,6 +104,27 @@ impl Session {
         self.report_to_controller(now, from);
         self.plan_repairs(from);
         self.discard_complete();
+    }
+
+    /// Tells of a receiver that came, came back, or cannot be served. Returns whether what it
+    /// asks for would reach it.
+    fn on_hearing(&mut self, from: ReceiverNumber, hearing: Hearing) -> bool {
+        match hearing {
+            Hearing::Well => return true,
+            Hearing::Nothing => return false,
+            Hearing::NothingYetAlive => {
+                self.events.push_back(Event::Member(from));
+                return false;
+            }
+            Hearing::First => self.drop_superseded(),
+            Hearing::Back => {}
+        }
+        self.events.push_back(Event::Member(from));
+        // Who was welcomed before the end, or comes back in time, is served.
+        if matches!(self.phase, Phase::Lingering(_) | Phase::Closing(_)) {
+            self.phase = Phase::Running;
+        }
+        true
     }
 
     /// A receiver that was started again takes the place of its former self.

@@ -84,6 +84,7 @@ impl Session {
             self.controller.on_gone(number);
             self.events.push_back(Event::Member(number));
         }
+        self.drop_superseded();
         if let Some(oldest) = self
             .roster
             .gating()

@@ -1,0 +1,193 @@
+//! Images in memory, and what the sender's reader thread makes of them.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use mimeo_protocol::block::{BlockDigest, Coding, Decoder, Encoder, ImageHasher, Level, is_zero};
+use mimeo_protocol::fec::Code;
+use mimeo_protocol::manifest::{Entry, Run, StoredBlock};
+use mimeo_protocol::sender::{Body, Fetch, Rows};
+use mimeo_protocol::units::{BLOCK_SIZE, Place, SYMBOL_SIZE};
+
+use super::Dice;
+
+/// What the blocks of an image are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filling {
+    /// Bytes that do not compress: 187 symbols to a block.
+    Random,
+    /// Bytes that compress to a few symbols, of a number that differs from block to block.
+    Text,
+    /// Zeros.
+    Zeros,
+    /// Each block one of these, mostly text.
+    Mixed,
+}
+
+/// An image: its bytes.
+#[derive(Debug, Clone)]
+pub struct Image(pub Rc<[u8]>);
+
+impl Image {
+    /// An image of `len` bytes.
+    #[must_use]
+    pub fn new(filling: Filling, len: usize, mut dice: Dice) -> Self {
+        let mut bytes = vec![0; len];
+        for block in bytes.chunks_mut(BLOCK_SIZE) {
+            let filling = match filling {
+                Filling::Mixed => {
+                    let (text, random) = (Filling::Text, Filling::Random);
+                    dice.pick(&[
+                        text,
+                        text,
+                        text,
+                        text,
+                        text,
+                        Filling::Zeros,
+                        Filling::Zeros,
+                        random,
+                    ])
+                }
+                pure => pure,
+            };
+            match filling {
+                Filling::Random => dice.fill(block),
+                Filling::Zeros => {}
+                Filling::Text | Filling::Mixed => {
+                    // Noise at the start, one letter behind it: compresses to the noise.
+                    let noise = dice.between(1, 20_000) as usize;
+                    let (noise, rest) = block.split_at_mut(noise.min(block.len()));
+                    dice.fill(noise);
+                    rest.fill(b'a' + dice.below(26) as u8);
+                }
+            }
+        }
+        Self(bytes.into())
+    }
+
+    /// Bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Reads an image block by block.
+pub struct Source {
+    image: Image,
+    seekable: bool,
+    encoder: Encoder,
+    hasher: ImageHasher,
+    next: Place,
+}
+
+impl Source {
+    /// A source at its start. One that is not `seekable` refuses to read anything twice.
+    #[must_use]
+    pub fn new(image: Image, seekable: bool) -> Self {
+        Self {
+            image,
+            seekable,
+            // Quick: compression is not what is tested.
+            encoder: Encoder::new(Level::FAST),
+            hasher: ImageHasher::default(),
+            next: Place(0),
+        }
+    }
+
+    fn raw(&self, place: Place) -> &[u8] {
+        let from = usize::try_from(place.offset()).expect("images fit memory");
+        let end = (from + BLOCK_SIZE).min(self.image.len());
+        &self.image.0[from..end]
+    }
+
+    /// The next entry, and for a block its body; `None` at the end.
+    ///
+    /// A short last block has a body even where it is zeros, so that the end of a stream of
+    /// unknown length is like any other.
+    pub fn read(&mut self) -> Option<(Entry, Option<Body>)> {
+        let place = self.next;
+        if place.offset() >= self.image.len() as u64 {
+            return None;
+        }
+        self.next.0 += 1;
+        let image = self.image.clone();
+        let raw = &image.0[place.offset() as usize..];
+        let raw = &raw[..raw.len().min(BLOCK_SIZE)];
+        let digest = BlockDigest::of(place, raw, image.len() <= BLOCK_SIZE);
+        self.hasher.push(digest);
+        if raw.len() == BLOCK_SIZE && is_zero(raw) {
+            return Some((Entry::Zero(Run { place, count: 1 }), None));
+        }
+        let (body, coding) = self.encode(place);
+        let entry = StoredBlock {
+            place,
+            stored_len: u32::try_from(body.len()).expect("a body is far shorter"),
+            coding,
+            digest,
+        };
+        Some((Entry::Block(entry), Some(body)))
+    }
+
+    fn encode(&mut self, place: Place) -> (Body, Coding) {
+        let mut body = Vec::new();
+        let image = self.image.clone();
+        let from = place.offset() as usize;
+        let raw = &image.0[from..(from + BLOCK_SIZE).min(image.len())];
+        let coding = self.encoder.encode(raw, &mut body);
+        (Bytes::from(body), coding)
+    }
+
+    /// Length and BLAKE3 hash of the whole image, all of which was read.
+    #[must_use]
+    pub fn finish(&self) -> (u64, [u8; 32]) {
+        (self.image.len() as u64, self.hasher.clone().finish().0)
+    }
+
+    /// The symbols that the sender asks for.
+    ///
+    /// # Panics
+    ///
+    /// If a stream is asked to go back.
+    pub fn fetch(&mut self, fetch: &Fetch) -> (Body, Rows) {
+        let body = match &fetch.body {
+            Some(body) => body.clone(),
+            None => {
+                assert!(
+                    self.seekable,
+                    "a stream is asked for {:?} again",
+                    fetch.share.block
+                );
+                self.encode(fetch.place).0
+            }
+        };
+        let esis = Rows::wanted(&fetch.share);
+        let mut bytes = vec![0; esis.len() * SYMBOL_SIZE];
+        let code = Code::new(fetch.share.k).expect("shares have valid k");
+        for (esi, row) in esis.iter().zip(bytes.chunks_exact_mut(SYMBOL_SIZE)) {
+            code.repair(esi.0 - fetch.share.k, &body, row)
+                .expect("the sender asks for rows that exist");
+        }
+        (body, Rows { esis, bytes })
+    }
+
+    /// Whether what a body decodes to is the image's block; for self-checks.
+    #[must_use]
+    pub fn is_right(&self, place: Place, coding: Coding, body: &[u8]) -> bool {
+        let raw = self.raw(place);
+        let mut out = vec![0; raw.len()];
+        Decoder::new().decode(coding, body, &mut out).is_ok() && out == raw
+    }
+}
+
+impl From<&[u8]> for Image {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}

@@ -1,0 +1,124 @@
+//! A tap on the wire: reads every datagram of a session, sealed or not, as its parties do.
+//!
+//! Tests use it to lose, say, the first confirmation of the second receiver. It knows the
+//! session's secret and learns the rest from the joins and welcomes that pass by.
+
+use std::collections::HashMap;
+
+use mimeo_protocol::ids::ReceiverNumber;
+use mimeo_protocol::keys::{JoinKeys, SealKey, Secret};
+use mimeo_protocol::wire::{
+    Announce, Envelope, GroupControl, Join, Kind, Probe, Report, SymbolHeader, SymbolKind,
+    ToReceiver, ToSender, Welcome, WelcomeBody,
+};
+
+/// What a datagram turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "they are the messages of the wire format")]
+pub enum Sight {
+    Probe,
+    Announce,
+    Join,
+    Welcome,
+    Reject,
+    Symbol(SymbolHeader),
+    PageSymbol(SymbolHeader),
+    Control(GroupControl),
+    Report(Report),
+    Confirm,
+    Fail,
+    AbortSeen,
+    ConfirmSeen,
+    FailSeen,
+    Abort,
+    /// Nothing that the session's parties would understand.
+    Noise,
+}
+
+/// See the module's page.
+pub struct Tap {
+    secret: Secret,
+    group: Option<SealKey>,
+    joins: HashMap<ReceiverNumber, JoinKeys>,
+}
+
+impl Tap {
+    /// A tap on the session with this secret.
+    #[must_use]
+    pub fn new(secret: Secret) -> Self {
+        Self {
+            secret,
+            group: None,
+            joins: HashMap::new(),
+        }
+    }
+
+    /// Reads a datagram.
+    pub fn read(&mut self, datagram: &[u8]) -> Sight {
+        self.try_read(datagram).unwrap_or(Sight::Noise)
+    }
+
+    fn try_read(&mut self, datagram: &[u8]) -> Option<Sight> {
+        let (_, kind) = Kind::of(datagram)?;
+        Some(match kind {
+            Kind::Probe => Probe::decode(datagram).ok().map(|_| Sight::Probe)?,
+            Kind::Announce => Announce::decode(datagram).ok().map(|_| Sight::Announce)?,
+            Kind::Join => Join::decode(datagram).ok().map(|_| Sight::Join)?,
+            Kind::Welcome => self.learn(&Welcome::decode(datagram).ok()?)?,
+            Kind::Reject => Sight::Reject,
+            Kind::Symbol | Kind::PageSymbol => {
+                let header = SymbolHeader::decode(datagram).ok()?;
+                match header.kind {
+                    SymbolKind::Block => Sight::Symbol(header),
+                    SymbolKind::Page => Sight::PageSymbol(header),
+                }
+            }
+            Kind::GroupControl => {
+                let envelope = Envelope::group(datagram).ok()?;
+                let plain = open(self.group.as_ref()?, &envelope)?;
+                Sight::Control(GroupControl::decode(&plain).ok()?)
+            }
+            Kind::ToSender => {
+                let envelope = Envelope::unicast(datagram, kind).ok()?;
+                let plain = open(&self.joins.get(&envelope.number)?.to_sender, &envelope)?;
+                match ToSender::decode(&plain).ok()? {
+                    ToSender::Report(report) => Sight::Report(report),
+                    ToSender::Confirm { .. } => Sight::Confirm,
+                    ToSender::Fail { .. } => Sight::Fail,
+                    ToSender::AbortSeen => Sight::AbortSeen,
+                }
+            }
+            Kind::ToReceiver => {
+                let envelope = Envelope::unicast(datagram, kind).ok()?;
+                let plain = open(&self.joins.get(&envelope.number)?.to_receiver, &envelope)?;
+                match ToReceiver::decode(&plain).ok()? {
+                    ToReceiver::ConfirmSeen => Sight::ConfirmSeen,
+                    ToReceiver::FailSeen => Sight::FailSeen,
+                    ToReceiver::Abort { .. } => Sight::Abort,
+                }
+            }
+        })
+    }
+
+    fn learn(&mut self, welcome: &Welcome) -> Option<Sight> {
+        let keys = JoinKeys::derive(
+            &self.secret,
+            welcome.session_id,
+            welcome.receiver_nonce,
+            welcome.sender_nonce,
+            welcome.number,
+        );
+        let mut header = Vec::new();
+        welcome.encode_header(&mut header);
+        let plain = keys.welcome.open_vec(0, &header, &welcome.sealed).ok()?;
+        let body = WelcomeBody::decode(&plain).ok()?;
+        self.group = Some(SealKey::new(&body.group_key));
+        self.joins.insert(welcome.number, keys);
+        Some(Sight::Welcome)
+    }
+}
+
+fn open(key: &SealKey, envelope: &Envelope<'_>) -> Option<Vec<u8>> {
+    key.open_vec(envelope.seq, envelope.header, envelope.sealed)
+        .ok()
+}

@@ -1,0 +1,200 @@
+//! A receiver's disk and what stands before it: decode, check, write.
+
+use std::time::{Duration, Instant};
+
+use mimeo_protocol::block::{BlockDigest, Decoder, content_size};
+use mimeo_protocol::fec::Code;
+use mimeo_protocol::manifest::Run;
+use mimeo_protocol::receiver::Assembled;
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, SYMBOL_SIZE};
+
+use super::Image;
+
+/// What goes wrong with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Writing fails after this many bytes.
+    FailsAfter(u64),
+    /// The first this many blocks that are read back from memory have a bit flipped.
+    BadMemory(u32),
+}
+
+/// How a disk behaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DiskProfile {
+    /// Bytes per second.
+    pub speed: u64,
+    /// How long flushing takes.
+    pub flush: Duration,
+    /// What goes wrong.
+    pub trouble: Option<Trouble>,
+    /// Blocks are checked and forgotten: for rooms that would not fit memory.
+    pub discards: bool,
+}
+
+impl Default for DiskProfile {
+    fn default() -> Self {
+        Self {
+            speed: 500_000_000,
+            flush: Duration::from_millis(20),
+            trouble: None,
+            discards: false,
+        }
+    }
+}
+
+/// What a disk has done, to be told to the session when the time comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Completion {
+    /// A block is written.
+    Written {
+        /// Its number.
+        block: BlockNumber,
+        /// Its raw bytes.
+        bytes: u64,
+        /// How long the disk worked on it.
+        busy: Duration,
+    },
+    /// A run of zeros is written.
+    Zeroed {
+        /// Its bytes.
+        bytes: u64,
+        /// How long the disk worked on it.
+        busy: Duration,
+    },
+    /// Everything is safe.
+    Flushed,
+    /// The disk refuses.
+    Failed,
+}
+
+/// A disk, full of the leftovers of its former life.
+pub struct Target {
+    /// How it behaves; may change while the room runs.
+    pub profile: DiskProfile,
+    bytes: Vec<u8>,
+    written: u64,
+    free_at: Option<Instant>,
+    decoder: Decoder,
+    raw: Vec<u8>,
+}
+
+/// What was on the disk before: not zeros, so that zeros have to be written.
+const LEFTOVERS: u8 = 0xee;
+
+impl Target {
+    /// A disk that grows as it is written to.
+    #[must_use]
+    pub fn new(profile: DiskProfile) -> Self {
+        Self {
+            profile,
+            bytes: Vec::new(),
+            written: 0,
+            free_at: None,
+            decoder: Decoder::new(),
+            raw: vec![0; BLOCK_SIZE],
+        }
+    }
+
+    /// Whether the image is on the disk, byte for byte; of a disk that keeps nothing, whether
+    /// as many bytes were checked.
+    #[must_use]
+    pub fn holds(&self, image: &Image) -> bool {
+        if self.profile.discards {
+            self.written == image.len() as u64
+        } else {
+            self.bytes == image.0[..]
+        }
+    }
+
+    /// Decodes a block, checks it against its entry and writes it. `None`: it is not what its
+    /// entry says.
+    pub fn write(
+        &mut self,
+        now: Instant,
+        image_len: Option<u64>,
+        assembled: &mut Assembled,
+    ) -> Option<(Instant, Completion)> {
+        let (block, place) = (assembled.block, assembled.entry.place);
+        let len = self.decode(image_len, assembled)?;
+        let raw = std::mem::take(&mut self.raw);
+        let end = self.put(place.offset(), &raw[..len]);
+        self.raw = raw;
+        let (at, busy) = self.work(now, len as u64);
+        let bytes = len as u64;
+        Some((
+            at,
+            end.unwrap_or(Completion::Written { block, bytes, busy }),
+        ))
+    }
+
+    /// Writes a run of zeros; runs are whole blocks.
+    pub fn zero(&mut self, now: Instant, run: Run) -> (Instant, Completion) {
+        let bytes = u64::from(run.count) * BLOCK_SIZE as u64;
+        let end = self.put(run.place.offset(), &vec![0; bytes as usize]);
+        // Discarding is quick.
+        let (at, busy) = self.work(now, bytes / 16);
+        (at, end.unwrap_or(Completion::Zeroed { bytes, busy }))
+    }
+
+    /// Sets the length and flushes.
+    pub fn flush(&mut self, now: Instant, image_len: u64) -> (Instant, Completion) {
+        if !self.profile.discards {
+            self.bytes.resize(image_len as usize, LEFTOVERS);
+        }
+        let (at, _) = self.work(now, 0);
+        (at + self.profile.flush, Completion::Flushed)
+    }
+
+    /// The raw bytes into `raw`; returns how many.
+    fn decode(&mut self, image_len: Option<u64>, assembled: &mut Assembled) -> Option<usize> {
+        let entry = &assembled.entry;
+        let k = entry.source_symbols();
+        let symbols = &mut assembled.symbols[..k * SYMBOL_SIZE];
+        let code = Code::new(u8::try_from(k).ok()?).ok()?;
+        code.recover(symbols, &mut assembled.esis).ok()?;
+        if let Some(Trouble::BadMemory(times @ 1..)) = &mut self.profile.trouble {
+            *times -= 1;
+            symbols[13] ^= 4;
+        }
+        let body = &symbols[..entry.stored_len as usize];
+        let len = match image_len {
+            Some(image_len) => entry.place.raw_len(image_len),
+            None => content_size(body)?,
+        };
+        let raw = &mut self.raw[..len];
+        self.decoder.decode(entry.coding, body, raw).ok()?;
+        // A full block at place 0 of a stream may be all of it, or not: either digest proves it.
+        let only = match image_len {
+            _ if entry.place.0 > 0 => [false, false],
+            Some(image_len) => [image_len <= BLOCK_SIZE as u64; 2],
+            None => [true, len < BLOCK_SIZE],
+        };
+        let right = only.map(|only| BlockDigest::of(entry.place, raw, only) == entry.digest);
+        right.contains(&true).then_some(len)
+    }
+
+    fn put(&mut self, offset: u64, raw: &[u8]) -> Option<Completion> {
+        let from = offset as usize;
+        if let Some(Trouble::FailsAfter(limit)) = self.profile.trouble
+            && self.written + raw.len() as u64 > limit
+        {
+            return Some(Completion::Failed);
+        }
+        self.written += raw.len() as u64;
+        if !self.profile.discards {
+            let end = from + raw.len();
+            self.bytes.resize(self.bytes.len().max(end), LEFTOVERS);
+            self.bytes[from..end].copy_from_slice(raw);
+        }
+        None
+    }
+
+    /// Books the disk for some bytes, behind what it is already booked for.
+    fn work(&mut self, now: Instant, bytes: u64) -> (Instant, Duration) {
+        let busy = Duration::from_secs_f64(bytes as f64 / self.profile.speed as f64);
+        let at = self.free_at.map_or(now, |free| free.max(now)) + busy;
+        self.free_at = Some(at);
+        (at, busy)
+    }
+}

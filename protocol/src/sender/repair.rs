@@ -14,6 +14,10 @@ use crate::units::{BlockNumber, Esi, MAX_SYMBOLS};
 /// Repair symbols that wait to be sent, over all blocks, at most; the rest is asked for again.
 const MAX_PREPARED: usize = 4096;
 
+/// Blocks whose repairs are prepared or wait to be sent, at most: each holds its body, so this
+/// bounds them to 64 MiB.
+const MAX_BLOCKS: usize = 256;
+
 #[derive(Debug, Default)]
 struct Owed {
     symbols: u8,
@@ -39,6 +43,7 @@ pub struct Repairs {
     log: HashMap<BlockNumber, Vec<Sent>>,
     ready: VecDeque<(Share, u8)>,
     prepared: usize,
+    blocks: usize,
 }
 
 impl Repairs {
@@ -91,7 +96,7 @@ impl Repairs {
 
     /// The next symbols to prepare, oldest block first.
     pub fn next_job(&mut self) -> Option<Share> {
-        if self.prepared >= MAX_PREPARED {
+        if self.prepared >= MAX_PREPARED || self.blocks >= MAX_BLOCKS {
             return None;
         }
         let mut owed = self.owed.iter_mut();
@@ -108,6 +113,7 @@ impl Repairs {
         };
         owed.under_way = true;
         self.prepared += usize::from(share.count);
+        self.blocks += 1;
         self.cursors.insert(block, share.esi(share.count));
         Some(share)
     }
@@ -136,6 +142,7 @@ impl Repairs {
         self.prepared -= 1;
         self.on_sent(share.block, 1, seq);
         let last = sent + 1 == share.count;
+        self.blocks -= usize::from(last);
         if let Some(owed) = self.owed.get_mut(&share.block) {
             owed.symbols = owed.symbols.saturating_sub(1);
             owed.under_way = !last;

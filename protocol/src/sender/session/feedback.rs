@@ -32,10 +32,17 @@ impl Session {
                     }
                 };
                 self.settle(now, from, state);
-                self.outbox.push_back(Transmit::Unicast {
-                    to: from,
-                    message: ToReceiver::ConfirmSeen,
-                });
+                let message = if right {
+                    ToReceiver::ConfirmSeen
+                } else {
+                    let text = "what it confirmed is not the image of this session".to_owned();
+                    ToReceiver::Abort {
+                        code: FailCode::IdentityMismatch,
+                        text,
+                    }
+                };
+                self.outbox
+                    .push_back(Transmit::Unicast { to: from, message });
                 self.prolong_closing(now);
             }
             ToSender::Fail { code, text } => {

@@ -160,7 +160,6 @@ impl Session {
             horizon: self.pass.horizon(),
             pages: self.manifest.pages(),
             receivers: u16::try_from(self.roster.present()).unwrap_or(u16::MAX),
-            started: self.phase != Phase::Waiting,
         }
     }
 

@@ -94,6 +94,17 @@ impl Repairs {
         });
     }
 
+    /// Forgets what is owed of blocks that are not kept any more: nobody could prepare it.
+    pub fn discard_below(&mut self, block: BlockNumber) {
+        self.owed.retain(|&owed_for, owed| {
+            if owed_for < block {
+                owed.symbols = 0;
+            }
+            owed_for >= block || owed.under_way
+        });
+        self.cursors.retain(|&fresh_for, _| fresh_for >= block);
+    }
+
     /// The next symbols to prepare, oldest block first.
     pub fn next_job(&mut self) -> Option<Share> {
         if self.prepared >= MAX_PREPARED || self.blocks >= MAX_BLOCKS {
@@ -236,6 +247,22 @@ mod tests {
             send_all(&mut repairs, &mut seq),
             [(1, 102), (1, 103), (1, 104)]
         );
+    }
+
+    #[test]
+    fn nothing_is_prepared_of_blocks_that_are_not_kept() {
+        let (mut repairs, mut seq) = (Repairs::default(), 0);
+        for block in [1, 2, 3] {
+            repairs.on_deficit(BlockNumber(block), 100, 2, Seq(0));
+        }
+        let share = repairs.next_job().unwrap();
+        // The first is being prepared and grows; the second is not yet.
+        repairs.on_deficit(BlockNumber(1), 100, 5, Seq(0));
+        repairs.discard_below(BlockNumber(3));
+        repairs.on_prepared(share);
+        let sent = send_all(&mut repairs, &mut seq);
+        assert_eq!(sent, [(1, 100), (3, 100), (1, 101), (3, 101)]);
+        assert!(repairs.is_idle());
     }
 
     #[test]

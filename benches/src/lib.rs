@@ -8,3 +8,4 @@
 pub mod fixture;
 pub mod measure;
 pub mod netlab;
+pub mod peers;

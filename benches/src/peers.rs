@@ -1,1 +1,96 @@
-//! tmp
+//! The established tools, run in a [`Room`] for comparison.
+//!
+//! Every tool is a [`Runner`]: it gets a [`Job`] and gives a [`PeerRun`] back, so
+//! rows of one table are made the same way. Time runs from the first data that the
+//! sender puts on the wire to the moment the last receiver says it is done;
+//! rendezvous before and farewells after it do not count against a tool.
+
+mod transfer;
+mod udpcast;
+mod uftp;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::netlab::{Host, Room};
+
+pub use udpcast::udpcast;
+pub use uftp::uftp;
+
+/// Runs a tool once. An error means that the run could not be made; a run that
+/// failed is a [`PeerRun`] that says so.
+pub type Runner = fn(&Job<'_>) -> Result<PeerRun>;
+
+/// One transfer to every receiver of a room.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The network; all its receivers take part.
+    pub room: &'a Room,
+    /// The file to send.
+    pub image: &'a Path,
+    /// Where it goes.
+    pub targets: &'a Targets,
+    /// When to give up: the tools are known to wait for ever.
+    pub timeout: Duration,
+}
+
+/// Where receivers put what they receive.
+#[derive(Clone, Debug)]
+pub enum Targets {
+    /// Files below this directory, compared with the image and then removed.
+    Files(PathBuf),
+    /// Nowhere.
+    Discard,
+}
+
+impl Targets {
+    /// The file that `host` writes, if any.
+    fn file(&self, host: Host) -> Option<PathBuf> {
+        match self {
+            Self::Files(directory) => {
+                Some(directory.join(format!("h{}", host.number())).join("image"))
+            }
+            Self::Discard => None,
+        }
+    }
+}
+
+/// What came of a transfer.
+#[derive(Clone, Debug, Serialize)]
+pub struct PeerRun {
+    /// Name of the tool.
+    pub tool: &'static str,
+    /// How many receivers took part.
+    pub receivers: u16,
+    /// Length of the image.
+    pub bytes: u64,
+    /// From the first data to the last receiver's end; `None` when a receiver did
+    /// not get that far.
+    pub seconds: Option<f64>,
+    /// CPU time of the sender in seconds.
+    pub sender_cpu_seconds: f64,
+    /// CPU time of all receivers together in seconds.
+    pub receivers_cpu_seconds: f64,
+    /// Peak resident memory of the largest process in bytes.
+    pub max_rss: u64,
+    /// True when all programs ended well and in time, and files equal the image.
+    pub ok: bool,
+    /// What was wrong, empty when all was well.
+    pub note: String,
+}
+
+impl PeerRun {
+    /// Image bits per second that every receiver got, in Gbit/s.
+    #[must_use]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "exact to 2^53 bits, and only for display"
+    )]
+    pub fn gigabits_per_second(&self) -> Option<f64> {
+        self.seconds
+            .map(|seconds| self.bytes as f64 * 8.0 / seconds / 1e9)
+    }
+}

@@ -39,12 +39,12 @@ impl Membership {
     /// Leaving and joining again would do that too, but it tells the switch to
     /// prune the port, reprograms the card's filter, and loses what arrives in
     /// between. Instead the membership is narrowed to the one source that matters
-    /// and widened again (RFC 3678 section 5, full-state filters): the sender's
-    /// datagrams pass in both states, the group stays joined throughout, and the
-    /// change of filter mode makes the kernel report the final state, "exclude
-    /// nobody", some milliseconds later, as after a join (RFC 3376 section 5.1,
-    /// RFC 3810 section 6.1). Should the intermediate state be reported too, it is
-    /// a membership in its own right.
+    /// and widened again (RFC 3678, full-state filters). The group stays joined
+    /// throughout, and the sender's datagrams pass in both states, except in the
+    /// microsecond in which the kernel exchanges the filter. The change of mode
+    /// makes the kernel report the final state, "exclude nobody", some milliseconds
+    /// later, as after a join (RFC 3376 section 5.1, RFC 3810 section 6.1). Should
+    /// the intermediate state be reported too, it is a membership in its own right.
     ///
     /// Under IGMPv2 and MLDv1 the kernel has no such report and sends nothing. It
     /// falls back to them when it hears a querier that speaks them, and where there
@@ -52,6 +52,8 @@ impl Membership {
     ///
     /// The report is the host's, not the socket's: if another socket of this host
     /// is a member too, the host's filter does not change and nothing is sent.
+    ///
+    /// An error can leave the membership narrowed; the next renewal widens it.
     pub(crate) fn renew(&self, socket: &socket2::Socket, source: IpAddr) -> io::Result<()> {
         if source.is_ipv4() != self.group.is_ipv4() {
             return Err(io::Error::new(
@@ -59,8 +61,18 @@ impl Membership {
                 format!("{source} cannot be a source of the group {}", self.group),
             ));
         }
-        self.set_filter(socket, libc::MCAST_INCLUDE, &[source])?;
-        self.set_filter(socket, libc::MCAST_EXCLUDE, &[])
+        self.narrow(socket, source)?;
+        self.widen(socket)
+    }
+
+    /// Receives from `source` only.
+    pub(crate) fn narrow(&self, socket: &socket2::Socket, source: IpAddr) -> io::Result<()> {
+        self.set_filter(socket, libc::MCAST_INCLUDE, Some(source))
+    }
+
+    /// Receives from everybody, as after a join.
+    pub(crate) fn widen(&self, socket: &socket2::Socket) -> io::Result<()> {
+        self.set_filter(socket, libc::MCAST_EXCLUDE, None)
     }
 
     /// Sets the full-state source filter of the membership.
@@ -69,18 +81,15 @@ impl Membership {
         &self,
         socket: &socket2::Socket,
         mode: libc::c_int,
-        sources: &[IpAddr],
+        source: Option<IpAddr>,
     ) -> io::Result<()> {
         let filter = GroupFilter {
             interface: self.interface,
             group: storage(self.group),
             mode: mode.cast_unsigned(),
-            source_count: sources.len() as u32,
-            source: sources
-                .first()
-                .map_or_else(SockAddrStorage::zeroed, |ip| storage(*ip)),
+            source_count: source.is_some().into(),
+            source: source.map_or_else(SockAddrStorage::zeroed, storage),
         };
-        debug_assert!(sources.len() <= 1, "there is room for one source");
         let level = match self.group {
             IpAddr::V4(_) => libc::IPPROTO_IP,
             IpAddr::V6(_) => libc::IPPROTO_IPV6,

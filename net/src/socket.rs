@@ -4,7 +4,7 @@
 //! address; it sends everything, also to groups, and receives what is addressed
 //! to this host. A *group* socket is bound to a group's address and only
 //! receives. Neither is bound to the wildcard address, so no datagram arrives
-//! that was meant for another interface or another group on the same port.
+//! that was meant for another address or another group on the same port.
 
 mod error;
 mod receive;
@@ -87,6 +87,10 @@ impl Socket {
     /// Opens a socket that receives what is sent to `group` and `port` on the
     /// interface. Several on one host each get a copy.
     ///
+    /// What comes through another interface is left out, with one exception: an
+    /// IPv6 group of wider scope than the link, if another socket of this host has
+    /// joined it there (Linux checks only the group then).
+    ///
     /// # Errors
     ///
     /// [`SocketError::NotMulticast`] if `group` is no multicast address;
@@ -143,8 +147,8 @@ impl Socket {
 
     /// Makes the kernel send a fresh membership report for the socket's group, so
     /// that switches which snoop without a querier do not forget this host.
-    /// Nothing that `source`, the address the group's datagrams come from, sends is
-    /// lost by it.
+    /// Traffic from `source`, the address the group's datagrams come from, goes on;
+    /// what arrives in the microsecond of the renewal itself may be lost.
     ///
     /// Under IGMPv2 and MLDv1, and while another socket of this host is a member of
     /// the same group, nothing is sent.

@@ -35,6 +35,12 @@ pub const ENTRIES_PER_PAGE: usize = 64;
 
 const _: () = assert!(MAX_SOURCE_SYMBOLS == 187 && SYMBOL_SIZE.is_multiple_of(64));
 
+/// Blocks that are interleaved: 16 x 256 KiB = 4 MiB, so that 200 lost datagrams in a row cost
+/// a block about 12 symbols. More would delay repairs and take more of the receivers' credit.
+///
+/// The sender begins the blocks of a group together, so it waits for credit for all of them.
+pub const GROUP: u32 = 16;
+
 /// One encoding symbol.
 pub type Symbol = [u8; SYMBOL_SIZE];
 

@@ -32,7 +32,7 @@ pub struct Config {
     /// UDP port of the rendezvous, not 0.
     pub port: u16,
     /// Routers that a multicast datagram may pass, plus one: 1 to 255.
-    pub ttl: u32,
+    pub ttl: u8,
     /// Who may join.
     pub admission: Admission,
     /// When to start.
@@ -166,7 +166,7 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
         interface: args.interface,
         session_name,
         port: args.port,
-        ttl: args.ttl.into(),
+        ttl: args.ttl,
         admission: admission(args.key_file, args.open)?,
         start,
         linger: args.linger,

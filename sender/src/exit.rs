@@ -16,9 +16,7 @@ pub enum Exit {
     /// Too few receivers came in time.
     NobodyInTime,
     /// Some receivers failed or were lost.
-    SomeFailed,
-    /// The image changed while it was being sent, or a receiver's does not match.
-    DigestMismatch,
+    ReceiversFailed,
     /// The operator stopped it.
     Interrupted,
 }
@@ -32,19 +30,17 @@ Exit codes:
   3    the source was refused
   4    too few receivers came in time
   5    some receivers failed
-  6    digest mismatch
   130  interrupted";
 
 impl Exit {
     /// Every variant, in the order of their codes.
-    pub const ALL: [Exit; 8] = [
+    pub const ALL: [Exit; 7] = [
         Exit::Verified,
         Exit::Failure,
         Exit::Usage,
         Exit::Refused,
         Exit::NobodyInTime,
-        Exit::SomeFailed,
-        Exit::DigestMismatch,
+        Exit::ReceiversFailed,
         Exit::Interrupted,
     ];
 
@@ -57,8 +53,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Refused => 3,
             Exit::NobodyInTime => 4,
-            Exit::SomeFailed => 5,
-            Exit::DigestMismatch => 6,
+            Exit::ReceiversFailed => 5,
             Exit::Interrupted => 130,
         }
     }
@@ -72,8 +67,7 @@ impl Exit {
             Exit::Usage => "usage",
             Exit::Refused => "refused",
             Exit::NobodyInTime => "nobody_in_time",
-            Exit::SomeFailed => "some_failed",
-            Exit::DigestMismatch => "digest_mismatch",
+            Exit::ReceiversFailed => "receivers_failed",
             Exit::Interrupted => "interrupted",
         }
     }
@@ -96,6 +90,6 @@ mod tests {
             .filter_map(|line| line.split_whitespace().next()?.parse().ok())
             .collect();
         assert_eq!(listed, Exit::ALL.map(Exit::code));
-        assert_eq!(listed, [0, 1, 2, 3, 4, 5, 6, 130]);
+        assert_eq!(listed, [0, 1, 2, 3, 4, 5, 130]);
     }
 }

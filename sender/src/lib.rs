@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod config;
 mod duration;
+mod engine;
 pub mod exit;
 mod human;
 mod keyfile;

@@ -1,70 +1,251 @@
-//! Runs a session. Nothing here talks to the operator: what there is to tell goes out as
-//! [`Update`]s, what the operator wants comes in as [`Command`]s.
+//! Runs a session from its configuration to its outcome.
 
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use mimeo_image::source::Source;
+use mimeo_net::Waiter;
+use mimeo_protocol::ids::SessionId;
+use mimeo_protocol::keys::Secret;
+use mimeo_protocol::sender::{Endpoint, EndpointConfig, SessionConfig, StartPolicy};
+use mimeo_protocol::wire::{Auth, FailCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 
-use crate::config::Config;
+use crate::config::{Admission, Config};
+use crate::engine::{Ended, Engine, Parts, Room};
 use crate::exit::Exit;
-use crate::status::Status;
+use crate::status::{ReceiverState, Status};
 
-/// What the operator wants.
+/// What the operator can do while a session runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// Start with whoever is there.
+    /// Start with whoever is here.
     StartNow,
-    /// End the session; tell the receivers.
+    /// End the session and tell every receiver.
     Interrupt,
 }
 
-/// What the operator is told.
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Needs a look.
+    Warn,
+    /// Somebody does not get the image.
+    Error,
+}
+
+/// What a running session tells.
 #[derive(Debug, Clone)]
 #[allow(
     clippy::large_enum_variant,
-    reason = "nearly every update is a status, and there are five a second"
+    reason = "nearly every update is a picture"
 )]
 pub enum Update {
-    /// A picture of the session, several times a second.
+    /// A picture, several times a second.
     Status(Status),
-    /// Something that is worth a line.
+    /// Something happened.
     Line(Severity, String),
-}
-
-/// How much a line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// The normal course of things.
-    Info,
-    /// It may need a look.
-    Warn,
-    /// Something failed.
-    Error,
 }
 
 /// How a session ended.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// For the exit code.
+    /// The exit code.
     pub exit: Exit,
     /// The last picture.
     pub status: Status,
-    /// What failed, where, and what to do; only with an exit that is not `Verified`.
+    /// What went wrong, where not only receivers failed.
     pub error: Option<String>,
 }
 
-/// Runs a session to its end.
-#[allow(
-    clippy::unused_async,
-    reason = "the engine behind this signature awaits"
-)]
+impl Outcome {
+    fn failed(exit: Exit, error: &dyn ToString) -> Self {
+        Self {
+            exit,
+            status: Status::default(),
+            error: Some(error.to_string()),
+        }
+    }
+}
+
+/// Sends the image to the room. Returns when every receiver is done, failed or lost, or when the
+/// session failed; `updates` hears of everything in between.
 pub async fn run(
     config: Config,
     updates: UnboundedSender<Update>,
     commands: UnboundedReceiver<Command>,
 ) -> Outcome {
-    drop((config, updates, commands));
+    let (command_in, command_out) = mpsc::channel();
+    let waiter = match Waiter::new() {
+        Ok(waiter) => waiter,
+        Err(error) => return Outcome::failed(Exit::Failure, &error),
+    };
+    let waker = waiter.waker();
+    let (done, ended) = oneshot::channel();
+    let min_receivers = config.start.min_receivers;
+    let session = thread::Builder::new()
+        .name("session".into())
+        .spawn(move || {
+            // The caller waits for the answer; if it is gone, nobody needs it.
+            let _ = done.send(session(&config, waiter, command_out, updates));
+        });
+    if let Err(error) = session {
+        return Outcome::failed(Exit::Failure, &format!("cannot start a thread: {error}"));
+    }
+    let forward = forward(commands, command_in, waker);
+    tokio::select! {
+        ended = ended => match ended {
+            Ok(Ok(ended)) => outcome(ended, min_receivers),
+            Ok(Err(outcome)) => *outcome,
+            Err(_) => Outcome::failed(Exit::Failure, &"the session ended by a fault of the program"),
+        },
+        () = forward => unreachable!("forwarding goes on until the session has ended"),
+    }
+}
+
+async fn forward(
+    mut commands: UnboundedReceiver<Command>,
+    session: mpsc::Sender<Command>,
+    waker: mimeo_net::Waker,
+) {
+    while let Some(command) = commands.recv().await {
+        // A session that is over takes no commands; its answer is on its way.
+        if session.send(command).is_ok() {
+            waker.wake();
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Everything that the session's thread does.
+fn session(
+    config: &Config,
+    waiter: Waiter,
+    commands: mpsc::Receiver<Command>,
+    updates: UnboundedSender<Update>,
+) -> Result<Ended, Box<Outcome>> {
+    let failed = |exit, error: &dyn ToString| Box::new(Outcome::failed(exit, error));
+    let source = Source::open(&config.source).map_err(|error| {
+        failed(
+            if error.is_refusal() {
+                Exit::Refused
+            } else {
+                Exit::Failure
+            },
+            &error,
+        )
+    })?;
+    let random = || random_bytes().map_err(|error| failed(Exit::Failure, &error));
+    let seed = random()?;
+    let (session_id, _) = seed.split_first_chunk().expect("32 bytes hold 16");
+    let session_id = SessionId(*session_id);
+    let room = Room::open(
+        config.interface.as_deref(),
+        config.port,
+        config.ttl,
+        session_id,
+    )
+    .map_err(|error| failed(Exit::Failure, &error))?;
+    let line = format!("sending {} through {}", source.describe(), room.describe());
+    let _ = updates.send(Update::Line(Severity::Info, line));
+    let (auth, secret) = match &config.admission {
+        Admission::Open => (Auth::Open, Secret::new(random()?)),
+        Admission::Key(secret) => (Auth::KeyFile, secret.clone()),
+    };
+    let endpoint_config = EndpointConfig {
+        session_id,
+        session_name: config.session_name.clone(),
+        auth,
+        secret,
+        seed: random()?,
+        group: room.data_group(),
+    };
+    let session = session_config(config, &source);
+    let endpoint = Endpoint::new(Instant::now(), endpoint_config, session);
+    let parts = Parts {
+        endpoint,
+        room,
+        waiter,
+        source,
+        commands,
+        updates,
+    };
+    let engine = Engine::new(parts, config).map_err(|error| failed(Exit::Failure, &error))?;
+    Ok(engine.run())
+}
+
+fn random_bytes() -> Result<[u8; 32], String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers: {error}"))?;
+    Ok(bytes)
+}
+
+fn session_config(config: &Config, source: &Source) -> SessionConfig {
+    let rules = &config.start;
+    let start_at = rules.start_at.map(|at| {
+        let wait = at
+            .duration_since(SystemTime::now())
+            .unwrap_or(Duration::ZERO);
+        Instant::now() + wait
+    });
+    SessionConfig {
+        image_len: source.image_len(),
+        seekable: matches!(source, Source::Disk(_)),
+        start: StartPolicy {
+            min_receivers: rules.min_receivers,
+            min_wait: rules.min_wait,
+            max_wait: rules.max_wait,
+            start_at,
+            start_timeout: rules.start_timeout,
+        },
+        rate_cap: config.rate_cap,
+        parity: config.parity,
+        linger: config.linger,
+    }
+}
+
+/// Success only if everybody who joined, and as many as were asked for, confirmed.
+fn outcome(ended: Ended, min_receivers: usize) -> Outcome {
+    let receivers = &ended.status.receivers;
+    let confirmed = receivers
+        .iter()
+        .filter(|r| r.state == ReceiverState::Confirmed)
+        .count();
+    let (exit, error) = match ended.abort {
+        Some((FailCode::Interrupted, text, _)) => (Exit::Interrupted, Some(text)),
+        Some((_, text, true)) => (Exit::Refused, Some(text)),
+        Some((_, text, false)) => (Exit::Failure, Some(text)),
+        None if !ended.started => {
+            let text = match receivers.len() {
+                0 => "no receiver came in time (--start-timeout)".to_owned(),
+                n => format!(
+                    "only {n} of at least {min_receivers} receivers came in time (--start-timeout)"
+                ),
+            };
+            (Exit::NobodyInTime, Some(text))
+        }
+        None if confirmed < receivers.len() => {
+            let text = format!(
+                "{} of {} receivers did not complete",
+                receivers.len() - confirmed,
+                receivers.len()
+            );
+            (Exit::ReceiversFailed, Some(text))
+        }
+        None if confirmed < min_receivers => {
+            let text =
+                format!("{confirmed} receivers completed, at least {min_receivers} were asked for");
+            (Exit::ReceiversFailed, Some(text))
+        }
+        None => (Exit::Verified, None),
+    };
     Outcome {
-        exit: Exit::Failure,
-        status: Status::default(),
-        error: Some("this build has no engine".to_owned()),
+        exit,
+        status: ended.status,
+        error,
     }
 }

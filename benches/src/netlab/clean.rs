@@ -1,6 +1,6 @@
 //! Removing rooms: one's own at its end, and those of processes that were killed.
 
-use std::fs;
+use std::{fs, io};
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,9 +23,10 @@ pub(super) fn remove(prefix: &str) -> Result<usize> {
 }
 
 fn remove_where(unwanted: impl Fn(&str) -> bool) -> Result<usize> {
-    let Ok(entries) = fs::read_dir(name::DIRECTORY) else {
+    let entries = match fs::read_dir(name::DIRECTORY) {
         // The directory is made with the first namespace.
-        return Ok(0);
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        result => result.with_context(|| format!("cannot list {}", name::DIRECTORY))?,
     };
     let names = entries
         .flatten()
@@ -35,6 +36,8 @@ fn remove_where(unwanted: impl Fn(&str) -> bool) -> Result<usize> {
     for name in names.filter(|name| unwanted(name)) {
         match remove_one(&name).with_context(|| format!("cannot remove network namespace {name}")) {
             Ok(()) => removed += 1,
+            // Someone else cleans up, too.
+            Err(_) if !name::path(&name).exists() => {}
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }

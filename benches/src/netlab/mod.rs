@@ -20,6 +20,7 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -31,6 +32,9 @@ pub use tool::{Missing, available, is_installed, skip, usable};
 /// The most receivers a room can have: hosts are numbered in the last byte of the
 /// address, from 1 to 254.
 pub const MAX_RECEIVERS: u16 = 253;
+
+/// When to give up on the switch's ports; they take milliseconds.
+const PORTS_READY: Duration = Duration::from_secs(20);
 
 /// The bridge inside the switch's namespace.
 const BRIDGE: &str = "br0";
@@ -138,6 +142,7 @@ impl Room {
         }
         room.prepare_shaping()
             .context("cannot install the room's packet filter")?;
+        room.await_ports()?;
         Ok(room)
     }
 
@@ -249,6 +254,37 @@ impl Room {
             host.address()
         );
         tool::feed("ip", &["-n", &self.namespace(host), "-batch", "-"], &script)
+    }
+
+    /// Waits until every port forwards. The kernel tells the bridge of a new carrier a
+    /// moment later, and until then drops what arrives, reports of membership too.
+    fn await_ports(&self) -> Result<()> {
+        let deadline = Instant::now() + PORTS_READY;
+        let args = [
+            "-n",
+            &self.switch(),
+            "-d",
+            "-o",
+            "link",
+            "show",
+            "master",
+            BRIDGE,
+        ];
+        loop {
+            let ports = tool::run("ip", &args)?;
+            let ready = ports
+                .lines()
+                .filter(|port| port.contains(" state forwarding "))
+                .count();
+            if ready == self.hosts().count() {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "only {ready} of the switch's ports came up"
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Fails for a host that this room does not have.

@@ -132,7 +132,7 @@ impl Directory {
         let Some(mtu) = self.text("mtu")?.and_then(|text| text.parse().ok()) else {
             return Ok(None);
         };
-        let operstate = self.text("operstate")?;
+        let operstate = self.text("operstate")?.unwrap_or_default();
         let kind = self.kind(flags);
         let of_this = || {
             addresses
@@ -160,8 +160,7 @@ impl Directory {
         Ok(Some(Candidate {
             interface,
             up: flags & IFF_UP != 0,
-            // RFC 2863 states; links that do not tell (lo, tun) say "unknown".
-            link: matches!(operstate.as_deref(), Some("up" | "unknown")),
+            link: self.link(&operstate),
             multicast: flags & IFF_MULTICAST != 0,
         }))
     }
@@ -178,6 +177,15 @@ impl Directory {
         } else {
             InterfaceKind::Virtual
         }
+    }
+
+    /// Whether the link is there. The state is that of RFC 2863; links that do not
+    /// tell (lo, tun) say "unknown". The kernel updates it up to a second late; the
+    /// carrier is up to date, but cannot be read while the interface is down.
+    fn link(&self, operstate: &str) -> bool {
+        let carrier = fs::read_to_string(self.path.join("carrier"));
+        let cut = carrier.is_ok_and(|carrier| carrier.trim() == "0");
+        matches!(operstate, "up" | "unknown") && !cut
     }
 
     /// In Mbit/s. Drivers say -1, or refuse to be read, when they do not know.

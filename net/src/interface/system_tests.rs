@@ -88,6 +88,17 @@ fn kinds_and_states_are_told_apart() {
 }
 
 #[test]
+fn a_carrier_that_is_lost_goes_before_a_state_that_lags() {
+    let root = tree();
+    let link = |carrier: &str| {
+        fs::write(root.path().join("eth0/carrier"), carrier).unwrap();
+        read_interfaces(root.path(), &[]).unwrap()[1].link
+    };
+    assert!(link("1\n"));
+    assert!(!link("0\n"));
+}
+
+#[test]
 fn attributes_are_read() {
     let all = read(&[]);
     let [lo, eth0, eth1] = &all[..3] else {

@@ -320,6 +320,27 @@ fn renewal_keeps_the_socket_a_member() {
 }
 
 #[test]
+fn halfway_through_a_renewal_the_source_is_still_heard() {
+    let member = Socket::group(&lo(), group(6), 0).unwrap();
+    let membership = member.membership.as_ref().unwrap();
+    let sender = unicast();
+    let destination = SocketAddr::new(group(6), member.local_addr().port());
+    let source = sender.local_addr().ip();
+    let stranger = Ipv4Addr::new(10, 77, 9, 9).into();
+    membership.narrow(&member.socket, stranger).unwrap();
+    send_all(&sender, destination, b"narrowed to another source");
+    membership.widen(&member.socket).unwrap();
+    membership.narrow(&member.socket, source).unwrap();
+    send_all(&sender, destination, b"narrowed to this source");
+    membership.widen(&member.socket).unwrap();
+    let found = receive(&member, 1);
+    assert_eq!(
+        found,
+        [(sender.local_addr(), b"narrowed to this source".to_vec())]
+    );
+}
+
+#[test]
 fn renewal_needs_a_group_and_a_source_of_its_family() {
     let source = Ipv4Addr::LOCALHOST.into();
     let error = unicast().renew_membership(source).unwrap_err();

@@ -207,6 +207,17 @@ impl Default for Decoder {
     }
 }
 
+/// Length of the raw block that a body states, of either coding; `None` where it is no frame or
+/// states no length that a block can have.
+///
+/// For the last block of an image of unknown length: only its digest proves that it is right.
+#[must_use]
+pub fn content_size(body: &[u8]) -> Option<usize> {
+    let stated = get_frame_content_size(body).ok().flatten()?;
+    let stated = usize::try_from(stated).ok()?;
+    check_raw_len(stated).is_ok().then_some(stated)
+}
+
 pub(super) fn check_raw_len(found: usize) -> Result<(), DecodeError> {
     if (1..=BLOCK_SIZE).contains(&found) {
         Ok(())
@@ -244,8 +255,18 @@ mod tests {
         assert!(body.len() <= raw_frame_len(raw.len()));
         Decoder::new().decode(coding, &body, &mut out).unwrap();
         assert!(out == raw);
+        assert_eq!(content_size(&body), Some(raw.len()));
         // Any zstd tool reads the body.
         assert!(zstd::stream::decode_all(&body[..]).unwrap() == raw);
+    }
+
+    #[test]
+    fn a_length_that_no_block_has_is_not_a_content_size() {
+        let too_long = zstd::bulk::compress(&text(BLOCK_SIZE + 1), 1).unwrap();
+        let empty = zstd::bulk::compress(&[], 1).unwrap();
+        for body in [&too_long[..], &empty, b"", b"no frame", &empty[..4]] {
+            assert_eq!(content_size(body), None);
+        }
     }
 
     #[test]

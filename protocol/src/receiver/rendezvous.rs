@@ -35,6 +35,9 @@ pub struct RendezvousConfig {
     pub nonce: Nonce,
     /// Hardware address of the interface.
     pub mac: Mac,
+    /// A digest of the target's name: a receiver that is started again for the same target takes
+    /// the place of its former self.
+    pub target_id: u64,
     /// Mbit/s, 0 where unknown.
     pub link_speed: u32,
     /// Bytes that the target holds, `None` where unbounded.
@@ -372,6 +375,7 @@ impl Rendezvous {
             nonce: self.config.nonce,
             auth: self.config.auth,
             mac: self.config.mac,
+            target_id: self.config.target_id,
             link_speed: self.config.link_speed,
             capacity: self.config.capacity.unwrap_or(u64::MAX),
             host_name: self.config.host_name.clone(),

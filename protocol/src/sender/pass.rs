@@ -9,10 +9,6 @@ use super::interleave::{Interleaver, Share};
 use crate::ids::{Cycle, Slot};
 use crate::units::{BlockNumber, Esi};
 
-/// Blocks that are interleaved: 16 x 256 KiB = 4 MiB, so that 200 lost datagrams in a row cost
-/// a block about 12 symbols. More would delay repairs and take more of the receivers' credit.
-pub const GROUP: usize = 16;
-
 /// Groups whose bodies are fetched ahead of the one that is sent.
 const GROUPS_AHEAD: usize = 3;
 

@@ -18,6 +18,10 @@ const SILENT_REPORTS: u32 = 3;
 /// stream of unknown length has more patience than one that can be sent again.
 pub const STREAM_PATIENCE: Duration = Duration::from_secs(3);
 
+/// A receiver that reports but catches nothing of the group for this long no longer gates the
+/// stream: ten position datagrams. The group does not reach it, and it would hold up the room.
+const DEAF_AFTER: Duration = Duration::from_secs(1);
+
 /// An entry that was welcomed and never proved its key is forgotten after this long.
 const UNPROVEN_FOR: Duration = Duration::from_secs(15);
 
@@ -28,6 +32,8 @@ pub struct About {
     pub host_name: String,
     /// Its hardware address.
     pub mac: Mac,
+    /// Tells its targets apart.
+    pub target_id: u64,
     /// Mbit/s, 0 where unknown.
     pub link_speed: u32,
     /// Bytes that its target holds.
@@ -40,7 +46,7 @@ pub struct About {
 ///
 /// ```text
 /// Admitted --first report--> Active <--report--- Silent, Lost
-/// Active --3 intervals--> Silent --10 s--> Lost
+/// Active --3 intervals, or nothing caught--> Silent --10 s--> Lost
 /// any of these --confirm--> Confirmed, --fail, refuse--> Failed
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +55,7 @@ pub enum MemberState {
     Admitted,
     /// Heard lately: gates the stream.
     Active,
-    /// Not heard for some report intervals: no longer gates.
+    /// Not heard for some report intervals, or does not hear: no longer gates.
     Silent,
     /// Not heard for [`LOST_AFTER`]: the session does not wait for it.
     Lost,
@@ -94,10 +100,14 @@ pub struct Member {
     pub joined_in: (Cycle, BlockNumber),
     /// When it was last heard.
     pub heard_at: Instant,
+    /// When its reports last told of a datagram of the group that they had not told of before.
+    pub caught_at: Instant,
     /// Its newest report.
     pub report: Option<Report>,
     /// When it confirmed or failed.
     pub settled_at: Option<Instant>,
+    /// Whether it was silent or lost and came back.
+    pub was_away: bool,
     /// Round trip to it, as its newest report shows.
     pub round_trip: Option<Duration>,
 }
@@ -130,6 +140,13 @@ impl Member {
             let lost = report.expected.saturating_sub(report.received);
             lost as f64 / report.expected.max(1) as f64
         })
+    }
+
+    /// Whether nothing of the group reaches it, in a session that is `running`.
+    #[must_use]
+    pub fn is_deaf(&self, now: Instant, running: bool, patience: Duration) -> bool {
+        let quiet = now.saturating_duration_since(self.caught_at);
+        running && quiet >= patience.max(DEAF_AFTER)
     }
 
     fn is_gating(&self) -> bool {
@@ -218,20 +235,36 @@ impl Roster {
         })
     }
 
+    /// Takes out the entries that never proved that they hold the secret.
+    pub fn take_unproven(&mut self, now: Instant) -> Vec<About> {
+        let unproven = |_: &ReceiverNumber, member: &mut Member| {
+            member.state == MemberState::Admitted
+                && now.duration_since(member.joined_at) >= UNPROVEN_FOR
+        };
+        self.members
+            .extract_if(.., unproven)
+            .map(|(_, member)| member.about)
+            .collect()
+    }
+
+    /// Data flows from now on: whoever hears the group catches something of it.
+    pub fn on_start(&mut self, now: Instant) {
+        for member in self.members.values_mut() {
+            member.caught_at = now;
+        }
+    }
+
     /// Ages the entries. Returns those whose state changed.
-    pub fn age(&mut self, now: Instant, patience: Duration) -> Vec<ReceiverNumber> {
-        self.members.retain(|_, member| {
-            member.state != MemberState::Admitted
-                || now.duration_since(member.joined_at) < UNPROVEN_FOR
-        });
+    pub fn age(&mut self, now: Instant, running: bool, patience: Duration) -> Vec<ReceiverNumber> {
         let mut changed = Vec::new();
         for (&number, member) in &mut self.members {
             let silence = now.saturating_duration_since(member.heard_at);
+            let gone = silence >= patience || member.is_deaf(now, running, patience);
             let state = match member.state {
                 MemberState::Active | MemberState::Silent if silence >= LOST_AFTER => {
                     MemberState::Lost
                 }
-                MemberState::Active if silence >= patience => MemberState::Silent,
+                MemberState::Active if gone => MemberState::Silent,
                 _ => continue,
             };
             member.state = state;
@@ -255,21 +288,33 @@ impl Roster {
         moments.min()
     }
 
-    /// The number of another entry of the same machine, which a proven newcomer replaces.
-    #[must_use]
-    pub fn older_entry_of(&self, newcomer: ReceiverNumber) -> Option<ReceiverNumber> {
-        let mac = self.member(newcomer)?.about.mac;
-        let others = self.members().filter(|&(number, member)| {
-            number != newcomer && member.about.mac == mac && !member.state.is_final()
-        });
-        (mac != Mac::default())
-            .then(|| others.map(|(number, _)| number).next())
-            .flatten()
-    }
-
-    /// Takes out an entry.
-    pub fn remove(&mut self, number: ReceiverNumber) {
-        self.members.remove(&number);
+    /// Takes out the entries whose machine and target came back under a new number: a receiver
+    /// that was started again. One that is heard, or that confirmed, is never taken out.
+    pub fn take_superseded(&mut self) -> Vec<ReceiverNumber> {
+        let newer = |number: ReceiverNumber, about: &About| {
+            self.members().any(|(other, member)| {
+                let same =
+                    (member.about.mac, member.about.target_id) == (about.mac, about.target_id);
+                let alive = matches!(member.state, MemberState::Active | MemberState::Confirmed);
+                other > number && same && alive
+            })
+        };
+        let gone = |state: &MemberState| {
+            matches!(
+                state,
+                MemberState::Silent | MemberState::Lost | MemberState::Failed { .. }
+            )
+        };
+        let superseded: Vec<ReceiverNumber> = self
+            .members()
+            .filter(|(_, member)| gone(&member.state) && member.about.mac != Mac::default())
+            .filter(|(number, member)| newer(*number, &member.about))
+            .map(|(number, _)| number)
+            .collect();
+        for number in &superseded {
+            self.members.remove(number);
+        }
+        superseded
     }
 }
 

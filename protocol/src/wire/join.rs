@@ -15,6 +15,8 @@ pub struct Join {
     pub auth: Auth,
     /// Hardware address of the interface: tells a restarted machine from a new one.
     pub mac: Mac,
+    /// Tells the targets of one machine apart: a digest of the target's name.
+    pub target_id: u64,
     /// Mbit/s, 0 where unknown.
     pub link_speed: u32,
     /// Bytes, `u64::MAX` where unbounded.
@@ -33,6 +35,7 @@ impl Join {
         out.extend_from_slice(&self.nonce.0);
         out.push(self.auth.encode());
         out.extend_from_slice(&self.mac.0);
+        out.put_u64(self.target_id);
         out.put_u32(self.link_speed);
         out.put_u64(self.capacity);
         out.put_text(&self.host_name);
@@ -47,6 +50,7 @@ impl Join {
             nonce: Nonce(reader.array("nonce")?),
             auth: Auth::decode(&mut reader)?,
             mac: Mac(reader.array("mac")?),
+            target_id: reader.u64("target id")?,
             link_speed: reader.u32("link speed")?,
             capacity: reader.u64("capacity")?,
             host_name: reader.text("host name")?,

@@ -144,6 +144,7 @@ fn golden_join_and_reject() {
         nonce: Nonce([2; 16]),
         auth: Auth::KeyFile,
         mac: Mac([3; 6]),
+        target_id: 4,
         link_speed: 1000,
         capacity: 1 << 40,
         host_name: "pc-01".into(),
@@ -154,7 +155,7 @@ fn golden_join_and_reject() {
     assert_eq!(
         hex(&bytes),
         format!(
-            "01036d696d656f00{}{}01{}000003e80000010000000000{}0000",
+            "01036d696d656f00{}{}01{}0000000000000004000003e80000010000000000{}0000",
             "01".repeat(16),
             "02".repeat(16),
             "03".repeat(6),

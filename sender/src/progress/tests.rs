@@ -165,7 +165,7 @@ fn json_lines_are_objects_with_a_type() {
         event,
         serde_json::json!({"type": "event", "severity": "warning", "message": "two\nlines"})
     );
-    let outcome = outcome(Exit::SomeFailed, Some("why"));
+    let outcome = outcome(Exit::ReceiversFailed, Some("why"));
     let report = Report::new(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
     let result = parse(json::result_line(&report));
     assert_eq!(
@@ -190,7 +190,7 @@ fn shown(mode: Mode) -> String {
     progress.handle_update(Update::Line(Severity::Info, "pc-01 verified".to_owned()));
     progress.handle_update(Update::Line(Severity::Error, "pc-03 failed".to_owned()));
     progress.handle_update(Update::Status(room()));
-    let outcome = outcome(Exit::SomeFailed, Some("2 receivers failed"));
+    let outcome = outcome(Exit::ReceiversFailed, Some("2 receivers failed"));
     let report = Report::new(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
     progress.finish(&outcome, &report);
     sink.take()

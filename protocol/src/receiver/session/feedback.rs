@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Session;
 use crate::ids::Slot;
-use crate::units::BlockNumber;
+use crate::units::{BlockNumber, GROUP};
 use crate::wire::{ALL_SYMBOLS, Report};
 
 /// Runs of deficits looked for; no more fit a datagram.
@@ -14,8 +14,8 @@ const MAX_RUNS: usize = 480;
 const MAX_PAGE_RUNS: usize = 16;
 
 /// Buffers that are not granted: blocks of the groups under way that are not known to be
-/// lost yet, two groups of 16, and at most half of all.
-const RESERVE: u32 = 32;
+/// lost yet, two groups, and at most half of all.
+const RESERVE: u32 = 2 * GROUP;
 
 /// Pause after the end of a group before its deficits are reported: datagrams may overtake.
 pub(super) const HOLDOFF: Duration = Duration::from_millis(2);
@@ -119,6 +119,10 @@ impl Session {
             .saturating_sub(RESERVE.min(buffers / 2))
             .saturating_sub(self.ledger.in_use())
             .saturating_sub(self.schedule.lost);
+        // With nothing on its way to the disk no waiting frees a buffer: blocks that lack symbols
+        // hold them all, and only further symbols help, perhaps those of the next cycle.
+        let least = if self.ledger.is_writing() { 0 } else { GROUP };
+        let free = free.max(least);
         Slot(self.slot.0.saturating_add(free)).max(self.schedule.granted)
     }
 

@@ -63,7 +63,9 @@ impl Session {
                 self.outbox.push_back(ToSender::AbortSeen);
                 // What is complete stays complete, whatever became of the others.
                 if self.stage != Stage::Complete {
+                    self.last_word = None;
                     self.over(Event::Failed(Failure { code, text }));
+                    self.over(Event::Left);
                 }
             }
             ToReceiver::ConfirmSeen | ToReceiver::FailSeen => {}
@@ -87,10 +89,8 @@ impl Session {
 
     /// Whether everything is written: then the target is to be flushed.
     pub(super) fn consider_flush(&mut self, now: Instant) {
-        let Some(end) = self
-            .end
-            .filter(|_| matches!(self.stage, Stage::Waiting | Stage::Receiving))
-        else {
+        let under_way = matches!(self.stage, Stage::Waiting | Stage::Receiving);
+        let Some(end) = self.end.filter(|_| under_way && !self.has_failed()) else {
             return;
         };
         let pages = self.pages.up_to() == end.pages && self.pages.sent_blocks() == end.blocks;
@@ -124,7 +124,8 @@ impl Session {
 
     /// The target is flushed: only now does the receiver say that it has the image.
     pub fn handle_flushed(&mut self, now: Instant) {
-        let Some(end) = self.end.filter(|_| self.stage == Stage::Flushing) else {
+        let flushing = self.stage == Stage::Flushing && !self.has_failed();
+        let Some(end) = self.end.filter(|_| flushing) else {
             return;
         };
         self.stage = Stage::Complete;
@@ -137,6 +138,12 @@ impl Session {
             next: now,
             until: now + CONFIRM_FOR,
         });
+    }
+
+    /// Whether it is over for this receiver, told or not: what its disk still does no longer
+    /// counts, as the sender's books say that it failed.
+    fn has_failed(&self) -> bool {
+        self.is_over || self.last_word.is_some()
     }
 
     /// The receiver gives up; the sender is told until it answers.
@@ -157,21 +164,23 @@ impl Session {
 
     pub(super) fn poll_last_word(&mut self, now: Instant) -> Option<ToSender> {
         let word = self.last_word.as_mut()?;
-        if now >= word.until {
-            let event = match word.message {
-                ToSender::Confirm { .. } => Event::Finished {
-                    acknowledged: false,
-                },
-                _ => Event::Left,
-            };
-            self.last_word = None;
-            self.over(event);
-            return None;
-        }
-        (now >= word.next).then(|| {
+        (now >= word.next && now < word.until).then(|| {
             word.next = now + REPEAT_EVERY;
             word.message.clone()
         })
+    }
+
+    /// The last word was repeated for long enough without an answer.
+    pub(super) fn consider_leaving(&mut self, now: Instant) {
+        let Some(word) = self.last_word.take_if(|word| now >= word.until) else {
+            return;
+        };
+        self.over(match word.message {
+            ToSender::Confirm { .. } => Event::Finished {
+                acknowledged: false,
+            },
+            _ => Event::Left,
+        });
     }
 
     /// Nothing of the session was heard for too long.
@@ -180,6 +189,8 @@ impl Session {
         if silent && self.last_word.is_none() && !self.is_over && self.stage != Stage::Complete {
             let seconds = self.config.idle_timeout.as_secs_f64();
             let text = format!("nothing was heard of the sender for {seconds} s");
+            // It may still hear: perhaps only what is sent to the group is held back.
+            self.handle_failure(now, FailCode::Silence, &text);
             self.over(Event::Failed(Failure {
                 code: FailCode::Silence,
                 text,

@@ -94,6 +94,11 @@ impl Ledger {
         self.buffers - u32::try_from(self.free.len()).expect("at most all buffers are free")
     }
 
+    /// Whether any block was handed out and is not written yet.
+    pub(super) fn is_writing(&self) -> bool {
+        self.assemblies.values().any(|assembly| assembly.handed_out)
+    }
+
     pub(super) fn is_done(&self, block: BlockNumber) -> bool {
         let word = self.done.get(block.0 as usize / 64).copied().unwrap_or(0);
         word >> (block.0 % 64) & 1 == 1

@@ -8,6 +8,7 @@ mod finish;
 mod ledger;
 mod pages;
 mod path;
+mod types;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,10 +20,10 @@ use ledger::Ledger;
 pub use ledger::{BufferId, Placement};
 use pages::Pages;
 use path::Path;
+pub use types::{Event, Progress, SessionConfig};
 
 use crate::ids::{Cycle, Seq, Slot};
-use crate::manifest::{Run, StoredBlock};
-use crate::units::{BlockNumber, Esi, PageNumber};
+use crate::units::{BlockNumber, PageNumber};
 use crate::wire::{
     EndRecord, GroupControl, Stage, SymbolHeader, SymbolKind, ToSender, WelcomeBody,
 };
@@ -30,85 +31,6 @@ use crate::wire::{
 /// Without a datagram of the group for this long, though the sender is heard, something on
 /// the way holds multicast back.
 const NO_DATA: Duration = Duration::from_secs(10);
-
-/// What the receiver's machine offers.
-#[derive(Debug, Clone)]
-pub struct SessionConfig {
-    /// Block buffers.
-    pub buffers: u32,
-    /// Symbol datagrams that the socket can hold.
-    pub window: u32,
-    /// The target takes blocks in order only: those too far ahead are left for a later cycle.
-    pub in_order: bool,
-    /// Give up after this long without a word of the session.
-    pub idle_timeout: Duration,
-    /// Random: spreads this receiver's reports.
-    pub seed: u64,
-    /// Bytes of the image, where the welcome told.
-    pub image_len: Option<u64>,
-}
-
-/// What the caller is to do or to tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The first data arrived.
-    Started,
-    /// A block has all its symbols: decode it, check it against its entry and write it, then
-    /// call `handle_written` or `handle_bad_block`.
-    Block {
-        /// Its number.
-        block: BlockNumber,
-        /// Where its symbols are.
-        buffer: BufferId,
-        /// Which symbol each slot holds.
-        esis: Vec<Esi>,
-        /// Its entry.
-        entry: StoredBlock,
-    },
-    /// Write zeros, then call `handle_zeroed`.
-    Zero(Run),
-    /// All is written: flush the target, then call `handle_flushed`.
-    Flush {
-        /// Bytes of the image.
-        image_len: u64,
-    },
-    /// The sender is heard by unicast, the group is not.
-    NoGroupData,
-    /// Confirmed; the flag says whether the sender has acknowledged it.
-    Finished {
-        /// Whether the sender knows.
-        acknowledged: bool,
-    },
-    /// The session failed for this receiver.
-    Failed(Failure),
-    /// The sender knows of this receiver's failure, or does not answer.
-    Left,
-}
-
-/// For progress displays and reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// What the receiver is doing.
-    pub stage: Stage,
-    /// Blocks that are written.
-    pub blocks_done: u32,
-    /// Bytes that are written, zeros included.
-    pub bytes_written: u64,
-    /// Bytes of the image, once known.
-    pub image_len: Option<u64>,
-    /// Group datagrams that arrived.
-    pub received: u64,
-    /// Group datagrams sent since the first that arrived.
-    pub expected: u64,
-    /// Datagrams that the own socket dropped.
-    pub socket_drops: u32,
-    /// Blocks that failed their digest and were collected anew.
-    pub bad_blocks: u32,
-    /// Time spent in writing.
-    pub busy: Duration,
-    /// The cycle under way.
-    pub cycle: Cycle,
-}
 
 #[derive(Debug, Default)]
 struct Written {
@@ -200,6 +122,12 @@ impl Session {
         }
     }
 
+    /// Whether the session is over for this receiver and its last word was heard or given up.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.is_over && self.last_word.is_none() && self.outbox.is_empty() && self.events.is_empty()
+    }
+
     /// The end record, once it arrived.
     #[must_use]
     pub fn end(&self) -> Option<&EndRecord> {
@@ -279,6 +207,7 @@ impl Session {
             self.end = Some(end);
             self.schedule.urge();
         }
+        self.consider_later_cycle();
         self.after_datagrams();
         self.consider_flush(now);
     }
@@ -302,6 +231,16 @@ impl Session {
                 .map_or(self.reportable, |&(_, passed)| passed)
         {
             self.passed.push_back((now + HOLDOFF, horizon));
+        }
+    }
+
+    /// After the first cycle every block had a pass, whether this receiver was there or not: the
+    /// sender plans a later cycle from what is asked for ahead of its position.
+    fn consider_later_cycle(&mut self) {
+        let blocks = self.end.map_or(BlockNumber(0), |end| end.blocks);
+        if self.cycle > Cycle(1) && self.reportable < blocks {
+            self.reportable = blocks;
+            self.schedule.urge();
         }
     }
 
@@ -380,6 +319,7 @@ impl Session {
             self.no_data_told = true;
             self.events.push_back(Event::NoGroupData);
         }
+        self.consider_leaving(now);
         self.consider_silence(now);
     }
 

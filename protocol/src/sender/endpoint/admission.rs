@@ -168,6 +168,7 @@ fn about(from: SocketAddr, join: &Join) -> About {
     About {
         host_name: join.host_name.clone(),
         mac: join.mac,
+        target_id: join.target_id,
         link_speed: join.link_speed,
         capacity: join.capacity,
         address: from,

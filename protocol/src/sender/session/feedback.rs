@@ -57,12 +57,14 @@ impl Session {
         self.consider_end(now);
     }
 
-    /// Notes the end of a receiver's part; the first word counts.
+    /// Notes the end of a receiver's part. The first word counts, but a confirmation counts
+    /// always: a receiver that the session gave up may have had everything by then.
     pub(super) fn settle(&mut self, now: Instant, number: ReceiverNumber, state: MemberState) {
         let Some(member) = self.roster.member_mut(number) else {
             return;
         };
-        if member.state.is_final() {
+        let confirmed = state == MemberState::Confirmed && member.state != state;
+        if member.state.is_final() && !confirmed {
             return;
         }
         member.state = state;
@@ -75,28 +77,49 @@ impl Session {
     fn handle_report(&mut self, now: Instant, from: ReceiverNumber, report: Report) {
         self.counters.reports += 1;
         let round_trip = self.round_trip(now, &report);
+        let (running, patience) = (self.phase != Phase::Waiting, self.patience());
         let Some(member) = self.roster.member_mut(from) else {
             return;
         };
+        if let MemberState::Failed { code, text } = &member.state {
+            // It still reports, so it has not heard that it was given up.
+            let (code, text) = (*code, text.clone());
+            return self.send_away(now, from, code, text);
+        }
         if member.state.is_final() {
             return;
         }
+        if report.seq_seen > member.seq_seen() {
+            member.caught_at = now;
+        }
         let newcomer = member.state == MemberState::Admitted;
+        if !newcomer && member.is_deaf(now, running, patience) {
+            // What it asks for would not reach it either.
+            member.heard_at = now;
+            member.report = Some(report);
+            if member.state == MemberState::Lost {
+                member.state = MemberState::Silent;
+                self.events.push_back(Event::Member(from));
+            }
+            return;
+        }
         let back = member.state != MemberState::Active;
         if back && !newcomer && self.config.seekable {
             // What it missed in its silence comes in a later cycle; the room does not wait.
             member.joined_in = (self.pass.cycle(), self.pass.begun());
         }
+        member.was_away |= back && !newcomer;
         member.state = MemberState::Active;
         member.heard_at = now;
         member.round_trip = round_trip.or(member.round_trip);
         member.report = Some(report);
         if newcomer {
-            self.replace_older_entry(from);
+            self.drop_superseded();
         }
         if back {
             self.events.push_back(Event::Member(from));
-            if let Phase::Lingering(_) = self.phase {
+            // Who was welcomed before the end, or comes back in time, is served.
+            if matches!(self.phase, Phase::Lingering(_) | Phase::Closing(_)) {
                 self.phase = Phase::Running;
             }
         }
@@ -108,11 +131,10 @@ impl Session {
         self.discard_complete();
     }
 
-    /// A restarted machine takes the place of its old entry.
-    fn replace_older_entry(&mut self, newcomer: ReceiverNumber) {
-        if let Some(older) = self.roster.older_entry_of(newcomer) {
-            self.controller.on_gone(older);
-            self.roster.remove(older);
+    /// A receiver that was started again takes the place of its former self.
+    pub(super) fn drop_superseded(&mut self) {
+        for number in self.roster.take_superseded() {
+            self.controller.on_gone(number);
         }
     }
 
@@ -137,14 +159,16 @@ impl Session {
         }
     }
 
-    /// A receiver that was silent too long may need blocks that a stream no longer has.
+    /// A receiver that was silent too long may need blocks that a stream no longer has. Blocks
+    /// that it still writes are not among them.
     fn missed_the_stream(&mut self, now: Instant, number: ReceiverNumber) -> bool {
         let missed = !self.config.seekable
             && self
                 .roster
                 .member(number)
                 .and_then(|member| member.report.as_ref())
-                .is_some_and(|report| report.complete_up_to < self.kept_from);
+                .and_then(|report| report.deficits.first())
+                .is_some_and(|run| run.first < self.kept_from);
         if missed {
             let code = FailCode::Silence;
             let text = "the stream went on without it and cannot be sent again".to_owned();
@@ -156,13 +180,16 @@ impl Session {
                     text: text.clone(),
                 },
             );
-            let message = ToReceiver::Abort { code, text };
-            self.outbox.push_back(Transmit::Unicast {
-                to: number,
-                message,
-            });
+            self.send_away(now, number, code, text);
         }
         missed
+    }
+
+    /// Tells one receiver that the session is over for it.
+    fn send_away(&mut self, now: Instant, to: ReceiverNumber, code: FailCode, text: String) {
+        let message = ToReceiver::Abort { code, text };
+        self.outbox.push_back(Transmit::Unicast { to, message });
+        self.prolong_closing(now);
     }
 
     fn plan_repairs(&mut self, from: ReceiverNumber) {

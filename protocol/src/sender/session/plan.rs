@@ -2,14 +2,12 @@
 
 use std::time::Instant;
 
-use super::{Event, Job, Parity, Phase, STREAM_WINDOW, Session, SymbolRef, Transmit};
-use crate::ids::{Cycle, ReceiverNumber, Seq};
+use super::{Job, Parity, Phase, STREAM_WINDOW, Session, SymbolRef, Transmit};
+use crate::ids::{Cycle, Seq};
 use crate::pacing::Pacer;
 use crate::sender::interleave::Share;
-use crate::sender::pass::GROUP;
-use crate::sender::roster::Member;
-use crate::units::{BlockNumber, Esi, MAX_SYMBOLS};
-use crate::wire::{ALL_SYMBOLS, Deficit, Report, SymbolKind};
+use crate::units::{BlockNumber, Esi, GROUP, MAX_SYMBOLS};
+use crate::wire::SymbolKind;
 
 /// Bursts whose time of sending is remembered for round trips.
 const SENT_TIMES: usize = 4096;
@@ -208,15 +206,14 @@ impl Session {
         let known = self.manifest.closed_blocks().0;
         let last = self.manifest.known_blocks().0 == known;
         let ready = known - cursor;
-        let group = u32::try_from(GROUP).expect("a small constant");
         // Without a second cycle nothing may leave the window before everybody has it.
-        let closed = !self.config.seekable && cursor + group > self.kept_from.0 + STREAM_WINDOW;
-        let part = ready < group && !last;
+        let closed = !self.config.seekable && cursor + GROUP > self.kept_from.0 + STREAM_WINDOW;
+        let part = ready < GROUP && !last;
         if ready == 0 || part || closed || !self.page_queue.is_empty() {
             return Vec::new();
         }
-        let tail = self.end.is_some() && ready <= group;
-        let blocks = (cursor..known).take(GROUP);
+        let tail = self.end.is_some() && ready <= GROUP;
+        let blocks = (cursor..known).take(GROUP as usize);
         let share = |block: u32| {
             let block = BlockNumber(block);
             let k = self
@@ -256,68 +253,6 @@ impl Session {
         }
     }
 
-    /// The next blocks that any receiver still needs, each with the largest deficit.
-    fn later_cycle_shares(&self) -> Vec<Share> {
-        let mut shares = Vec::new();
-        let mut cursor = self.pass.cursor();
-        let covered = self.covered();
-        while shares.len() < GROUP {
-            let needs = self
-                .roster
-                .wanting()
-                .filter_map(|(_, _, report)| next_need(report, cursor));
-            let Some(block) = needs.min().filter(|&block| block < covered) else {
-                break;
-            };
-            cursor = BlockNumber(block.0 + 1);
-            shares.extend(self.share_of(block));
-        }
-        shares
-    }
-
-    fn share_of(&self, block: BlockNumber) -> Option<Share> {
-        let k = self.manifest.block(block)?.k();
-        let needs = self.roster.wanting().filter_map(|(_, member, report)| {
-            let deficit = deficit_of(report, block)?;
-            let deficit = if deficit == ALL_SYMBOLS {
-                k
-            } else {
-                deficit.min(k)
-            };
-            let sent = self.repairs.sent_after(block, member.seq_seen());
-            u8::try_from(u32::from(deficit).saturating_sub(sent)).ok()
-        });
-        let count = needs.max().filter(|&count| count > 0)?;
-        let first = if count == k {
-            Esi(0)
-        } else {
-            self.repairs.cursor(block, k)
-        };
-        Some(Share {
-            block,
-            k,
-            first,
-            count,
-        })
-    }
-
-    /// Below this block the newest reports, all of them made in this cycle, say everything.
-    fn covered(&self) -> BlockNumber {
-        let covered = |member: &Member, report: &Report| {
-            let fresh = member.seq_seen() >= self.cycle_started;
-            if fresh {
-                report.covered_up_to
-            } else {
-                BlockNumber(0)
-            }
-        };
-        let reports = self.roster.wanting();
-        reports
-            .map(|(_, member, report)| covered(member, report))
-            .min()
-            .unwrap_or(BlockNumber(0))
-    }
-
     /// Whether the source was read and every block had its first pass.
     pub(super) fn first_pass_done(&self) -> bool {
         self.pass.cycle() > Cycle(1)
@@ -327,77 +262,4 @@ impl Session {
                     && self.page_queue.is_empty()
             })
     }
-
-    fn consider_next_cycle(&mut self) {
-        let Some(end) = self
-            .end
-            .filter(|_| self.first_pass_done() && self.pass.is_idle())
-        else {
-            return;
-        };
-        let cycle = self.pass.cycle();
-        if cycle > Cycle(1) && !self.nothing_ahead() {
-            return;
-        }
-        if self.pass_end_seq.is_none() {
-            self.pass.finish(end.blocks);
-            self.pass_end_seq = Some(self.last_seq);
-            self.timers.control_now();
-        }
-        if self.config.seekable && self.repairs.is_idle() && self.deferred_needs().next().is_some()
-        {
-            self.begin_cycle();
-        }
-    }
-
-    fn begin_cycle(&mut self) {
-        self.pass.next_cycle();
-        self.repairs.clear_owed();
-        self.cycle_started = self.last_seq;
-        self.pass_end_seq = None;
-        self.timers.control_now();
-        self.events.push_back(Event::Cycle(self.pass.cycle()));
-    }
-
-    /// Whether no receiver needs a block from the cursor on, as reports of this cycle say.
-    fn nothing_ahead(&self) -> bool {
-        let cursor = self.pass.cursor();
-        let Some(end) = self.end else { return false };
-        let mut wanting = self.roster.wanting().peekable();
-        wanting.peek().is_none()
-            || (self.covered() >= end.blocks
-                && wanting.all(|(_, _, report)| next_need(report, cursor).is_none()))
-    }
-
-    /// Receivers that need blocks which this cycle does not repair for them, as reports made
-    /// after the end of the pass say.
-    fn deferred_needs(&self) -> impl Iterator<Item = ReceiverNumber> {
-        let (cycle, ended) = (self.pass.cycle(), self.pass_end_seq);
-        self.roster
-            .wanting()
-            .filter_map(move |(number, member, report)| {
-                let fresh = ended.is_some_and(|ended| member.seq_seen() >= ended);
-                let deferred = member.deferred_below(cycle);
-                let needs = report
-                    .deficits
-                    .first()
-                    .is_some_and(|run| run.first < deferred);
-                (fresh && needs).then_some(number)
-            })
-    }
-}
-
-/// The first block from `cursor` on that the report asks for.
-fn next_need(report: &Report, cursor: BlockNumber) -> Option<BlockNumber> {
-    let ends_before = |run: &Deficit| run.first.0 + run.count <= cursor.0;
-    let at = report.deficits.partition_point(ends_before);
-    report.deficits.get(at).map(|run| run.first.max(cursor))
-}
-
-fn deficit_of(report: &Report, block: BlockNumber) -> Option<u8> {
-    let ends_before = |run: &Deficit| run.first.0 + run.count <= block.0;
-    let run = report
-        .deficits
-        .get(report.deficits.partition_point(ends_before))?;
-    (run.first <= block).then_some(run.symbols)
 }

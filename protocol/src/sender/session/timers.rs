@@ -75,8 +75,12 @@ impl Session {
             return;
         }
         self.timers.ageing = now + AGEING_EVERY;
+        let unproven = self.roster.take_unproven(now);
+        self.events
+            .extend(unproven.into_iter().map(Event::Unproven));
         let patience = self.patience();
-        for number in self.roster.age(now, patience) {
+        let running = self.phase != Phase::Waiting;
+        for number in self.roster.age(now, running, patience) {
             self.controller.on_gone(number);
             self.events.push_back(Event::Member(number));
         }

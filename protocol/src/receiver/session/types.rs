@@ -1,0 +1,89 @@
+//! What goes into the receiver's state machine and comes out of it.
+
+use std::time::Duration;
+
+use super::finish::Failure;
+use super::ledger::BufferId;
+use crate::ids::Cycle;
+use crate::manifest::{Run, StoredBlock};
+use crate::units::{BlockNumber, Esi};
+use crate::wire::Stage;
+
+/// What the receiver's machine offers.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// Block buffers.
+    pub buffers: u32,
+    /// Symbol datagrams that the socket can hold.
+    pub window: u32,
+    /// The target takes blocks in order only: those too far ahead are left for a later cycle.
+    pub in_order: bool,
+    /// Give up after this long without a word of the session.
+    pub idle_timeout: Duration,
+    /// Random: spreads this receiver's reports.
+    pub seed: u64,
+    /// Bytes of the image, where the welcome told.
+    pub image_len: Option<u64>,
+}
+
+/// What the caller is to do or to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The first data arrived.
+    Started,
+    /// A block has all its symbols: decode it, check it against its entry and write it, then
+    /// call `handle_written` or `handle_bad_block`.
+    Block {
+        /// Its number.
+        block: BlockNumber,
+        /// Where its symbols are.
+        buffer: BufferId,
+        /// Which symbol each slot holds.
+        esis: Vec<Esi>,
+        /// Its entry.
+        entry: StoredBlock,
+    },
+    /// Write zeros, then call `handle_zeroed`.
+    Zero(Run),
+    /// All is written: flush the target, then call `handle_flushed`.
+    Flush {
+        /// Bytes of the image.
+        image_len: u64,
+    },
+    /// The sender is heard by unicast, the group is not.
+    NoGroupData,
+    /// Confirmed; the flag says whether the sender has acknowledged it.
+    Finished {
+        /// Whether the sender knows.
+        acknowledged: bool,
+    },
+    /// The session failed for this receiver; [`Event::Left`] follows when the sender knows.
+    Failed(Failure),
+    /// The sender knows of this receiver's failure, or does not answer: nothing further happens.
+    Left,
+}
+
+/// For progress displays and reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What the receiver is doing.
+    pub stage: Stage,
+    /// Blocks that are written.
+    pub blocks_done: u32,
+    /// Bytes that are written, zeros included.
+    pub bytes_written: u64,
+    /// Bytes of the image, once known.
+    pub image_len: Option<u64>,
+    /// Group datagrams that arrived.
+    pub received: u64,
+    /// Group datagrams sent since the first that arrived.
+    pub expected: u64,
+    /// Datagrams that the own socket dropped.
+    pub socket_drops: u32,
+    /// Blocks that failed their digest and were collected anew.
+    pub bad_blocks: u32,
+    /// Time spent in writing.
+    pub busy: Duration,
+    /// The cycle under way.
+    pub cycle: Cycle,
+}

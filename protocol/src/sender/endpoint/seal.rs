@@ -1,0 +1,103 @@
+//! Turns what the session decides to send into sealed datagrams.
+
+use super::admission::Peer;
+use super::{Destination, Endpoint};
+use crate::ids::{ReceiverNumber, Seq};
+use crate::sender::session::SymbolRef;
+use crate::units::{BlockNumber, PageNumber, SYMBOL_SIZE};
+use crate::wire::{
+    GroupControl, Kind, SYMBOL_DATAGRAM, SYMBOL_HEADER, SymbolHeader, SymbolKind, TAG, ToReceiver,
+    group_header, unicast_header,
+};
+
+impl Endpoint {
+    pub(super) fn seal_burst(&self, first: Seq, out: &mut Vec<u8>) {
+        out.resize(self.burst.len() * SYMBOL_DATAGRAM, 0);
+        let datagrams = out.chunks_exact_mut(SYMBOL_DATAGRAM);
+        for (i, (symbol, datagram)) in self.burst.iter().zip(datagrams).enumerate() {
+            self.seal_symbol(Seq(first.0 + i as u64), symbol, datagram);
+        }
+    }
+
+    fn seal_symbol(&self, seq: Seq, symbol: &SymbolRef, datagram: &mut [u8]) {
+        let header = SymbolHeader {
+            kind: symbol.kind,
+            session_tag: self.config.session_id.tag(),
+            seq,
+            slot: symbol.slot,
+            horizon: symbol.horizon,
+            number: symbol.number,
+            esi: symbol.esi,
+            k: symbol.k,
+        };
+        let (head, rest) = datagram
+            .split_first_chunk_mut()
+            .expect("the datagram holds a header");
+        header.encode(head);
+        match symbol.kind {
+            SymbolKind::Block => {
+                let bytes = self
+                    .store
+                    .symbol(BlockNumber(symbol.number), symbol.k, symbol.esi)
+                    .expect("symbols are pinned from their fetch until they were sent");
+                self.seal_padded(seq, head, bytes, rest);
+            }
+            SymbolKind::Page => {
+                let page = PageNumber(symbol.number);
+                let object = self.session.manifest().page_object(page);
+                let object = object.expect("only closed pages are sent");
+                let from = usize::from(symbol.esi.0) * SYMBOL_SIZE;
+                match object.get(from..from + SYMBOL_SIZE) {
+                    Some(bytes) => self.seal_padded(seq, head, bytes, rest),
+                    None => {
+                        let mut row = [0; SYMBOL_SIZE];
+                        page_row(object, symbol, &mut row);
+                        self.seal_padded(seq, head, &row, rest);
+                    }
+                }
+            }
+        }
+    }
+
+    fn seal_padded(&self, seq: Seq, head: &[u8], bytes: &[u8], rest: &mut [u8]) {
+        debug_assert_eq!(head.len() + rest.len(), SYMBOL_HEADER + SYMBOL_SIZE + TAG);
+        if bytes.len() == SYMBOL_SIZE {
+            self.group_key.seal(seq.0, head, bytes, rest);
+        } else {
+            let (body, tag) = rest.split_at_mut(SYMBOL_SIZE);
+            body[..bytes.len()].copy_from_slice(bytes);
+            body[bytes.len()..].fill(0);
+            self.group_key.seal_in_place(seq.0, head, body, tag);
+        }
+    }
+
+    pub(super) fn seal_control(&self, seq: Seq, control: &GroupControl, out: &mut Vec<u8>) {
+        let mut plain = Vec::new();
+        control.encode(&mut plain);
+        group_header(self.config.session_id.tag(), seq, out);
+        self.group_key.seal_behind(seq.0, 0, &plain, out);
+    }
+
+    pub(super) fn seal_unicast(
+        &mut self,
+        to: ReceiverNumber,
+        message: &ToReceiver,
+        out: &mut Vec<u8>,
+    ) -> Option<Destination> {
+        let tag = self.config.session_id.tag();
+        let peer: &mut Peer = self.admission.peer_mut(to)?;
+        let seq = peer.next_seq();
+        let mut plain = Vec::new();
+        message.encode(&mut plain);
+        unicast_header(Kind::ToReceiver, tag, seq, to, out);
+        peer.keys.to_receiver.seal_behind(seq, 0, &plain, out);
+        Some(Destination::Unicast(peer.address))
+    }
+}
+
+/// A repair symbol of a page, made when it is sent: two source symbols cost nothing.
+fn page_row(object: &[u8], symbol: &SymbolRef, row: &mut [u8; SYMBOL_SIZE]) {
+    let code = crate::fec::Code::new(symbol.k).expect("pages hold one or two symbols");
+    code.repair(symbol.esi.0 - symbol.k, object, row)
+        .expect("page rows are in range");
+}

@@ -1,0 +1,156 @@
+//! What goes into the sender's state machine and comes out of it.
+
+use std::time::{Duration, Instant};
+
+use crate::ids::{Cycle, ReceiverNumber, Seq, Slot};
+use crate::pacing::Rate;
+use crate::sender::interleave::Share;
+use crate::sender::roster::About;
+use crate::sender::start::StartPolicy;
+use crate::units::{BlockNumber, Esi, Place};
+use crate::wire::{GroupControl, SymbolKind, ToReceiver};
+
+/// Repair symbols that go out with a block before anybody asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parity {
+    /// None, but for the last group of a cycle where loss was seen: there they save a round.
+    Auto,
+    /// This many for every block.
+    Fixed(u8),
+}
+
+/// What the operator chose and what the source is.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// Bytes of the image, `None` for a stream of unknown length.
+    pub image_len: Option<u64>,
+    /// Whether blocks can be read again: without it there is no second cycle.
+    pub seekable: bool,
+    /// When to start.
+    pub start: StartPolicy,
+    /// Never send faster.
+    pub rate_cap: Option<Rate>,
+    /// Proactive repair symbols.
+    pub parity: Parity,
+    /// Stay this long for late receivers after all others are done.
+    pub linger: Duration,
+}
+
+/// Where the session is.
+///
+/// ```text
+/// Waiting -> Running -> Closing -> Over
+///    |          |  ^         |
+///    |          v  |         | somebody comes back: Running
+///    |       Lingering -> Closing
+///    +--> Aborting (from any but Over) -> Over
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Receivers join; the start rule has not let the session start.
+    Waiting,
+    /// Cycles.
+    Running,
+    /// Everybody is done; late receivers may still come until the given moment.
+    Lingering(Instant),
+    /// Everybody is done; acknowledgements are repeated where asked for until the given moment.
+    Closing(Instant),
+    /// Receivers are told that the session failed, until they have seen it or the given moment.
+    Aborting(Instant),
+    /// Nothing further happens.
+    Over,
+}
+
+/// One symbol of a burst; the endpoint seals it into the burst's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SymbolRef {
+    /// Block or page.
+    pub kind: SymbolKind,
+    /// Its number.
+    pub number: u32,
+    /// Which symbol.
+    pub esi: Esi,
+    /// Source symbols of the block or page.
+    pub k: u8,
+    /// Stream position of the header.
+    pub slot: Slot,
+    /// Stream position of the header.
+    pub horizon: BlockNumber,
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transmit {
+    /// The burst in the caller's vector; its datagrams are numbered from here.
+    Symbols {
+        /// Number of the first datagram.
+        first: Seq,
+    },
+    /// A group control datagram.
+    Control {
+        /// Its number.
+        seq: Seq,
+        /// Its body.
+        control: GroupControl,
+    },
+    /// A message to one receiver.
+    Unicast {
+        /// To whom.
+        to: ReceiverNumber,
+        /// The message.
+        message: ToReceiver,
+    },
+    /// The announce, to the control group.
+    Announce,
+}
+
+/// Work for the caller's threads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// Have the symbols of a share at hand, reading the block again where it is not, then call
+    /// [`Session::handle_fetched`].
+    Fetch {
+        /// Which symbols.
+        share: Share,
+        /// The block's place in the image.
+        place: Place,
+        /// Whether it is a repair or a part of a pass.
+        repair: bool,
+    },
+    /// The pass is done with a block's body.
+    Unpin(BlockNumber),
+    /// Blocks below this one are not needed any more (streams only).
+    Discard(BlockNumber),
+}
+
+/// What the operator is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The first data may flow.
+    Started,
+    /// A cycle begins.
+    Cycle(Cycle),
+    /// The state of a receiver changed.
+    Member(ReceiverNumber),
+    /// Somebody was welcomed and never proved that it holds the secret.
+    Unproven(About),
+    /// The session is over.
+    Over,
+}
+
+/// Counters of the session, for reports; datagrams unless said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Source symbols of all blocks and pages: what a lossless room needs once.
+    pub symbols_needed: u64,
+    /// Block symbols sent in passes.
+    pub pass_symbols: u64,
+    /// Block symbols sent as repairs.
+    pub repair_symbols: u64,
+    /// Page symbols sent.
+    pub page_symbols: u64,
+    /// Group control datagrams sent.
+    pub control_datagrams: u64,
+    /// Reports that came in.
+    pub reports: u64,
+}

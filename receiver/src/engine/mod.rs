@@ -1,0 +1,309 @@
+//! The receiver at work: the session's thread between the network and the writer.
+
+mod pictures;
+mod room;
+mod search;
+mod writer;
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use mimeo_image::ByteSize;
+use mimeo_image::target::TargetWriter;
+use mimeo_net::{ReceiveBatch, Waiter};
+use mimeo_protocol::receiver::{Assembled, Endpoint, Event, Failure};
+use mimeo_protocol::wire::FailCode;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::exit::Exit;
+use crate::run::{Command, Severity, Update};
+use crate::status::Status;
+pub(crate) use pictures::Pictures;
+pub(crate) use room::Room;
+pub(crate) use search::{NotJoined, Search};
+use writer::{Done, Work, Writer};
+
+/// Pictures are sent and the socket's drops are looked at this often.
+const PICTURE_EVERY: Duration = Duration::from_millis(200);
+
+/// Batches that are received before other inputs are looked at.
+const BATCHES_AT_ONCE: usize = 8;
+
+/// What an engine is made of.
+pub(crate) struct Parts {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) room: Room,
+    pub(crate) sender: SocketAddr,
+    pub(crate) waiter: Waiter,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) updates: UnboundedSender<Update>,
+    pub(crate) pictures: Pictures,
+}
+
+/// The session's thread after the join.
+pub(crate) struct Engine {
+    endpoint: Endpoint,
+    room: Room,
+    sender: SocketAddr,
+    waiter: Waiter,
+    writer: Option<Writer>,
+    commands: mpsc::Receiver<Command>,
+    updates: UnboundedSender<Update>,
+    pictures: Pictures,
+    batch: ReceiveBatch,
+    out: Vec<u8>,
+    ended: Option<(Exit, Option<String>)>,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            endpoint: parts.endpoint,
+            room: parts.room,
+            sender: parts.sender,
+            waiter: parts.waiter,
+            writer: None,
+            commands: parts.commands,
+            updates: parts.updates,
+            pictures: parts.pictures,
+            batch: ReceiveBatch::new(),
+            out: Vec::new(),
+            ended: None,
+        }
+    }
+
+    /// Starts the writer; without it the engine only tells the sender that it gives up.
+    pub(crate) fn set_target(
+        &mut self,
+        target: TargetWriter,
+        image_len: Option<u64>,
+    ) -> std::io::Result<()> {
+        self.writer = Some(Writer::start(target, image_len, self.waiter.waker())?);
+        Ok(())
+    }
+
+    /// The receiver gives up and tells the sender.
+    pub(crate) fn give_up(&mut self, exit: Exit, code: FailCode, text: &str) {
+        if self.ended.is_none() {
+            self.ended = Some((exit, Some(text.to_owned())));
+            self.endpoint
+                .session_mut()
+                .handle_failure(Instant::now(), code, text);
+        }
+    }
+
+    /// Runs the session to its end. Returns exit code, error and the last picture.
+    pub(crate) fn run(mut self) -> (Exit, Option<String>, Status) {
+        loop {
+            self.receive();
+            self.take_done();
+            self.take_commands();
+            self.endpoint.handle_timeout(Instant::now());
+            self.handle_events();
+            self.transmit();
+            self.picture();
+            if self.endpoint.session().is_finished() {
+                break;
+            }
+            self.sleep();
+        }
+        let (exit, error) = self.ended.unwrap_or((
+            Exit::Failure,
+            Some("the session ended without a result".to_owned()),
+        ));
+        let status = self.pictures.last_of(&self.endpoint, exit, Instant::now());
+        (
+            exit,
+            error.map(|error| with_remains(&error, &status)),
+            status,
+        )
+    }
+
+    fn sleep(&mut self) {
+        let now = Instant::now();
+        let until = self.endpoint.poll_timeout(now).unwrap_or(now);
+        let until = until.min(self.pictures.last() + PICTURE_EVERY);
+        if let Err(error) = self.waiter.wait(&self.room.interests(), Some(until)) {
+            let text = format!("waiting for the network failed: {error}");
+            self.give_up(Exit::Failure, FailCode::Internal, &text);
+        }
+    }
+
+    fn receive(&mut self) {
+        for socket in self.room.sockets() {
+            for _ in 0..BATCHES_AT_ONCE {
+                match socket.recv(&mut self.batch) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "receiving failed");
+                        break;
+                    }
+                }
+                let now = Instant::now();
+                for (_, datagram) in self.batch.datagrams() {
+                    self.endpoint.handle_datagram(now, datagram);
+                }
+            }
+        }
+    }
+
+    fn take_done(&mut self) {
+        while let Some(done) = self.writer.as_ref().and_then(Writer::poll) {
+            let now = Instant::now();
+            match done {
+                Done::Written {
+                    block,
+                    buffer,
+                    symbols,
+                    bytes,
+                    busy,
+                } => {
+                    self.endpoint.give_back(buffer, symbols);
+                    self.endpoint
+                        .session_mut()
+                        .handle_written(now, block, bytes, busy);
+                }
+                Done::Bad {
+                    block,
+                    buffer,
+                    symbols,
+                } => {
+                    self.endpoint.give_back(buffer, symbols);
+                    self.endpoint.session_mut().handle_bad_block(now, block);
+                }
+                Done::Zeroed { bytes, busy, last } => {
+                    self.endpoint
+                        .session_mut()
+                        .handle_zeroed(now, bytes, busy, last);
+                }
+                Done::Flushed => self.endpoint.session_mut().handle_flushed(now),
+                Done::Failed(error) => {
+                    let exit = if error.is_refusal() {
+                        Exit::Refused
+                    } else {
+                        Exit::Failure
+                    };
+                    self.give_up(exit, FailCode::TargetFailed, &error.to_string());
+                }
+            }
+        }
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(Command::Interrupt) = self.commands.try_recv() {
+            self.give_up(
+                Exit::Interrupted,
+                FailCode::Interrupted,
+                "interrupted at the receiver",
+            );
+        }
+    }
+
+    fn handle_events(&mut self) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::Started => self.pictures.on_started(Instant::now()),
+                Event::Block {
+                    block,
+                    buffer,
+                    esis,
+                    entry,
+                } => {
+                    let symbols = self.endpoint.take(buffer);
+                    let symbols = symbols.expect("a complete block has its buffer");
+                    self.write(Work::Block(Assembled {
+                        block,
+                        entry,
+                        esis,
+                        symbols,
+                        buffer,
+                    }));
+                }
+                Event::Zero(run) => self.write(Work::Zero(run)),
+                Event::Flush { image_len } => self.write(Work::Flush { image_len }),
+                Event::NoGroupData => self.tell(Severity::Warn, self.room.no_data()),
+                Event::Finished { acknowledged } => {
+                    if !acknowledged {
+                        let text = "the image is complete and verified, but the sender has not acknowledged it";
+                        self.tell(Severity::Warn, text.to_owned());
+                    }
+                    self.ended.get_or_insert((Exit::Verified, None));
+                }
+                Event::Failed(failure) => {
+                    self.ended
+                        .get_or_insert_with(|| (exit_of(&failure), Some(failure_text(&failure))));
+                }
+                Event::Left => {}
+            }
+        }
+    }
+
+    fn write(&self, work: Work) {
+        if let Some(writer) = &self.writer {
+            writer.push(work);
+        }
+    }
+
+    fn transmit(&mut self) {
+        while self.endpoint.poll_transmit(Instant::now(), &mut self.out) {
+            self.room.send_to(self.sender, &self.out);
+        }
+    }
+
+    fn picture(&mut self) {
+        let now = Instant::now();
+        if now >= self.pictures.last() + PICTURE_EVERY {
+            self.endpoint
+                .session_mut()
+                .handle_socket_drops(self.room.drops());
+            self.room.renew(now, self.sender.ip());
+            let status = self.pictures.take(&self.endpoint, now);
+            let _ = self.updates.send(Update::Status(status));
+        }
+    }
+
+    fn tell(&self, severity: Severity, text: String) {
+        // Nobody listening is no reason to stop.
+        let _ = self.updates.send(Update::Line(severity, text));
+    }
+}
+
+/// What was left undone, where anything was done.
+fn with_remains(error: &str, status: &Status) -> String {
+    if status.bytes_written == 0 {
+        return error.to_owned();
+    }
+    let of = status
+        .image_len
+        .map_or(String::new(), |len| format!(" of {}", ByteSize(len)));
+    let written = ByteSize(status.bytes_written);
+    format!(
+        "{error}; {} is incomplete: it holds {written}{of}",
+        status.target
+    )
+}
+
+fn exit_of(failure: &Failure) -> Exit {
+    match failure.code {
+        FailCode::IdentityMismatch | FailCode::DigestMismatch => Exit::DigestMismatch,
+        FailCode::TargetRefused => Exit::Refused,
+        _ => Exit::Failure,
+    }
+}
+
+fn failure_text(failure: &Failure) -> String {
+    match failure.code {
+        FailCode::Interrupted | FailCode::SourceFailed | FailCode::Internal => {
+            format!("the sender gave up: {}", failure.text)
+        }
+        FailCode::Silence => {
+            format!(
+                "{}; is the sender still running, and its cable plugged in?",
+                failure.text
+            )
+        }
+        _ => failure.text.clone(),
+    }
+}

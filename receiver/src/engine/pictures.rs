@@ -1,0 +1,122 @@
+//! Pictures of the receiver, taken from the state machine.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mimeo_protocol::receiver::Endpoint;
+use mimeo_protocol::wire::Stage;
+
+use crate::exit::Exit;
+use crate::status::{Phase, Status};
+
+/// What the last picture showed, to tell rates.
+#[derive(Debug)]
+pub(crate) struct Pictures {
+    target: String,
+    session_name: String,
+    sender: Option<SocketAddr>,
+    opened: Instant,
+    started: Option<Instant>,
+    last: Instant,
+    last_written: u64,
+    write_rate: u64,
+}
+
+impl Pictures {
+    pub(crate) fn new(target: String) -> Self {
+        let now = Instant::now();
+        Self {
+            target,
+            session_name: String::new(),
+            sender: None,
+            opened: now,
+            started: None,
+            last: now,
+            last_written: 0,
+            write_rate: 0,
+        }
+    }
+
+    /// The receiver was admitted.
+    pub(crate) fn on_joined(&mut self, session_name: &str, sender: SocketAddr) {
+        session_name.clone_into(&mut self.session_name);
+        self.sender = Some(sender);
+    }
+
+    /// The first data came.
+    pub(crate) fn on_started(&mut self, now: Instant) {
+        self.started = Some(now);
+    }
+
+    /// When the last picture was taken.
+    pub(crate) fn last(&self) -> Instant {
+        self.last
+    }
+
+    /// A picture before the join.
+    pub(crate) fn before(&self, phase: Phase) -> Status {
+        Status {
+            session_name: self.session_name.clone(),
+            target: self.target.clone(),
+            phase,
+            sender: self.sender,
+            elapsed: self.opened.elapsed(),
+            ..Status::default()
+        }
+    }
+
+    /// Takes a picture.
+    pub(crate) fn take(&mut self, endpoint: &Endpoint, now: Instant) -> Status {
+        let progress = endpoint.session().progress();
+        let interval = now.duration_since(self.last).as_secs_f64();
+        let fresh = progress.bytes_written.saturating_sub(self.last_written) as f64;
+        self.last = now;
+        self.last_written = progress.bytes_written;
+        if interval > 0.01 {
+            self.write_rate = (8.0 * fresh / interval) as u64;
+        }
+        let lost = progress.expected.saturating_sub(progress.received);
+        let phase = match progress.stage {
+            Stage::Waiting => Phase::Waiting,
+            Stage::Receiving => Phase::Receiving,
+            Stage::Flushing => Phase::Flushing,
+            Stage::Complete => Phase::Confirming,
+        };
+        let strays = endpoint.strays();
+        Status {
+            transfer_time: self.started.map_or(Duration::ZERO, |started| {
+                now.saturating_duration_since(started)
+            }),
+            image_len: progress.image_len,
+            bytes_written: progress.bytes_written,
+            write_rate: self.write_rate,
+            loss: lost as f64 / progress.expected.max(1) as f64,
+            received: progress.received,
+            expected: progress.expected,
+            socket_drops: progress.socket_drops,
+            bad_blocks: progress.bad_blocks,
+            strays: strays.malformed + strays.unsealed,
+            busy: progress.busy,
+            cycle: progress.cycle.0,
+            digest: endpoint.session().end().map(|end| hex(&end.image_digest)),
+            ..self.before(phase)
+        }
+    }
+
+    /// The last picture.
+    pub(crate) fn last_of(&mut self, endpoint: &Endpoint, exit: Exit, now: Instant) -> Status {
+        let phase = if exit == Exit::Verified {
+            Phase::Done
+        } else {
+            Phase::Failed
+        };
+        Status {
+            phase,
+            ..self.take(endpoint, now)
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,175 @@
+//! Finds a sender and joins it.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use mimeo_net::{ReceiveBatch, Waiter};
+use mimeo_protocol::receiver::{
+    Admitted, JoinTarget, Rendezvous, RendezvousConfig, RendezvousEvent,
+};
+use mimeo_protocol::wire::{Auth, RejectReason, VERSION};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::room::Room;
+use crate::exit::Exit;
+use crate::run::{Command, Severity, Update};
+
+/// Without a sender for this long the person is told what to check.
+const NOBODY_AFTER: Duration = Duration::from_secs(10);
+
+/// How often commands are looked at, at least.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Why the receiver is in no session: exit code and text.
+pub(crate) type NotJoined = (Exit, String);
+
+/// The search for a sender.
+pub(crate) struct Search<'a> {
+    pub(crate) room: &'a Room,
+    pub(crate) waiter: &'a Waiter,
+    pub(crate) commands: &'a mpsc::Receiver<Command>,
+    pub(crate) updates: &'a UnboundedSender<Update>,
+    pub(crate) timeout: Duration,
+}
+
+impl Search<'_> {
+    /// Searches until a session has admitted the receiver, or none will.
+    pub(crate) fn run(&self, config: RendezvousConfig) -> Result<Box<Admitted>, NotJoined> {
+        let opened = Instant::now();
+        let mut rendezvous = Rendezvous::new(opened, config);
+        let (mut batch, mut out) = (ReceiveBatch::new(), Vec::new());
+        let mut nobody_told = false;
+        // Why a sender that was heard would not do, for the end of the search.
+        let mut seen = None;
+        loop {
+            let now = Instant::now();
+            self.receive(&mut rendezvous, &mut batch);
+            rendezvous.handle_timeout(now);
+            while let Some(to) = rendezvous.poll_transmit(now, &mut out) {
+                match to {
+                    JoinTarget::ControlGroup => self.room.send_to_control(&out),
+                    JoinTarget::Unicast(to) => self.room.send_to(to, &out),
+                }
+            }
+            while let Some(event) = rendezvous.poll_event() {
+                if let Some(admitted) = self.handle(event, &mut seen)? {
+                    return Ok(admitted);
+                }
+            }
+            if let Ok(Command::Interrupt) = self.commands.try_recv() {
+                return Err((
+                    Exit::Interrupted,
+                    "interrupted while looking for a sender".into(),
+                ));
+            }
+            if now.duration_since(opened) >= self.timeout {
+                let text = "no session was found in time (--start-timeout)".to_owned();
+                return Err(seen.unwrap_or((Exit::NobodyInTime, text)));
+            }
+            if !nobody_told && now.duration_since(opened) >= NOBODY_AFTER {
+                nobody_told = true;
+                self.tell(Severity::Warn, self.room.nobody_found());
+            }
+            let until = rendezvous
+                .poll_timeout()
+                .map_or(now + TICK, |at| at.min(now + TICK));
+            if let Err(error) = self.waiter.wait(&self.room.interests(), Some(until)) {
+                return Err((
+                    Exit::Failure,
+                    format!("waiting for the network failed: {error}"),
+                ));
+            }
+        }
+    }
+
+    fn receive(&self, rendezvous: &mut Rendezvous, batch: &mut ReceiveBatch) {
+        for socket in self.room.sockets() {
+            if let Err(error) = socket.recv(batch) {
+                tracing::warn!(%error, "receiving failed");
+            }
+            let now = Instant::now();
+            for (from, datagram) in batch.datagrams() {
+                rendezvous.handle_datagram(now, from, datagram);
+            }
+        }
+    }
+
+    /// Tells what happened. A sender that will not do may not be the only one: what is wrong with
+    /// it is told at once, and is the reason if the search ends without another.
+    fn handle(
+        &self,
+        event: RendezvousEvent,
+        seen: &mut Option<NotJoined>,
+    ) -> Result<Option<Box<Admitted>>, NotJoined> {
+        let not_admitted = |text: String| Err((Exit::NotAdmitted, text));
+        match event {
+            RendezvousEvent::Joined(admitted) => return Ok(Some(admitted)),
+            RendezvousEvent::Found(found) => {
+                let text = format!(
+                    "joining session {} at {}",
+                    found.announce.session_name,
+                    found.from.ip()
+                );
+                self.tell(Severity::Info, text);
+            }
+            RendezvousEvent::Ambiguous { names } => {
+                return not_admitted(format!(
+                    "several sessions are on the air: {}; name one with --session",
+                    names.join(", ")
+                ));
+            }
+            RendezvousEvent::WrongKey => {
+                return not_admitted(
+                    "the key is not the sender's: use the same --key-file on both sides".into(),
+                );
+            }
+            RendezvousEvent::Rejected { reason, version } => {
+                return not_admitted(reject_text(reason, version));
+            }
+            RendezvousEvent::OtherAuth { wanted, from } => {
+                return not_admitted(format!("the sender at {} {}", from.ip(), auth_text(wanted)));
+            }
+            RendezvousEvent::OtherVersion { from, version } => {
+                let text = version_text(&from.ip().to_string(), version);
+                self.tell(Severity::Warn, text.clone());
+                *seen = Some((Exit::NotAdmitted, text));
+            }
+            RendezvousEvent::NotJoinable { from } => {
+                let text = format!("the session at {} admits no more receivers", from.ip());
+                self.tell(Severity::Warn, text.clone());
+                *seen = Some((Exit::NotAdmitted, text));
+            }
+        }
+        Ok(None)
+    }
+
+    fn tell(&self, severity: Severity, text: String) {
+        // Nobody listening is no reason to stop.
+        let _ = self.updates.send(Update::Line(severity, text));
+    }
+}
+
+fn version_text(who: &str, version: u8) -> String {
+    format!(
+        "the sender at {who} speaks version {version} of the protocol, this program version \
+         {VERSION}: use the same release on both sides"
+    )
+}
+
+fn auth_text(wanted: Auth) -> &'static str {
+    match wanted {
+        Auth::Open => "runs an open session: give --open here too, or --key-file there",
+        Auth::KeyFile => "asks for a key: give --key-file here",
+        Auth::Code => "asks for a join code, which this release does not know",
+    }
+}
+
+fn reject_text(reason: RejectReason, version: u8) -> String {
+    match reason {
+        RejectReason::Version => version_text("that address", version),
+        RejectReason::Auth => "the sender asks for another kind of secret (--open or --key-file)".into(),
+        RejectReason::Closed => "the session admits no more receivers: a stream from standard input cannot be joined after its start".into(),
+        RejectReason::Full => "the session has no number left for another receiver".into(),
+        RejectReason::Other(code) => format!("the sender does not admit this receiver (reason {code})"),
+    }
+}

@@ -1,0 +1,258 @@
+//! The thread that decodes blocks, checks them against their entries and writes them.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mimeo_image::target::{TargetError, TargetWriter};
+use mimeo_net::Waker;
+use mimeo_protocol::block::{BlockDigest, Decoder, content_size};
+use mimeo_protocol::fec::Code;
+use mimeo_protocol::manifest::Run;
+use mimeo_protocol::receiver::{Assembled, BufferId, SymbolBuffer};
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Place, SYMBOL_SIZE};
+
+/// Zeros are written in pieces of this size, so that progress is seen.
+const ZEROS_AT_ONCE: u64 = 64 << 20;
+
+/// What the writer is to do.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Decode, check and write a block.
+    Block(Assembled),
+    /// Write zeros.
+    Zero(Run),
+    /// Set the target's length and flush it.
+    Flush {
+        /// Bytes of the image.
+        image_len: u64,
+    },
+}
+
+/// What the writer did.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// A block is written; its buffer comes back.
+    Written {
+        block: BlockNumber,
+        buffer: BufferId,
+        symbols: SymbolBuffer,
+        bytes: u64,
+        busy: Duration,
+    },
+    /// A block is not what its entry says; its buffer comes back.
+    Bad {
+        block: BlockNumber,
+        buffer: BufferId,
+        symbols: SymbolBuffer,
+    },
+    /// Zeros are written; `last` says that nothing is left of the run.
+    Zeroed {
+        bytes: u64,
+        busy: Duration,
+        last: bool,
+    },
+    /// The target is flushed.
+    Flushed,
+    /// The target failed. Nothing more is written.
+    Failed(TargetError),
+}
+
+/// The way to the writer and back.
+#[derive(Debug)]
+pub(super) struct Writer {
+    work: mpsc::Sender<Work>,
+    done: mpsc::Receiver<Done>,
+}
+
+impl Writer {
+    /// Starts the thread. The image's length is known unless it comes from a stream.
+    pub(super) fn start(
+        target: TargetWriter,
+        image_len: Option<u64>,
+        waker: Waker,
+    ) -> std::io::Result<Self> {
+        let (work, to_do) = mpsc::channel();
+        let (finished, done) = mpsc::channel();
+        let worker = Worker {
+            target,
+            image_len,
+            decoder: Decoder::new(),
+            raw: vec![0; BLOCK_SIZE],
+            done: finished,
+            waker,
+        };
+        thread::Builder::new()
+            .name("write".into())
+            .spawn(move || worker.run(&to_do))?;
+        Ok(Self { work, done })
+    }
+
+    /// Hands work over.
+    pub(super) fn push(&self, work: Work) {
+        // A writer that failed has said so; what comes after that does not matter.
+        let _ = self.work.send(work);
+    }
+
+    /// What was done, if anything.
+    pub(super) fn poll(&self) -> Option<Done> {
+        self.done.try_recv().ok()
+    }
+}
+
+struct Worker {
+    target: TargetWriter,
+    image_len: Option<u64>,
+    decoder: Decoder,
+    raw: Vec<u8>,
+    done: mpsc::Sender<Done>,
+    waker: Waker,
+}
+
+impl Worker {
+    fn run(mut self, work: &mpsc::Receiver<Work>) {
+        let result = if self.target.is_sequential() {
+            self.run_in_order(work)
+        } else {
+            work.iter().try_for_each(|work| self.work(work))
+        };
+        if let Err(error) = result {
+            self.tell(Done::Failed(error));
+        }
+    }
+
+    /// Keeps what is early until its turn. Blocks wait with their symbols in their buffers, which
+    /// the credit bounds.
+    fn run_in_order(&mut self, work: &mpsc::Receiver<Work>) -> Result<(), TargetError> {
+        let mut next = Place(0);
+        let mut early = BTreeMap::new();
+        for work in work {
+            let place = match &work {
+                Work::Block(assembled) => assembled.entry.place,
+                Work::Zero(run) => run.place,
+                Work::Flush { .. } => {
+                    self.work(work)?;
+                    continue;
+                }
+            };
+            early.insert(place, work);
+            while let Some(work) = early.remove(&next) {
+                let blocks = if let Work::Zero(run) = &work {
+                    run.count
+                } else {
+                    1
+                };
+                if self.work_was_good(work)? {
+                    next = Place(next.0 + blocks);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, work: Work) -> Result<(), TargetError> {
+        self.work_was_good(work).map(|_| ())
+    }
+
+    /// Does a piece of work; false if a block was bad and is to come again.
+    fn work_was_good(&mut self, work: Work) -> Result<bool, TargetError> {
+        match work {
+            Work::Block(assembled) => return self.block(assembled),
+            Work::Zero(run) => self.zero(run)?,
+            Work::Flush { image_len } => {
+                self.target.finish(image_len)?;
+                self.target.flush()?;
+                self.tell(Done::Flushed);
+            }
+        }
+        Ok(true)
+    }
+
+    fn block(&mut self, assembled: Assembled) -> Result<bool, TargetError> {
+        let Assembled {
+            block,
+            entry,
+            mut esis,
+            mut symbols,
+            buffer,
+        } = assembled;
+        let Some(raw_len) = self.decode(&entry, &mut esis, &mut symbols) else {
+            tracing::warn!(%block, "a block failed its digest and is asked for again");
+            self.tell(Done::Bad {
+                block,
+                buffer,
+                symbols,
+            });
+            return Ok(false);
+        };
+        let from = Instant::now();
+        self.target
+            .write_at(entry.place.offset(), &self.raw[..raw_len])?;
+        let (bytes, busy) = (raw_len as u64, from.elapsed());
+        self.tell(Done::Written {
+            block,
+            buffer,
+            symbols,
+            bytes,
+            busy,
+        });
+        Ok(true)
+    }
+
+    /// Decodes into `raw` and returns the block's length if it is what its entry says.
+    fn decode(
+        &mut self,
+        entry: &mimeo_protocol::manifest::StoredBlock,
+        esis: &mut [mimeo_protocol::units::Esi],
+        symbols: &mut [u8],
+    ) -> Option<usize> {
+        let k = esis.len();
+        let code = Code::new(u8::try_from(k).ok()?).ok()?;
+        code.recover(&mut symbols[..k * SYMBOL_SIZE], esis).ok()?;
+        let body = symbols.get(..entry.stored_len as usize)?;
+        let raw_len = match self.image_len {
+            Some(len) => entry.place.raw_len(len),
+            None => content_size(body)?,
+        };
+        if !(1..=BLOCK_SIZE).contains(&raw_len) {
+            return None;
+        }
+        let raw = &mut self.raw[..raw_len];
+        self.decoder.decode(entry.coding, body, raw).ok()?;
+        let digest = |only| BlockDigest::of(entry.place, raw, only);
+        let right = match self.image_len {
+            Some(len) => digest(len <= BLOCK_SIZE as u64) == entry.digest,
+            // Whether the first block is the only one is known at the end; either digest binds it.
+            None => {
+                digest(false) == entry.digest
+                    || (entry.place == Place(0) && digest(true) == entry.digest)
+            }
+        };
+        right.then_some(raw_len)
+    }
+
+    fn zero(&mut self, run: Run) -> Result<(), TargetError> {
+        let mut offset = run.place.offset();
+        let end = offset + u64::from(run.count) * BLOCK_SIZE as u64;
+        while offset < end {
+            let bytes = (end - offset).min(ZEROS_AT_ONCE);
+            let from = Instant::now();
+            self.target.zero_at(offset, bytes)?;
+            offset += bytes;
+            self.tell(Done::Zeroed {
+                bytes,
+                busy: from.elapsed(),
+                last: offset == end,
+            });
+        }
+        Ok(())
+    }
+
+    fn tell(&self, done: Done) {
+        // A session that is over does not listen any more.
+        if self.done.send(done).is_ok() {
+            self.waker.wake();
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! The sender at work: the session's thread between the network and the encoders.
+
+mod pictures;
+mod pipeline;
+mod queue;
+mod reader;
+mod room;
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use mimeo_image::source::Source;
+use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
+use mimeo_protocol::block::{BlockDigest, ImageHasher};
+use mimeo_protocol::manifest::{Entry, Run};
+use mimeo_protocol::sender::{Destination, Endpoint, Event, Outgoing};
+use mimeo_protocol::units::BlockNumber;
+use mimeo_protocol::wire::FailCode;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::config::Config;
+use crate::run::{Command, Severity, Update};
+use pictures::Pictures;
+use pipeline::{Pipeline, Produced, Reorder};
+use queue::{Encoded, Expected};
+pub(crate) use room::Room;
+
+/// Bursts that are sent before inputs are looked at again.
+const BURSTS_AT_ONCE: usize = 8;
+
+/// Pictures of the session are sent this often.
+const PICTURE_EVERY: Duration = Duration::from_millis(200);
+
+/// Without a receiver for this long the operator is told what to check.
+const NOBODY_AFTER: Duration = Duration::from_secs(10);
+
+/// How the session's thread ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The last picture.
+    pub(crate) status: crate::status::Status,
+    /// Whether the session had started.
+    pub(crate) started: bool,
+    /// Why the session was given up, if it was, and whether the source was refused rather than
+    /// failed.
+    pub(crate) abort: Option<(FailCode, String, bool)>,
+}
+
+/// The session's thread.
+pub(crate) struct Engine {
+    endpoint: Endpoint,
+    room: Room,
+    pipeline: Pipeline,
+    waiter: Waiter,
+    commands: mpsc::Receiver<Command>,
+    updates: UnboundedSender<Update>,
+    pictures: Pictures,
+    reorder: Reorder,
+    hasher: ImageHasher,
+    /// What each sent block was, by its number.
+    expected: Vec<Expected>,
+    batch: ReceiveBatch,
+    out: Vec<u8>,
+    started: bool,
+    source_refused: bool,
+    disk: Option<std::sync::Arc<mimeo_image::source::DiskSource>>,
+    opened: Instant,
+    nobody_told: bool,
+}
+
+/// What an engine is made of.
+pub(crate) struct Parts {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) room: Room,
+    pub(crate) waiter: Waiter,
+    pub(crate) source: Source,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) updates: UnboundedSender<Update>,
+}
+
+impl Engine {
+    /// Starts the encoders and returns the engine, which [`Self::run`] then drives.
+    pub(crate) fn new(parts: Parts, config: &Config) -> std::io::Result<Self> {
+        let waker: Waker = parts.waiter.waker();
+        let pictures = Pictures::new(config.session_name.clone(), parts.source.describe());
+        let (source, disk) = match parts.source {
+            Source::Disk(disk) => {
+                let disk = std::sync::Arc::new(disk);
+                (
+                    reader::SharedSource::Disk(std::sync::Arc::clone(&disk)),
+                    Some(disk),
+                )
+            }
+            Source::Stream(stream) => (reader::SharedSource::Stream(stream), None),
+        };
+        Ok(Self {
+            endpoint: parts.endpoint,
+            room: parts.room,
+            pipeline: Pipeline::start(source, config.level, waker)?,
+            waiter: parts.waiter,
+            commands: parts.commands,
+            updates: parts.updates,
+            pictures,
+            reorder: Reorder::default(),
+            hasher: ImageHasher::default(),
+            expected: Vec::new(),
+            batch: ReceiveBatch::new(),
+            out: Vec::with_capacity(1 << 16),
+            started: false,
+            source_refused: false,
+            disk,
+            opened: Instant::now(),
+            nobody_told: false,
+        })
+    }
+
+    /// Runs the session to its end.
+    pub(crate) fn run(mut self) -> Ended {
+        if let Err(error) = precise_timers() {
+            tracing::debug!(%error, "no precise timers: pacing is coarser");
+        }
+        let mut ready = Readiness::default();
+        loop {
+            self.receive(ready);
+            self.take_results();
+            self.take_commands();
+            self.endpoint.handle_timeout(Instant::now());
+            self.transmit();
+            if self.tell_events() {
+                break;
+            }
+            self.picture(false);
+            ready = self.sleep();
+        }
+        self.picture(true);
+        let refused = self.source_refused;
+        let reason = self.endpoint.session().abort_reason().cloned();
+        Ended {
+            status: self.pictures.take(&self.endpoint, Instant::now()),
+            started: self.started,
+            abort: reason.map(|(code, text)| (code, text, refused)),
+        }
+    }
+
+    fn sleep(&mut self) -> Readiness {
+        let now = Instant::now();
+        let until = self
+            .endpoint
+            .poll_timeout(now)
+            .unwrap_or(now + PICTURE_EVERY);
+        let until = until.min(self.pictures.last() + PICTURE_EVERY);
+        let sockets = [
+            (self.room.unicast(), Interest::Readable),
+            (self.room.control(), Interest::Readable),
+        ];
+        match self.waiter.wait(&sockets, Some(until)) {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.abort(
+                    FailCode::Internal,
+                    &format!("waiting for the network failed: {error}"),
+                );
+                Readiness::default()
+            }
+        }
+    }
+
+    fn receive(&mut self, ready: Readiness) {
+        for (i, socket) in [self.room.unicast(), self.room.control()]
+            .into_iter()
+            .enumerate()
+        {
+            // A few batches, so that a flood does not keep the stream from flowing.
+            for _ in 0..4 {
+                if !ready.readable(i) {
+                    break;
+                }
+                match socket.recv(&mut self.batch) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "receiving failed");
+                        break;
+                    }
+                }
+                let now = Instant::now();
+                for (from, datagram) in self.batch.datagrams() {
+                    self.endpoint.handle_datagram(now, from, datagram);
+                }
+            }
+        }
+    }
+
+    fn take_results(&mut self) {
+        while let Some(produced) = self.pipeline.poll() {
+            match produced {
+                Produced::Item { order, encoded } => self.reorder.push(order, encoded),
+                Produced::End { order, image_len } => self.reorder.set_end(order, image_len),
+                Produced::Fetched { fetch, body, rows } => {
+                    self.endpoint.handle_fetched(&fetch, body, rows);
+                }
+                Produced::Failed(error) => {
+                    self.source_refused = error.is_refusal() && !self.started;
+                    self.abort(FailCode::SourceFailed, &error.to_string());
+                }
+                Produced::Changed { place } => {
+                    let text = format!(
+                        "the image changed while it was sent, at byte {}; send it again when nothing writes to it",
+                        place.offset()
+                    );
+                    self.abort(FailCode::SourceFailed, &text);
+                }
+            }
+        }
+        self.feed();
+    }
+
+    /// Hands blocks to the session as far as it wants them.
+    fn feed(&mut self) {
+        while self.endpoint.session().wants_entries() {
+            let Some(encoded) = self.reorder.pop() else {
+                break;
+            };
+            self.pipeline.release();
+            self.handle_encoded(encoded);
+        }
+        if let Some(image_len) = self.reorder.take_end() {
+            self.end_source(image_len);
+        }
+    }
+
+    fn handle_encoded(&mut self, encoded: Encoded) {
+        let now = Instant::now();
+        match encoded {
+            Encoded::Body {
+                stored,
+                raw_len,
+                only,
+                body,
+            } => {
+                self.hasher.push(stored.digest);
+                self.expected.push(Expected {
+                    digest: stored.digest,
+                    raw_len,
+                    only,
+                });
+                self.endpoint
+                    .handle_entry(now, Entry::Block(stored), Some(body));
+            }
+            Encoded::Zeros { place, digests } => {
+                let count = u32::try_from(digests.len()).expect("zeros come in small pieces");
+                digests
+                    .into_iter()
+                    .for_each(|digest: BlockDigest| self.hasher.push(digest));
+                self.endpoint
+                    .handle_entry(now, Entry::Zero(Run { place, count }), None);
+            }
+        }
+    }
+
+    /// The source was read to its end: it must still be the one that was opened.
+    fn end_source(&mut self, image_len: u64) {
+        if let Some(Err(error)) = self.disk.as_ref().map(|disk| disk.check_unchanged()) {
+            self.abort(FailCode::SourceFailed, &error.to_string());
+            return;
+        }
+        let digest = std::mem::take(&mut self.hasher).finish();
+        self.endpoint
+            .session_mut()
+            .handle_source_end(image_len, digest.0);
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::StartNow => self.endpoint.session_mut().handle_start_now(Instant::now()),
+                Command::Interrupt => {
+                    self.abort(FailCode::Interrupted, "the operator ended the session");
+                }
+            }
+        }
+    }
+
+    fn abort(&mut self, code: FailCode, text: &str) {
+        self.endpoint
+            .session_mut()
+            .handle_abort(Instant::now(), code, text);
+    }
+
+    fn transmit(&mut self) {
+        for _ in 0..BURSTS_AT_ONCE {
+            self.ask_for_symbols();
+            let now = Instant::now();
+            let Some(outgoing) = self.endpoint.poll_transmit(now, &mut self.out) else {
+                return;
+            };
+            self.send(outgoing);
+        }
+    }
+
+    fn ask_for_symbols(&mut self) {
+        while let Some(fetch) = self.endpoint.poll_fetch() {
+            let BlockNumber(block) = fetch.share.block;
+            let expected = self.expected[block as usize];
+            self.pipeline.fetch(fetch, expected);
+        }
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        let to = match outgoing.to {
+            Destination::ControlGroup => self.room.control_group(),
+            Destination::DataGroup => self.room.data_group(),
+            Destination::Unicast(address) => address,
+        };
+        if let Err(error) = self
+            .room
+            .send(&self.waiter, to, &self.out, outgoing.segment)
+        {
+            // To one receiver it is that receiver's trouble; to the group it is everybody's.
+            tracing::warn!(%to, %error, "sending failed");
+            if !matches!(outgoing.to, Destination::Unicast(_)) {
+                self.abort(FailCode::Internal, &error.to_string());
+            }
+        }
+    }
+
+    /// Tells the operator what happened; true when the session is over.
+    fn tell_events(&mut self) -> bool {
+        let mut over = false;
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::Started => {
+                    self.started = true;
+                    self.pictures.on_started(Instant::now());
+                    let count = self.endpoint.session().roster().present();
+                    self.tell(Severity::Info, format!("started with {}", receivers(count)));
+                }
+                Event::Cycle(cycle) => {
+                    let text = format!("cycle {}: what is still missing in the room", cycle.0);
+                    self.tell(Severity::Info, text);
+                }
+                Event::Member(number) => {
+                    let member = self.endpoint.session().roster().member(number);
+                    if let Some((severity, text)) = member.and_then(pictures::member_line) {
+                        self.tell(severity, text);
+                    }
+                }
+                Event::Unproven(about) => self.tell(
+                    Severity::Warn,
+                    format!(
+                        "{} ({}) asked to join and did not prove that it has the key: is its --key-file the same?",
+                        about.host_name,
+                        about.address.ip()
+                    ),
+                ),
+                Event::Over => over = true,
+            }
+        }
+        self.tell_if_nobody_came();
+        over
+    }
+
+    fn tell_if_nobody_came(&mut self) {
+        let waiting = !self.started && !self.nobody_told;
+        if waiting && self.opened.elapsed() >= NOBODY_AFTER {
+            self.nobody_told = true;
+            if self.endpoint.session().roster().members().next().is_none() {
+                self.tell(Severity::Warn, self.room.nobody_came());
+            }
+        }
+    }
+
+    fn tell(&self, severity: Severity, text: String) {
+        // Nobody listening is no reason to stop sending.
+        let _ = self.updates.send(Update::Line(severity, text));
+    }
+
+    fn picture(&mut self, always: bool) {
+        let now = Instant::now();
+        if always || now >= self.pictures.last() + PICTURE_EVERY {
+            let status = self.pictures.take(&self.endpoint, now);
+            let _ = self.updates.send(Update::Status(status));
+        }
+    }
+}
+
+fn receivers(count: usize) -> String {
+    format!("{count} receiver{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,322 @@
+//! The threads that read, digest and compress, and the order of what they make.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use mimeo_image::source::{DiskSource, SourceError};
+use mimeo_net::Waker;
+use mimeo_protocol::block::{BlockDigest, Encoder, Level, is_zero};
+use mimeo_protocol::fec::Code;
+use mimeo_protocol::manifest::StoredBlock;
+use mimeo_protocol::sender::{Fetch, Rows};
+use mimeo_protocol::units::{BLOCK_SIZE, Place, SYMBOL_SIZE};
+
+use super::queue::{Allowance, Encoded, Expected, Order, Work, WorkQueue};
+use super::reader::{Output, SharedSource, read_source};
+
+/// Blocks that are read, encoded or wait for the session, at most: 12 MiB of raw blocks keep
+/// the encoders of a small machine busy.
+const AHEAD: usize = 48;
+
+/// Encoders beyond this many wait for the reader.
+const MAX_ENCODERS: usize = 16;
+
+/// What the threads send to the session.
+#[derive(Debug)]
+pub(super) enum Produced {
+    /// A block or a run of zeros.
+    Item { order: Order, encoded: Encoded },
+    /// All items below this order were handed out.
+    End { order: Order, image_len: u64 },
+    /// The symbols of a share.
+    Fetched {
+        fetch: Fetch,
+        body: Bytes,
+        rows: Rows,
+    },
+    /// The source failed.
+    Failed(SourceError),
+    /// The source holds something else than when it was read first.
+    Changed { place: Place },
+}
+
+/// The way to the session: a channel that wakes it.
+#[derive(Debug, Clone)]
+pub(super) struct Results {
+    channel: mpsc::Sender<Produced>,
+    waker: Waker,
+}
+
+impl Results {
+    pub(super) fn send(&self, produced: Produced) {
+        // A session that is over does not listen any more.
+        if self.channel.send(produced).is_ok() {
+            self.waker.wake();
+        }
+    }
+}
+
+/// The running threads.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    queue: Arc<WorkQueue>,
+    allowance: Arc<Allowance>,
+    results: mpsc::Receiver<Produced>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pipeline {
+    /// Starts to read ahead.
+    pub(super) fn start(source: SharedSource, level: Level, waker: Waker) -> std::io::Result<Self> {
+        let (channel, results) = mpsc::channel();
+        let results_in = Results { channel, waker };
+        let queue = Arc::new(WorkQueue::default());
+        let allowance = Arc::new(Allowance::new(AHEAD));
+        let mut source = source;
+        let encoders = thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MAX_ENCODERS);
+        let mut threads = Vec::new();
+        for i in 0..encoders {
+            let (queue, results, disk) = (Arc::clone(&queue), results_in.clone(), source.disk());
+            let body = move || Worker::new(level, disk, results).run(&queue);
+            threads.push(
+                thread::Builder::new()
+                    .name(format!("encode-{i}"))
+                    .spawn(body)?,
+            );
+        }
+        let reader = {
+            let (queue, allowance) = (Arc::clone(&queue), Arc::clone(&allowance));
+            move || {
+                let output = Output {
+                    queue: &queue,
+                    allowance: &allowance,
+                    results: &results_in,
+                };
+                read_source(&mut source, &output);
+            }
+        };
+        // Not among the threads that are joined: it may wait for standard input for ever.
+        thread::Builder::new().name("read".into()).spawn(reader)?;
+        Ok(Self {
+            queue,
+            allowance,
+            results,
+            threads,
+        })
+    }
+
+    /// The next result, if there is one.
+    pub(super) fn poll(&self) -> Option<Produced> {
+        self.results.try_recv().ok()
+    }
+
+    /// An item was taken by the session: another may be read.
+    pub(super) fn release(&self) {
+        self.allowance.give();
+    }
+
+    /// Asks for the symbols of a share.
+    pub(super) fn fetch(&self, fetch: Fetch, expected: Expected) {
+        self.queue.push(Work::Fetch { fetch, expected });
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.allowance.withdraw();
+        self.queue.close();
+        for thread in self.threads.drain(..) {
+            // A panic was printed by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Puts items back into the order of places.
+#[derive(Debug, Default)]
+pub(super) struct Reorder {
+    next: Order,
+    early: BTreeMap<Order, Encoded>,
+    end: Option<(Order, u64)>,
+}
+
+impl Reorder {
+    pub(super) fn push(&mut self, order: Order, encoded: Encoded) {
+        self.early.insert(order, encoded);
+    }
+
+    pub(super) fn set_end(&mut self, order: Order, image_len: u64) {
+        self.end = Some((order, image_len));
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Encoded> {
+        let encoded = self.early.remove(&self.next)?;
+        self.next += 1;
+        Some(encoded)
+    }
+
+    /// The length of the image once its last item was popped.
+    pub(super) fn take_end(&mut self) -> Option<u64> {
+        let (order, image_len) = self.end?;
+        (order == self.next).then(|| {
+            self.end = None;
+            image_len
+        })
+    }
+}
+
+/// One encoder thread.
+struct Worker {
+    encoder: Encoder,
+    disk: Option<Arc<DiskSource>>,
+    results: Results,
+    raw: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Worker {
+    fn new(level: Level, disk: Option<Arc<DiskSource>>, results: Results) -> Self {
+        let encoder = Encoder::new(level);
+        Self {
+            encoder,
+            disk,
+            results,
+            raw: vec![0; BLOCK_SIZE],
+            body: Vec::new(),
+        }
+    }
+
+    fn run(mut self, queue: &WorkQueue) {
+        while let Some(work) = queue.pop() {
+            let produced = self.work(work);
+            self.results.send(produced.unwrap_or_else(Produced::Failed));
+        }
+    }
+
+    fn work(&mut self, work: Work) -> Result<Produced, SourceError> {
+        Ok(match work {
+            Work::Read {
+                order,
+                place,
+                len,
+                only,
+            } => {
+                self.read(place, len)?;
+                let raw = std::mem::take(&mut self.raw);
+                let encoded = self.encode(place, &raw[..len], only);
+                self.raw = raw;
+                Produced::Item { order, encoded }
+            }
+            Work::Encode {
+                order,
+                place,
+                raw,
+                only,
+            } => Produced::Item {
+                order,
+                encoded: self.encode(place, &raw, only),
+            },
+            Work::Zeros {
+                order,
+                place,
+                count,
+            } => {
+                let digest = |i| BlockDigest::of_zeros(Place(place.0 + i), BLOCK_SIZE, false);
+                let digests = match count {
+                    // The whole image may be one block of zeros.
+                    1 => vec![BlockDigest::of_zeros(
+                        place,
+                        BLOCK_SIZE,
+                        self.is_only_block(),
+                    )],
+                    _ => (0..count).map(digest).collect(),
+                };
+                Produced::Item {
+                    order,
+                    encoded: Encoded::Zeros { place, digests },
+                }
+            }
+            Work::Fetch { fetch, expected } => self.fetch(fetch, expected)?,
+        })
+    }
+
+    fn is_only_block(&self) -> bool {
+        self.disk
+            .as_ref()
+            .is_some_and(|disk| disk.len() <= BLOCK_SIZE as u64)
+    }
+
+    fn read(&mut self, place: Place, len: usize) -> Result<(), SourceError> {
+        let disk = self.disk.as_ref().expect("only disks are read here");
+        disk.read_exact_at(place.offset(), &mut self.raw[..len])
+    }
+
+    fn encode(&mut self, place: Place, raw: &[u8], only: bool) -> Encoded {
+        let digest = BlockDigest::of(place, raw, only);
+        if raw.len() == BLOCK_SIZE && is_zero(raw) {
+            return Encoded::Zeros {
+                place,
+                digests: vec![digest],
+            };
+        }
+        let coding = self.encoder.encode(raw, &mut self.body);
+        let body = Bytes::copy_from_slice(&self.body);
+        let stored_len = u32::try_from(body.len()).expect("bodies are below 264 KiB");
+        let raw_len = u32::try_from(raw.len()).expect("blocks are 256 KiB");
+        let stored = StoredBlock {
+            place,
+            stored_len,
+            coding,
+            digest,
+        };
+        Encoded::Body {
+            stored,
+            raw_len,
+            only,
+            body,
+        }
+    }
+
+    /// Has the symbols of a share at hand; a block that is not is read and encoded again, which
+    /// yields the same body if the source is the same.
+    fn fetch(&mut self, fetch: Fetch, expected: Expected) -> Result<Produced, SourceError> {
+        let body = match &fetch.body {
+            Some(body) => body.clone(),
+            None => {
+                let len = expected.raw_len as usize;
+                self.read(fetch.place, len)?;
+                let digest = BlockDigest::of(fetch.place, &self.raw[..len], expected.only);
+                if digest != expected.digest {
+                    return Ok(Produced::Changed { place: fetch.place });
+                }
+                self.encoder.encode(&self.raw[..len], &mut self.body);
+                Bytes::copy_from_slice(&self.body)
+            }
+        };
+        let rows = repair_rows(&fetch, &body);
+        Ok(Produced::Fetched { fetch, body, rows })
+    }
+}
+
+/// The repair symbols of a share; they follow each other, but for a wrap behind the last.
+fn repair_rows(fetch: &Fetch, body: &[u8]) -> Rows {
+    let esis = Rows::wanted(&fetch.share);
+    let mut bytes = vec![0; esis.len() * SYMBOL_SIZE];
+    let code = Code::new(fetch.share.k).expect("blocks have 1 to 187 source symbols");
+    let mut from = 0;
+    while from < esis.len() {
+        let run = (from + 1..esis.len())
+            .find(|&i| esis[i].0 != esis[i - 1].0 + 1)
+            .unwrap_or(esis.len());
+        let row = esis[from].0 - fetch.share.k;
+        code.repair(row, body, &mut bytes[from * SYMBOL_SIZE..run * SYMBOL_SIZE])
+            .expect("shares hold symbols of the code");
+        from = run;
+    }
+    Rows { esis, bytes }
+}

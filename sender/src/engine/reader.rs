@@ -1,0 +1,144 @@
+//! Walks over the source in the order of places and hands its blocks to the encoders.
+
+use mimeo_image::source::{DiskSource, ExtentKind, SourceError, StreamSource};
+use mimeo_protocol::units::{BLOCK_SIZE, Place};
+
+use super::pipeline::{Produced, Results};
+use super::queue::{Allowance, Order, Work, WorkQueue};
+
+/// Zero blocks of one piece of work: 64 x 27 us of hashing.
+const ZEROS_AT_ONCE: u32 = 64;
+
+/// What the reader hands work to and reports to.
+pub(super) struct Output<'a> {
+    pub(super) queue: &'a WorkQueue,
+    pub(super) allowance: &'a Allowance,
+    pub(super) results: &'a Results,
+}
+
+/// Why reading ended early.
+enum Stop {
+    /// The session is over.
+    Withdrawn,
+    /// The source failed.
+    Failed(SourceError),
+}
+
+impl From<SourceError> for Stop {
+    fn from(error: SourceError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Reads the whole source; returns when it is read, failed or not wanted any more.
+pub(super) fn read_source(source: &mut SharedSource, output: &Output<'_>) {
+    let ended = match source {
+        SharedSource::Disk(disk) => read_disk(disk, output),
+        SharedSource::Stream(stream) => read_stream(stream, output),
+    };
+    match ended {
+        Ok((order, image_len)) => output.results.send(Produced::End { order, image_len }),
+        Err(Stop::Failed(error)) => output.results.send(Produced::Failed(error)),
+        Err(Stop::Withdrawn) => {}
+    }
+}
+
+/// A source as the engine's threads hold it.
+#[derive(Debug)]
+pub(super) enum SharedSource {
+    /// Read by the encoders themselves.
+    Disk(std::sync::Arc<DiskSource>),
+    /// Read here.
+    Stream(StreamSource),
+}
+
+impl SharedSource {
+    pub(super) fn disk(&self) -> Option<std::sync::Arc<DiskSource>> {
+        match self {
+            Self::Disk(disk) => Some(std::sync::Arc::clone(disk)),
+            Self::Stream(_) => None,
+        }
+    }
+}
+
+fn read_disk(disk: &DiskSource, output: &Output<'_>) -> Result<(Order, u64), Stop> {
+    let (block, len) = (BLOCK_SIZE as u64, disk.len());
+    let (mut order, mut offset) = (0, 0);
+    let mut extent = disk.extent_at(0)?;
+    while offset < len {
+        if offset >= extent.end {
+            extent = disk.extent_at(offset)?;
+        }
+        if !output.allowance.take() {
+            return Err(Stop::Withdrawn);
+        }
+        let place = place(offset);
+        // Only whole blocks are runs of zeros; the last, short block is always sent.
+        let whole = (extent.end.min(len) - offset) / block;
+        if extent.kind == ExtentKind::Hole && whole > 0 {
+            let count = u32::try_from(whole).unwrap_or(u32::MAX).min(ZEROS_AT_ONCE);
+            output.queue.push(Work::Zeros {
+                order,
+                place,
+                count,
+            });
+            offset += u64::from(count) * block;
+        } else {
+            let bytes = usize::try_from((len - offset).min(block)).expect("at most a block");
+            output.queue.push(Work::Read {
+                order,
+                place,
+                len: bytes,
+                only: len <= block,
+            });
+            offset += block;
+        }
+        order += 1;
+    }
+    Ok((order, len))
+}
+
+fn read_stream(stream: &mut StreamSource, output: &Output<'_>) -> Result<(Order, u64), Stop> {
+    let (mut order, mut image_len) = (0, 0);
+    let mut next = read_block(stream)?;
+    // Whether the first block is the only one decides on its digest, so one block of look-ahead.
+    while let Some(raw) = next.take() {
+        let full = raw.len() == BLOCK_SIZE;
+        if image_len == 0 && full {
+            next = read_block(stream)?;
+        }
+        if !output.allowance.take() {
+            return Err(Stop::Withdrawn);
+        }
+        let (offset, only) = (image_len, image_len == 0 && next.is_none());
+        image_len += raw.len() as u64;
+        output.queue.push(Work::Encode {
+            order,
+            place: place(offset),
+            raw,
+            only,
+        });
+        order += 1;
+        if offset > 0 && full {
+            next = read_block(stream)?;
+        }
+    }
+    if image_len == 0 {
+        return Err(SourceError::Empty {
+            name: stream.describe().to_owned(),
+        }
+        .into());
+    }
+    Ok((order, image_len))
+}
+
+fn read_block(stream: &mut StreamSource) -> Result<Option<Vec<u8>>, SourceError> {
+    let mut raw = vec![0; BLOCK_SIZE];
+    let len = stream.read_full(&mut raw)?;
+    raw.truncate(len);
+    Ok((len > 0).then_some(raw))
+}
+
+fn place(offset: u64) -> Place {
+    Place(u32::try_from(offset / BLOCK_SIZE as u64).expect("images are below 2^50 bytes"))
+}

@@ -16,11 +16,12 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
         Exit::Verified => "verified",
         _ => "FAILED",
     };
-    let mut lines = vec![if target.is_empty() {
-        result.to_owned()
-    } else {
-        format!("{result}: {target}")
-    }];
+    // Without a target there was no run: the error says why.
+    let told = !target.is_empty();
+    let mut lines: Vec<String> = told
+        .then(|| format!("{result}: {target}"))
+        .into_iter()
+        .collect();
     lines.extend(figures(status));
     if let Some(digest) = &status.digest {
         lines.push(format!("b3sum of the image: {digest}"));
@@ -81,9 +82,10 @@ mod tests {
             Status::default(),
             Some("no\u{1b} sender"),
         );
-        assert_eq!(
-            lines(&outcome),
-            ["FAILED", "mimeo-receiver: error: no? sender"]
-        );
+        assert_eq!(lines(&outcome), ["mimeo-receiver: error: no? sender"]);
+        let outcome = super::tests::outcome(Exit::Failure, receiving(), Some("disk full"));
+        let lines = lines(&outcome);
+        assert_eq!(lines[0], "FAILED: /dev/sda, Disk?[2J 1.0 GB");
+        assert_eq!(lines[3..], ["mimeo-receiver: error: disk full"]);
     }
 }

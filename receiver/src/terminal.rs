@@ -2,6 +2,7 @@
 
 use std::io;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
@@ -13,6 +14,10 @@ use crate::run::{Command, Severity, Update};
 /// What the first of two signals is answered with.
 const INTERRUPTED: &str =
     "interrupted, the sender is being told; press Ctrl-C again to stop at once";
+
+/// A second signal sooner than this is the first one's echo: programs that pass signals on send
+/// them to a process and to its group.
+const ECHO: Duration = Duration::from_millis(500);
 
 /// The first Ctrl-C or SIGTERM ends the session in order, the second one the process.
 ///
@@ -48,7 +53,10 @@ pub(crate) fn watch_signals(
         // Without listeners the session is over and its summary is being written.
         let _ = updates.send(Update::Line(Severity::Warn, INTERRUPTED.to_owned()));
         let _ = commands.send(Command::Interrupt);
-        next().await;
+        let first = Instant::now();
+        while first.elapsed() < ECHO {
+            next().await;
+        }
         screen.last_words("stopped at once; the sender was not told");
         std::process::exit(Exit::Interrupted.code().into());
     };

@@ -16,7 +16,7 @@ pub enum Exit {
     /// Too few receivers came in time.
     NobodyInTime,
     /// Some receivers failed or were lost.
-    SomeFailed,
+    ReceiversFailed,
     /// A receiver found that what it holds is not the image.
     DigestMismatch,
     /// The operator stopped it.
@@ -43,7 +43,7 @@ impl Exit {
         Exit::Usage,
         Exit::Refused,
         Exit::NobodyInTime,
-        Exit::SomeFailed,
+        Exit::ReceiversFailed,
         Exit::DigestMismatch,
         Exit::Interrupted,
     ];
@@ -57,7 +57,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Refused => 3,
             Exit::NobodyInTime => 4,
-            Exit::SomeFailed => 5,
+            Exit::ReceiversFailed => 5,
             Exit::DigestMismatch => 6,
             Exit::Interrupted => 130,
         }
@@ -72,7 +72,7 @@ impl Exit {
             Exit::Usage => "usage",
             Exit::Refused => "refused",
             Exit::NobodyInTime => "nobody_in_time",
-            Exit::SomeFailed => "some_failed",
+            Exit::ReceiversFailed => "receivers_failed",
             Exit::DigestMismatch => "digest_mismatch",
             Exit::Interrupted => "interrupted",
         }

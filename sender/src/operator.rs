@@ -149,7 +149,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("report.json");
         let file = ReportFile::check(&path, Path::new("-")).unwrap();
-        for exit in [Exit::Verified, Exit::SomeFailed] {
+        for exit in [Exit::Verified, Exit::ReceiversFailed] {
             let outcome = outcome(exit);
             let report = Report::new(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
             assert_eq!(keep(&report, Some(&file), exit), exit);
@@ -158,7 +158,7 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         for (exit, kept) in [
             (Exit::Verified, Exit::Failure),
-            (Exit::SomeFailed, Exit::SomeFailed),
+            (Exit::ReceiversFailed, Exit::ReceiversFailed),
         ] {
             let outcome = outcome(exit);
             let report = Report::new(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);

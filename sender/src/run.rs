@@ -238,12 +238,12 @@ fn outcome(ended: Ended, min_receivers: usize) -> Outcome {
                 receivers.len() - confirmed,
                 receivers.len()
             );
-            (Exit::SomeFailed, Some(text))
+            (Exit::ReceiversFailed, Some(text))
         }
         None if confirmed < min_receivers => {
             let text =
                 format!("{confirmed} receivers completed, at least {min_receivers} were asked for");
-            (Exit::SomeFailed, Some(text))
+            (Exit::ReceiversFailed, Some(text))
         }
         None => (Exit::Verified, None),
     };

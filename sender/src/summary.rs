@@ -14,7 +14,7 @@ const NAME: usize = 32;
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let status = &outcome.status;
     let mut lines: Vec<String> = machines(&status.receivers);
-    lines.push(verified(&status.receivers));
+    lines.extend(verified(outcome));
     lines.extend(figures(status));
     if let Some(digest) = &status.digest {
         lines.push(format!("b3sum of the image: {digest}"));
@@ -67,18 +67,16 @@ fn result(state: &ReceiverState) -> String {
     }
 }
 
-fn verified(receivers: &[ReceiverStatus]) -> String {
+fn verified(outcome: &Outcome) -> Option<String> {
+    let receivers = &outcome.status.receivers;
     let done = |receiver: &&ReceiverStatus| receiver.state == ReceiverState::Confirmed;
+    let verified = receivers.iter().filter(done).count();
     match receivers.len() {
-        0 => "no receiver joined".to_owned(),
-        1 => format!(
-            "{} of 1 receiver verified",
-            receivers.iter().filter(done).count()
-        ),
-        all => {
-            let verified = receivers.iter().filter(done).count();
-            format!("{verified} of {all} receivers verified")
-        }
+        // The error says why.
+        0 if outcome.error.is_some() => None,
+        0 => Some("no receiver joined".to_owned()),
+        1 => Some(format!("{verified} of 1 receiver verified")),
+        all => Some(format!("{verified} of {all} receivers verified")),
     }
 }
 
@@ -110,7 +108,7 @@ mod tests {
 
     fn outcome(status: Status, error: Option<&str>) -> Outcome {
         Outcome {
-            exit: Exit::SomeFailed,
+            exit: Exit::ReceiversFailed,
             status,
             error: error.map(str::to_owned),
         }
@@ -151,6 +149,8 @@ mod tests {
         assert_eq!(lines[1..], ["0 of 1 receiver verified"]);
         let nobody = super::lines(&outcome(Status::default(), None));
         assert_eq!(nobody, ["no receiver joined"]);
+        let refused = super::lines(&outcome(Status::default(), Some("no such file")));
+        assert_eq!(refused, ["mimeo-sender: error: no such file"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{isatty, tcgetpgrp};
@@ -21,6 +22,10 @@ const LOOK: Timespec = Timespec {
 /// What the first of two signals is answered with.
 const INTERRUPTED: &str =
     "interrupted, the receivers are being told; press Ctrl-C again to stop at once";
+
+/// A second signal sooner than this is the first one's echo: programs that pass signals on send
+/// them to a process and to its group.
+const ECHO: Duration = Duration::from_millis(500);
 
 /// The first Ctrl-C or SIGTERM ends the session in order, the second one the process.
 ///
@@ -56,7 +61,10 @@ pub(crate) fn watch_signals(
         // Without listeners the session is over and its summary is being written.
         let _ = updates.send(Update::Line(Severity::Warn, INTERRUPTED.to_owned()));
         let _ = commands.send(Command::Interrupt);
-        next().await;
+        let first = Instant::now();
+        while first.elapsed() < ECHO {
+            next().await;
+        }
         screen.last_words("stopped at once; nobody was told");
         std::process::exit(Exit::Interrupted.code().into());
     };
@@ -110,7 +118,7 @@ fn enter_waits() -> bool {
     let stdin = io::stdin();
     let foreground = tcgetpgrp(&stdin).is_ok_and(|group| group == rustix::process::getpgrp());
     if !foreground {
-        thread::sleep(std::time::Duration::from_millis(300));
+        thread::sleep(Duration::from_millis(300));
         return false;
     }
     let mut wait = [PollFd::new(&stdin, PollFlags::IN)];

@@ -170,7 +170,7 @@ fn is_honest(room: &Room, machine: usize, fate: Fate, in_time: bool, seekable: b
         // Who comes late, or back, may find the room closed, or nobody. Who searched in vain
         // was switched off in the end.
         (Ending::Refused(_) | Ending::Failed(_), Fate::Restarted) => true,
-        (Ending::Refused(_), _) => !in_time,
+        (Ending::Refused(_), _) => !in_time || fate == Fate::Paused,
         (Ending::Killed, _) => !in_time && life.endpoint.is_none(),
         // A stream does not wait for those who stand still, nor for those whose first report
         // was lost when it started.

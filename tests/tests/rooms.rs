@@ -1,77 +1,21 @@
-//! Rooms in which something in particular happens.
+//! Rooms in which something in particular happens to somebody.
+
+mod common;
 
 use std::time::Duration;
 
-use mimeo_protocol::keys::Secret;
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{MemberState, Phase, StartPolicy};
 use mimeo_protocol::units::BLOCK_SIZE;
-use mimeo_protocol::wire::{Auth, FailCode};
+use mimeo_protocol::wire::FailCode;
 use mimeo_tests::sim::{
-    Dice, DiskProfile, Ending, Filling, Image, LinkProfile, MachineProfile, Operator, Room,
-    RoomConfig, Trouble,
+    DiskProfile, Ending, Filling, LinkProfile, MachineProfile, Operator, Room, RoomConfig, Sight,
+    Trouble,
 };
 
-const LIMIT: Duration = Duration::from_secs(200);
-
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-fn image(filling: Filling, len: usize) -> Image {
-    Image::new(filling, len, Dice::new(7))
-}
-
-/// A room that starts when all of its `receivers` are there.
-fn config(image: Image, receivers: usize) -> RoomConfig {
-    RoomConfig {
-        start: StartPolicy {
-            min_receivers: receivers,
-            ..StartPolicy::default()
-        },
-        ..RoomConfig::new(1, image)
-    }
-}
-
-/// 64 blocks of raw symbols at 100 Mbit/s take about 1.4 s: time for something to happen.
-fn long_room(receivers: usize) -> Room {
-    room_at(Rate(100_000_000), receivers)
-}
-
-fn room_at(rate: Rate, receivers: usize) -> Room {
-    let mut room = Room::new(RoomConfig {
-        rate_cap: Some(rate),
-        ..config(image(Filling::Random, 64 * BLOCK_SIZE), receivers)
-    });
-    for _ in 0..receivers {
-        room.join(MachineProfile::default());
-    }
-    room
-}
-
-fn truth(room: &mut Room) {
-    let ended = room.run(LIMIT);
-    assert!(ended, "no end in time: {:?}", room.verdict());
-    assert_eq!(room.verdict().lies, [] as [String; 0]);
-}
-
-fn begun(room: &Room) -> u32 {
-    room.operator.endpoint.session().begun().0
-}
-
-fn run_until_begun(room: &mut Room, blocks: u32) {
-    assert!(room.run_until(LIMIT, |room| begun(room) >= blocks));
-}
-
-fn finished_at(room: &Room, machine: usize) -> Duration {
-    let life = room.machines[machine].last();
-    assert_eq!(
-        life.ending,
-        Some(Ending::Finished { acknowledged: true }),
-        "pc{machine}"
-    );
-    life.ended_at.expect("it ended") - room.started()
-}
+use common::{
+    LIMIT, begun, config, finished_at, image, long_room, ms, room_at, run_until_begun, truth,
+};
 
 #[test]
 fn the_same_seed_gives_the_same_history() {
@@ -97,73 +41,6 @@ fn the_same_seed_gives_the_same_history() {
     };
     assert_eq!(trace(1), trace(1));
     assert_ne!(trace(1), trace(2));
-}
-
-#[test]
-fn images_of_odd_lengths_arrive() {
-    let block = BLOCK_SIZE;
-    for len in [
-        1,
-        2,
-        1408,
-        block - 1,
-        block,
-        block + 1,
-        2 * block,
-        16 * block,
-        64 * block + 1,
-    ] {
-        for filling in [Filling::Text, Filling::Zeros] {
-            let file = config(image(filling, len), 2);
-            let pipe_of_known_length = RoomConfig {
-                seekable: false,
-                ..file.clone()
-            };
-            for config in [file.clone(), pipe_of_known_length, file.stream()] {
-                let mut room = Room::new(config);
-                room.join(MachineProfile::default());
-                room.join(MachineProfile::default());
-                truth(&mut room);
-                assert_eq!(room.verdict().confirmed, 2, "{len} bytes of {filling:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn the_end_record_holds_the_hash_that_b3sum_prints() {
-    // The hash of one byte "a", from the public tool.
-    let mut room = Room::new(config(Image(b"a".as_slice().into()), 1));
-    room.join(MachineProfile::default());
-    truth(&mut room);
-    let end = room.machines[0]
-        .last()
-        .endpoint
-        .as_ref()
-        .unwrap()
-        .session()
-        .end()
-        .copied()
-        .unwrap();
-    assert_eq!(end.image_digest[..4], [0x17, 0x76, 0x2f, 0xdd]);
-    assert_eq!((end.image_len, end.blocks.0, end.pages.0), (1, 1, 1));
-}
-
-#[test]
-fn an_image_of_zeros_needs_no_symbols() {
-    let mut room = Room::new(config(image(Filling::Zeros, 4000 * BLOCK_SIZE), 2));
-    let forgetful = MachineProfile {
-        disk: DiskProfile {
-            discards: true,
-            ..DiskProfile::default()
-        },
-        ..MachineProfile::default()
-    };
-    room.join(forgetful.clone());
-    room.join(forgetful);
-    truth(&mut room);
-    assert_eq!(room.verdict().confirmed, 2);
-    assert_eq!(room.operator.endpoint.session().counters().pass_symbols, 0);
 }
 
 #[test]
@@ -219,7 +96,6 @@ fn a_machine_that_the_group_does_not_reach_does_not_hold_up_the_room() {
     truth(&mut quiet);
     let mut room = long_room(4);
     room.lose(|crossing| {
-        use mimeo_tests::sim::Sight;
         let group = matches!(
             crossing.sight,
             Sight::Symbol(_) | Sight::PageSymbol(_) | Sight::Control(_)
@@ -345,111 +221,6 @@ fn blocks_spoilt_in_memory_are_collected_again_and_broken_memory_is_a_failure() 
         assert_eq!(failed, code);
         assert_eq!(room.verdict().confirmed, 1 + usize::from(code.is_none()));
     }
-}
-
-#[test]
-fn a_wrong_key_is_told_and_changes_nothing() {
-    let mut room = Room::new(RoomConfig {
-        auth: Auth::KeyFile,
-        ..config(image(Filling::Text, 3 * BLOCK_SIZE), 1)
-    });
-    let with_key = |secret: Secret| MachineProfile {
-        auth: Auth::KeyFile,
-        secret: Some(secret),
-        ..MachineProfile::default()
-    };
-    let wrong = room.join(with_key(Secret::new([1; 32])));
-    let none = room.join(MachineProfile::default());
-    let key = room.secret.clone();
-    let right = room.join(with_key(key));
-    assert!(room.run_until(LIMIT, |room| room.operator.is_over()));
-    assert_eq!(room.member_on(right), Some(&MemberState::Confirmed));
-    assert_eq!(
-        room.machines[wrong].last().ending,
-        Some(Ending::Refused("WrongKey".into()))
-    );
-    assert!(room.machines[none].last().told[0].starts_with("OtherAuth"));
-    assert_eq!(room.verdict().confirmed, 1);
-}
-
-/// The datagrams that enter a link, with the version of another time.
-fn of_version(version: u8, datagram: &[u8]) -> Vec<u8> {
-    let mut other = datagram.to_vec();
-    other[0] = version;
-    other
-}
-
-#[test]
-fn another_version_is_refused_by_name() {
-    use mimeo_protocol::ids::{Mac, Nonce, SessionId};
-    use mimeo_protocol::wire::{Announce, Join, Reject, RejectReason};
-    let mut room = Room::new(config(image(Filling::Text, BLOCK_SIZE), 2));
-    let machine = room.join(MachineProfile::default());
-    let mut announce = Vec::new();
-    Announce {
-        session_id: SessionId([9; 16]),
-        auth: Auth::Open,
-        joinable: true,
-        session_name: "future".into(),
-    }
-    .encode(&mut announce);
-    room.throw_at_machine(machine, &of_version(2, &announce));
-    let mut join = Vec::new();
-    Join {
-        session_id: SessionId([9; 16]),
-        nonce: Nonce([5; 16]),
-        auth: Auth::Open,
-        mac: Mac::default(),
-        target_id: 1,
-        link_speed: 0,
-        capacity: 0,
-        host_name: String::new(),
-        exchange: Vec::new(),
-    }
-    .encode(&mut join);
-    room.throw_at_sender(machine, &of_version(2, &join));
-    room.watch(machine);
-    assert!(!room.run_until(ms(300), Room::is_quiet));
-    assert!(room.machines[machine].last().told[0].starts_with("OtherVersion"));
-    let answers: Vec<_> = room
-        .watched()
-        .iter()
-        .filter_map(|d| Reject::decode(d).ok())
-        .collect();
-    let reject = Reject {
-        version: 1,
-        nonce: Nonce([5; 16]),
-        reason: RejectReason::Version,
-    };
-    assert_eq!(answers, [reject]);
-}
-
-#[test]
-fn noise_changes_nothing() {
-    let mut room = long_room(2);
-    let mut dice = Dice::new(99);
-    for moment in 0..1500 {
-        let mut noise = vec![0; dice.between(0, 1500) as usize];
-        dice.fill(&mut noise);
-        // Mostly noise that begins like a datagram, of the length of a symbol.
-        if dice.chance(0.8) {
-            noise.resize(1448, 7);
-            noise[0] = 1;
-            noise[1] = dice.pick(&[1, 2, 3, 4, 5, 16, 17, 18, 32, 33]);
-        }
-        let (machine, up) = (dice.below(2) as usize, dice.chance(0.5));
-        room.at(ms(moment), move |room| {
-            if up {
-                room.throw_at_sender(machine, &noise);
-            } else {
-                room.throw_at_machine(machine, &noise);
-            }
-        });
-    }
-    truth(&mut room);
-    assert_eq!(room.verdict().confirmed, 2);
-    let strays = room.operator.endpoint.strays();
-    assert!(strays.malformed > 100, "{strays:?}");
 }
 
 #[test]

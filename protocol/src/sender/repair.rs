@@ -14,6 +14,10 @@ use crate::units::{BlockNumber, Esi, MAX_SYMBOLS};
 /// Repair symbols that wait to be sent, over all blocks, at most; the rest is asked for again.
 const MAX_PREPARED: usize = 4096;
 
+/// Blocks whose repairs are prepared or wait to be sent, at most: each holds its body, so this
+/// bounds them to 64 MiB.
+const MAX_BLOCKS: usize = 256;
+
 #[derive(Debug, Default)]
 struct Owed {
     symbols: u8,
@@ -39,6 +43,7 @@ pub struct Repairs {
     log: HashMap<BlockNumber, Vec<Sent>>,
     ready: VecDeque<(Share, u8)>,
     prepared: usize,
+    blocks: usize,
 }
 
 impl Repairs {
@@ -89,9 +94,20 @@ impl Repairs {
         });
     }
 
+    /// Forgets what is owed of blocks that are not kept any more: nobody could prepare it.
+    pub fn discard_below(&mut self, block: BlockNumber) {
+        self.owed.retain(|&owed_for, owed| {
+            if owed_for < block {
+                owed.symbols = 0;
+            }
+            owed_for >= block || owed.under_way
+        });
+        self.cursors.retain(|&fresh_for, _| fresh_for >= block);
+    }
+
     /// The next symbols to prepare, oldest block first.
     pub fn next_job(&mut self) -> Option<Share> {
-        if self.prepared >= MAX_PREPARED {
+        if self.prepared >= MAX_PREPARED || self.blocks >= MAX_BLOCKS {
             return None;
         }
         let mut owed = self.owed.iter_mut();
@@ -108,6 +124,7 @@ impl Repairs {
         };
         owed.under_way = true;
         self.prepared += usize::from(share.count);
+        self.blocks += 1;
         self.cursors.insert(block, share.esi(share.count));
         Some(share)
     }
@@ -136,6 +153,7 @@ impl Repairs {
         self.prepared -= 1;
         self.on_sent(share.block, 1, seq);
         let last = sent + 1 == share.count;
+        self.blocks -= usize::from(last);
         if let Some(owed) = self.owed.get_mut(&share.block) {
             owed.symbols = owed.symbols.saturating_sub(1);
             owed.under_way = !last;
@@ -229,6 +247,22 @@ mod tests {
             send_all(&mut repairs, &mut seq),
             [(1, 102), (1, 103), (1, 104)]
         );
+    }
+
+    #[test]
+    fn nothing_is_prepared_of_blocks_that_are_not_kept() {
+        let (mut repairs, mut seq) = (Repairs::default(), 0);
+        for block in [1, 2, 3] {
+            repairs.on_deficit(BlockNumber(block), 100, 2, Seq(0));
+        }
+        let share = repairs.next_job().unwrap();
+        // The first is being prepared and grows; the second is not yet.
+        repairs.on_deficit(BlockNumber(1), 100, 5, Seq(0));
+        repairs.discard_below(BlockNumber(3));
+        repairs.on_prepared(share);
+        let sent = send_all(&mut repairs, &mut seq);
+        assert_eq!(sent, [(1, 100), (3, 100), (1, 101), (3, 101)]);
+        assert!(repairs.is_idle());
     }
 
     #[test]

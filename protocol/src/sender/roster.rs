@@ -57,7 +57,7 @@ pub enum MemberState {
     Active,
     /// Not heard for some report intervals, or does not hear: no longer gates.
     Silent,
-    /// Not heard for [`LOST_AFTER`]: the session does not wait for it.
+    /// Not heard for 10 s: the session does not wait for it.
     Lost,
     /// Verified, flushed, and it said so.
     Confirmed,
@@ -318,21 +318,6 @@ impl Roster {
             changed.push(number);
         }
         changed
-    }
-
-    /// When an entry next changes by its age, at the earliest.
-    #[must_use]
-    pub fn next_ageing(&self, patience: Duration) -> Option<Instant> {
-        let moments = self
-            .members
-            .values()
-            .filter_map(|member| match member.state {
-                MemberState::Admitted => Some(member.joined_at + UNPROVEN_FOR),
-                MemberState::Active => Some(member.heard_at + patience),
-                MemberState::Silent => Some(member.heard_at + LOST_AFTER),
-                _ => None,
-            });
-        moments.min()
     }
 
     /// Takes out the entries whose machine and target came back under a new number: a receiver

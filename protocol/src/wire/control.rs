@@ -19,8 +19,6 @@ pub struct Position {
     pub pages: PageNumber,
     /// Receivers in the room.
     pub receivers: u16,
-    /// Whether the first data may have been sent.
-    pub started: bool,
 }
 
 /// What the whole image is; known when its last block was read.
@@ -58,7 +56,7 @@ impl GroupControl {
         out.put_u32(position.horizon.0);
         out.put_u32(position.pages.0);
         out.put_u16(position.receivers);
-        out.push(u8::from(position.started) | u8::from(self.end.is_some()) << 1);
+        out.push(u8::from(self.end.is_some()));
         if let Some(end) = &self.end {
             out.put_u64(end.image_len);
             out.put_u32(end.blocks.0);
@@ -77,7 +75,7 @@ impl GroupControl {
         let pages = PageNumber(reader.u32("pages")?);
         let receivers = reader.u16("receivers")?;
         let flags = reader.u8("flags")?;
-        if flags > 3 {
+        if flags > 1 {
             return Err(WireError::Value { field: "flags" });
         }
         let position = Position {
@@ -86,9 +84,8 @@ impl GroupControl {
             horizon,
             pages,
             receivers,
-            started: flags & 1 != 0,
         };
-        let end = if flags & 2 == 0 {
+        let end = if flags == 0 {
             None
         } else {
             Some(end_record(&mut reader)?)

@@ -105,7 +105,8 @@ pub trait Write {
     fn put_u48(&mut self, value: u64);
     /// A 64-bit number.
     fn put_u64(&mut self, value: u64);
-    /// A text of at most 255 bytes behind its length; a longer one is cut at a character.
+    /// A text of at most 255 bytes behind its length; a longer one is cut at a character, and
+    /// control characters become spaces.
     fn put_text(&mut self, value: &str);
     /// Bytes behind their length in two bytes.
     fn put_blob(&mut self, value: &[u8]);
@@ -129,13 +130,11 @@ impl Write for Vec<u8> {
     }
 
     fn put_text(&mut self, value: &str) {
-        let cut = value.floor_char_boundary(255);
+        // A control character may take two bytes; its space takes one, so nothing grows.
+        let clean = value.replace(char::is_control, " ");
+        let cut = clean.floor_char_boundary(255);
         self.push(u8::try_from(cut).expect("at most 255 by the cut above"));
-        self.extend(
-            value[..cut]
-                .bytes()
-                .map(|byte| if byte.is_ascii_control() { b' ' } else { byte }),
-        );
+        self.extend_from_slice(&clean.as_bytes()[..cut]);
     }
 
     fn put_blob(&mut self, value: &[u8]) {

@@ -168,7 +168,7 @@ fn reject_text(reason: RejectReason, version: u8) -> String {
     match reason {
         RejectReason::Version => version_text("that address", version),
         RejectReason::Auth => "the sender asks for another kind of secret (--open or --key-file)".into(),
-        RejectReason::Closed => "the session admits no more receivers: a stream from standard input cannot be joined after its start".into(),
+        RejectReason::Closed => "the session admits no more receivers: it is ending, or it sends standard input and has started".into(),
         RejectReason::Full => "the session has no number left for another receiver".into(),
         RejectReason::Other(code) => format!("the sender does not admit this receiver (reason {code})"),
     }

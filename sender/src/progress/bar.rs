@@ -66,7 +66,10 @@ fn session(status: &Status, trend: &Trend, columns: usize) -> [String; 2] {
     if let Some(time) = trend.remaining(status) {
         done.push(format!("{} left", human::clock(time)));
     }
-    let mut room = vec![tally::tally(&status.receivers)];
+    let mut room = Vec::new();
+    if !status.receivers.is_empty() {
+        room.push(tally::tally(&status.receivers));
+    }
     room.extend(tally::worst_loss(&status.receivers).map(|loss| format!("worst loss {loss}")));
     room.push(format!(
         "sent {} of {} allowed",

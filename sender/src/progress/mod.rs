@@ -113,8 +113,10 @@ impl Progress {
             }
             Mode::Plain | Mode::Auto => {
                 let line = plain::status(status, &self.trend, &self.plan, &Zoned::now());
-                let repeat = plain::repeat(status.phase);
-                self.print_if_due(status.phase, line, plain::EVERY, repeat);
+                if let Some(line) = line {
+                    let repeat = plain::repeat(status.phase);
+                    self.print_if_due(status.phase, line, plain::EVERY, repeat);
+                }
             }
             Mode::Json => {
                 let line = json::status_line(status);

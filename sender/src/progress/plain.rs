@@ -22,10 +22,9 @@ pub(crate) fn repeat(phase: Phase) -> Duration {
     }
 }
 
-/// The session in a line.
-pub(crate) fn status(status: &Status, trend: &Trend, plan: &Plan, now: &Zoned) -> String {
-    let present = tally::tally(&status.receivers);
-    match status.phase {
+/// The session in a line; nothing once it is over, since the summary follows.
+pub(crate) fn status(status: &Status, trend: &Trend, plan: &Plan, now: &Zoned) -> Option<String> {
+    let doing = match status.phase {
         Phase::Waiting => {
             let waiting = start::waiting(status.receivers.len(), plan, now);
             let key = if plan.keys {
@@ -33,13 +32,17 @@ pub(crate) fn status(status: &Status, trend: &Trend, plan: &Plan, now: &Zoned) -
             } else {
                 ""
             };
-            format!("waiting to send {}: {waiting}{key}", title(status))
+            return Some(format!("waiting to send {}: {waiting}{key}", title(status)));
         }
-        Phase::Running => format!("{}; {present}", running(status, trend)),
-        Phase::Lingering => format!("waiting for late receivers; {present}"),
-        Phase::Closing => format!("closing; {present}"),
-        Phase::Aborting => format!("telling the receivers that the session failed; {present}"),
-        Phase::Over => format!("over; {present}"),
+        Phase::Running => running(status, trend),
+        Phase::Lingering => "waiting for late receivers".to_owned(),
+        Phase::Closing => "closing".to_owned(),
+        Phase::Aborting => "telling the receivers that the session failed".to_owned(),
+        Phase::Over => return None,
+    };
+    match tally::tally(&status.receivers) {
+        nobody if nobody.is_empty() => Some(doing),
+        present => Some(format!("{doing}; {present}")),
     }
 }
 

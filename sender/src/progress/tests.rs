@@ -17,7 +17,7 @@ fn picture(status: &Status, size: Size) -> Vec<String> {
 fn line(status: &Status) -> String {
     let mut trend = Trend::default();
     trend.observe(status);
-    plain::status(status, &trend, &plan(), &noon())
+    plain::status(status, &trend, &plan(), &noon()).unwrap_or_default()
 }
 
 /// A room of which the 40th machine is slow, the 50th failed and the 60th is done.
@@ -125,6 +125,15 @@ fn a_stream_shows_bytes_where_there_is_no_whole() {
 }
 
 #[test]
+fn a_session_that_ends_without_receivers_counts_none() {
+    let mut status = room();
+    status.phase = Phase::Aborting;
+    status.receivers.clear();
+    let lines = picture(&status, size(120, 24));
+    assert_eq!(lines[2..], ["sent 84.5 Mbit/s of 960.0 Mbit/s allowed"]);
+}
+
+#[test]
 fn plain_lines_tell_the_session_in_one_line() {
     assert_eq!(
         line(&room()),
@@ -136,12 +145,17 @@ fn plain_lines_tell_the_session_in_one_line() {
         "waiting to send lab: file win11.img, 1.0 GB: 3 receivers here; starts with 30; press \
          Enter to start now"
     );
-    let mut over = room();
-    over.phase = Phase::Lingering;
+    let mut late = room();
+    late.phase = Phase::Lingering;
     assert_eq!(
-        line(&over),
+        line(&late),
         "waiting for late receivers; 1 failed, 1 lost, 1 receiving, 1 verified"
     );
+    late.phase = Phase::Aborting;
+    late.receivers.clear();
+    assert_eq!(line(&late), "telling the receivers that the session failed");
+    late.phase = Phase::Over;
+    assert_eq!(line(&late), "", "the summary follows");
 }
 
 #[test]
@@ -165,7 +179,7 @@ fn json_lines_are_objects_with_a_type() {
         event,
         serde_json::json!({"type": "event", "severity": "warning", "message": "two\nlines"})
     );
-    let outcome = outcome(Exit::SomeFailed, Some("why"));
+    let outcome = outcome(Exit::ReceiversFailed, Some("why"));
     let report = Report::new(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
     let result = parse(json::result_line(&report));
     assert_eq!(
@@ -190,7 +204,7 @@ fn shown(mode: Mode) -> String {
     progress.handle_update(Update::Line(Severity::Info, "pc-01 verified".to_owned()));
     progress.handle_update(Update::Line(Severity::Error, "pc-03 failed".to_owned()));
     progress.handle_update(Update::Status(room()));
-    let outcome = outcome(Exit::SomeFailed, Some("2 receivers failed"));
+    let outcome = outcome(Exit::ReceiversFailed, Some("2 receivers failed"));
     let report = Report::new(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
     progress.finish(&outcome, &report);
     sink.take()

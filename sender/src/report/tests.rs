@@ -12,14 +12,14 @@ fn report(outcome: &Outcome) -> serde_json::Value {
 #[test]
 fn the_report_has_the_fields_that_scripts_rely_on() {
     let report = report(&Outcome {
-        exit: Exit::SomeFailed,
+        exit: Exit::ReceiversFailed,
         status: room(),
         error: Some("2 receivers failed".to_owned()),
     });
     let mut expected = json!({
         "program": "mimeo-sender",
         "version": env!("CARGO_PKG_VERSION"),
-        "result": "some_failed",
+        "result": "receivers_failed",
         "exit_code": 5,
         "error": "2 receivers failed",
         "started": "2026-11-20T12:00:00.000Z",
@@ -55,7 +55,7 @@ fn the_report_has_the_fields_that_scripts_rely_on() {
 #[test]
 fn every_receiver_is_in_the_report_with_its_reason() {
     let report = report(&Outcome {
-        exit: Exit::SomeFailed,
+        exit: Exit::ReceiversFailed,
         status: room(),
         error: None,
     });

@@ -5,15 +5,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::ids::{Mac, Nonce, ReceiverNumber};
+use mimeo_protocol::ids::{Mac, Nonce};
 use mimeo_protocol::keys::Secret;
-use mimeo_protocol::receiver::{
-    Assembled, Endpoint, Event, Failure, Rendezvous, RendezvousConfig, RendezvousEvent,
-    SessionConfig,
-};
-use mimeo_protocol::wire::{Auth, FailCode, WelcomeBody};
+use mimeo_protocol::receiver::{Rendezvous, RendezvousConfig};
+use mimeo_protocol::wire::{Auth, FailCode};
 
-use super::{Completion, Dice, DiskProfile, Image, Link, LinkProfile, Target};
+use super::{Completion, Dice, DiskProfile, Ending, Image, Incarnation, Link, LinkProfile, Target};
 
 /// What a machine is like.
 #[derive(Debug, Clone)]
@@ -49,45 +46,6 @@ impl Default for MachineProfile {
             idle_timeout: Duration::from_secs(60),
         }
     }
-}
-
-/// How a receiver ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// It has the image; the flag says whether the sender knows.
-    Finished {
-        /// Whether the sender acknowledged.
-        acknowledged: bool,
-    },
-    /// It failed, and says why.
-    Failed(Failure),
-    /// It was not admitted, and says why.
-    Refused(String),
-    /// The machine was switched off under it.
-    Killed,
-}
-
-/// One run of the receiver's program.
-#[derive(Debug)]
-pub struct Incarnation {
-    /// Its search, until it is admitted.
-    pub rendezvous: Rendezvous,
-    /// Its membership.
-    pub endpoint: Option<Endpoint>,
-    /// Its number.
-    pub number: Option<ReceiverNumber>,
-    /// What the rendezvous told on the way.
-    pub told: Vec<String>,
-    /// What the welcome said.
-    pub welcome: Option<WelcomeBody>,
-    /// When it ended.
-    pub ended_at: Option<Instant>,
-    /// How it ended.
-    pub ending: Option<Ending>,
-    /// Whether the disk held the image, byte for byte, when it was flushed.
-    pub identical: bool,
-    /// Its own failure, which it still tells the sender.
-    failing: Option<Failure>,
 }
 
 /// A machine.
@@ -177,17 +135,8 @@ impl Machine {
         };
         self.stopped = None;
         self.dropped = 0;
-        self.lives.push(Incarnation {
-            rendezvous: Rendezvous::new(now, config),
-            endpoint: None,
-            number: None,
-            told: Vec::new(),
-            welcome: None,
-            ended_at: None,
-            ending: None,
-            identical: false,
-            failing: None,
-        });
+        self.lives
+            .push(Incarnation::new(Rendezvous::new(now, config)));
     }
 
     pub(super) fn end(&mut self, now: Instant, ending: Ending) {
@@ -258,7 +207,8 @@ impl Machine {
         let Some(life) = self.lives.last_mut().filter(|life| life.ending.is_none()) else {
             return;
         };
-        let Some(endpoint) = life.endpoint.as_mut().filter(|_| life.failing.is_none()) else {
+        let failing = life.is_failing();
+        let Some(endpoint) = life.endpoint.as_mut().filter(|_| !failing) else {
             return;
         };
         let session = endpoint.session_mut();
@@ -300,124 +250,6 @@ impl Machine {
         match &life.endpoint {
             Some(endpoint) => endpoint.poll_timeout(now),
             None => life.rendezvous.poll_timeout(),
-        }
-    }
-}
-
-impl Incarnation {
-    fn fail(&mut self, now: Instant, code: FailCode, text: &str) {
-        let text = text.to_owned();
-        match &mut self.endpoint {
-            Some(endpoint) => {
-                endpoint.session_mut().handle_failure(now, code, &text);
-                self.failing = Some(Failure { code, text });
-            }
-            None => self.end(now, Ending::Failed(Failure { code, text })),
-        }
-    }
-
-    fn end(&mut self, now: Instant, ending: Ending) {
-        if self.ending.is_none() {
-            self.ending = Some(ending);
-            self.ended_at = Some(now);
-        }
-    }
-
-    fn search(
-        &mut self,
-        now: Instant,
-        profile: &MachineProfile,
-        dice: &mut Dice,
-        doings: &mut Doings,
-    ) {
-        let mut out = Vec::new();
-        while self.endpoint.is_none() && self.ending.is_none() {
-            if self.rendezvous.poll_transmit(now, &mut out).is_some() {
-                doings.datagrams.push(out.clone());
-                continue;
-            }
-            match self.rendezvous.poll_event() {
-                None => return,
-                Some(RendezvousEvent::Joined(admitted)) => {
-                    let config = SessionConfig {
-                        buffers: profile.buffers,
-                        window: profile.window,
-                        in_order: false,
-                        idle_timeout: profile.idle_timeout,
-                        seed: dice.next(),
-                        image_len: admitted.body.image_len,
-                    };
-                    self.number = Some(admitted.number);
-                    self.welcome = Some(admitted.body.clone());
-                    self.endpoint = Some(Endpoint::new(now, config, *admitted));
-                }
-                Some(
-                    event @ (RendezvousEvent::Rejected { .. }
-                    | RendezvousEvent::WrongKey
-                    | RendezvousEvent::Ambiguous { .. }),
-                ) => self.end(now, Ending::Refused(format!("{event:?}"))),
-                Some(event) => self.told.push(format!("{event:?}")),
-            }
-        }
-    }
-
-    fn take_part(&mut self, now: Instant, target: &mut Target, doings: &mut Doings) {
-        let mut out = Vec::new();
-        while let Some(endpoint) = self.endpoint.as_mut() {
-            if let Some(event) = endpoint.poll_event() {
-                self.handle_event(now, event, target, doings);
-            } else if endpoint.poll_transmit(now, &mut out) {
-                doings.datagrams.push(out.clone());
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn handle_event(
-        &mut self,
-        now: Instant,
-        event: Event,
-        target: &mut Target,
-        doings: &mut Doings,
-    ) {
-        let failing = self.failing.is_some();
-        match event {
-            Event::Started | Event::NoGroupData => self.told.push(format!("{event:?}")),
-            Event::Block {
-                block,
-                buffer,
-                esis,
-                entry,
-            } => {
-                let endpoint = self.endpoint.as_mut().expect("only members have events");
-                let symbols = endpoint.take(buffer).expect("a whole block has a buffer");
-                let mut assembled = Assembled {
-                    block,
-                    entry,
-                    esis,
-                    symbols,
-                    buffer,
-                };
-                let len = self.welcome.as_ref().and_then(|welcome| welcome.image_len);
-                let done = (!failing).then(|| target.write(now, len, &mut assembled));
-                endpoint.give_back(buffer, assembled.symbols);
-                match done {
-                    Some(Some(done)) => doings.disk.push(done),
-                    Some(None) => endpoint.session_mut().handle_bad_block(now, block),
-                    None => {}
-                }
-            }
-            Event::Zero(_) | Event::Flush { .. } if failing => {}
-            Event::Zero(run) => doings.disk.push(target.zero(now, run)),
-            Event::Flush { image_len } => doings.disk.push(target.flush(now, image_len)),
-            Event::Finished { acknowledged } => self.end(now, Ending::Finished { acknowledged }),
-            // The sender is told before the program ends.
-            Event::Failed(failure) => self.failing = Some(failure),
-            Event::Left => {
-                let failure = self.failing.clone().expect("it leaves because it failed");
-                self.end(now, Ending::Failed(failure));
-            }
         }
     }
 }

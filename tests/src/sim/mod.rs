@@ -11,7 +11,9 @@
 //! datagram by datagram, so a failure is repeated by its seed.
 
 mod clock;
+mod config;
 mod dice;
+mod incarnation;
 mod link;
 mod machine;
 mod operator;
@@ -22,12 +24,14 @@ mod tap;
 mod target;
 
 pub use clock::Timeline;
+pub use config::RoomConfig;
 pub use dice::Dice;
+pub use incarnation::{Ending, Incarnation};
 pub use link::{Bursts, Delivery, Link, LinkProfile};
-pub use machine::{Ending, Incarnation, Machine, MachineProfile};
+pub use machine::{Machine, MachineProfile};
 pub use operator::Operator;
 pub use outcome::Verdict;
-pub use room::{Crossing, Direction, Room, RoomConfig};
+pub use room::{Crossing, Direction, Room};
 pub use source::{Filling, Image, Source};
 pub use tap::{Sight, Tap};
 pub use target::{Completion, DiskProfile, Target, Trouble};

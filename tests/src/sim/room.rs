@@ -1,23 +1,19 @@
 //! The room: everybody in it and everything that happens.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::SessionId;
 use mimeo_protocol::keys::Secret;
-use mimeo_protocol::pacing::Rate;
-use mimeo_protocol::sender::{
-    Destination, Endpoint, EndpointConfig, Fetch, Parity, SessionConfig, StartPolicy,
-};
-use mimeo_protocol::wire::{Auth, data_group};
+use mimeo_protocol::sender::{Destination, Endpoint, EndpointConfig, Fetch, SessionConfig};
+use mimeo_protocol::wire::data_group;
 
 use super::machine::Doings as MachineDoings;
 use super::operator::Doings as OperatorDoings;
 use super::{
-    Completion, Delivery, Dice, Ending, Image, Machine, MachineProfile, Operator, Sight, Source,
-    Tap, Timeline,
+    Completion, Delivery, Dice, Ending, Image, Machine, MachineProfile, Operator, RoomConfig,
+    Sight, Source, Tap, Timeline,
 };
 
 /// Which way a datagram goes.
@@ -38,57 +34,6 @@ pub struct Crossing {
     pub direction: Direction,
     /// What it is.
     pub sight: Sight,
-}
-
-/// What the sender sends and how.
-#[derive(Debug, Clone)]
-pub struct RoomConfig {
-    /// All luck comes from here.
-    pub seed: u64,
-    /// What is sent.
-    pub image: Image,
-    /// Whether the sender knows the length beforehand.
-    pub length_known: bool,
-    /// Whether the source can be read again.
-    pub seekable: bool,
-    /// When to start.
-    pub start: StartPolicy,
-    /// Never faster.
-    pub rate_cap: Option<Rate>,
-    /// Repair symbols in advance.
-    pub parity: Parity,
-    /// How long to stay for late receivers.
-    pub linger: Duration,
-    /// What admits receivers.
-    pub auth: Auth,
-}
-
-impl RoomConfig {
-    /// An image that is sent from a file, in an open session.
-    #[must_use]
-    pub fn new(seed: u64, image: Image) -> Self {
-        Self {
-            seed,
-            image,
-            length_known: true,
-            seekable: true,
-            start: StartPolicy::default(),
-            rate_cap: Some(Rate(1_000_000_000)),
-            parity: Parity::Auto,
-            linger: Duration::ZERO,
-            auth: Auth::Open,
-        }
-    }
-
-    /// The same image from a pipe.
-    #[must_use]
-    pub fn stream(self) -> Self {
-        Self {
-            length_known: false,
-            seekable: false,
-            ..self
-        }
-    }
 }
 
 type Filter = Box<dyn FnMut(&Crossing) -> bool>;
@@ -457,12 +402,6 @@ impl Room {
             };
             self.timeline.at(delivery.at, event);
         }
-    }
-
-    /// The sender's address.
-    #[must_use]
-    pub fn sender_address() -> SocketAddr {
-        SENDER.into()
     }
 }
 

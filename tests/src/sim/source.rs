@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use mimeo_protocol::block::{BlockDigest, Coding, Decoder, Encoder, ImageHasher, Level, is_zero};
+use mimeo_protocol::block::{BlockDigest, Coding, Encoder, ImageHasher, Level, is_zero};
 use mimeo_protocol::fec::Code;
 use mimeo_protocol::manifest::{Entry, Run, StoredBlock};
 use mimeo_protocol::sender::{Body, Fetch, Rows};
@@ -101,12 +101,6 @@ impl Source {
         }
     }
 
-    fn raw(&self, place: Place) -> &[u8] {
-        let from = usize::try_from(place.offset()).expect("images fit memory");
-        let end = (from + BLOCK_SIZE).min(self.image.len());
-        &self.image.0[from..end]
-    }
-
     /// The next entry, and for a block its body; `None` at the end.
     ///
     /// A short last block has a body even where it is zeros, so that the end of a stream of
@@ -175,14 +169,6 @@ impl Source {
                 .expect("the sender asks for rows that exist");
         }
         (body, Rows { esis, bytes })
-    }
-
-    /// Whether what a body decodes to is the image's block; for self-checks.
-    #[must_use]
-    pub fn is_right(&self, place: Place, coding: Coding, body: &[u8]) -> bool {
-        let raw = self.raw(place);
-        let mut out = vec![0; raw.len()];
-        Decoder::new().decode(coding, body, &mut out).is_ok() && out == raw
     }
 }
 

@@ -61,8 +61,9 @@ impl Session {
             }
             ToReceiver::Abort { code, text } => {
                 self.outbox.push_back(ToSender::AbortSeen);
-                // What is complete stays complete, whatever became of the others.
-                if self.stage != Stage::Complete {
+                // What is complete stays complete, whatever became of the others, unless it is
+                // something else than the sender has sent.
+                if self.stage != Stage::Complete || code == FailCode::IdentityMismatch {
                     self.last_word = None;
                     self.over(Event::Failed(Failure { code, text }));
                     self.over(Event::Left);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Event, Phase, Session, Transmit};
+use super::{Event, Phase, STREAM_HISTORY, Session, Transmit};
 use crate::ids::{ReceiverNumber, Seq};
 use crate::pacing::PathReport;
 use crate::sender::manifest_log::PAGE_PARITY;
@@ -32,10 +32,17 @@ impl Session {
                     }
                 };
                 self.settle(now, from, state);
-                self.outbox.push_back(Transmit::Unicast {
-                    to: from,
-                    message: ToReceiver::ConfirmSeen,
-                });
+                let message = if right {
+                    ToReceiver::ConfirmSeen
+                } else {
+                    let text = "what it confirmed is not the image of this session".to_owned();
+                    ToReceiver::Abort {
+                        code: FailCode::IdentityMismatch,
+                        text,
+                    }
+                };
+                self.outbox
+                    .push_back(Transmit::Unicast { to: from, message });
                 self.prolong_closing(now);
             }
             ToSender::Fail { code, text } => {
@@ -211,10 +218,8 @@ impl Session {
 
     /// Blocks of the cycle whose deficits are repaired now; the others come in a pass.
     fn repairable(&self, member: &Member) -> (BlockNumber, BlockNumber) {
-        (
-            member.deferred_below(self.pass.cycle()),
-            self.pass.horizon(),
-        )
+        let deferred = member.deferred_below(self.pass.cycle());
+        (deferred.max(self.kept_from), self.pass.horizon())
     }
 
     fn plan_run(&mut self, run: &Deficit, low: BlockNumber, high: BlockNumber, seen: Seq) {
@@ -251,7 +256,8 @@ impl Session {
         }
     }
 
-    /// Without a second cycle blocks go once every gating receiver has them.
+    /// Without a second cycle blocks go once every gating receiver has them and newer ones fill
+    /// the history.
     fn discard_complete(&mut self) {
         if self.config.seekable {
             return;
@@ -261,9 +267,13 @@ impl Session {
             .wanting()
             .map(|(_, _, report)| report.complete_up_to)
             .min();
-        if let Some(complete) = complete.filter(|&complete| complete > self.kept_from) {
-            self.kept_from = complete;
-            self.jobs.push_back(super::Job::Discard(complete));
+        let Some(complete) = complete else { return };
+        let history = self.pass.begun().0.saturating_sub(STREAM_HISTORY);
+        let kept_from = complete.min(BlockNumber(history));
+        if kept_from > self.kept_from {
+            self.kept_from = kept_from;
+            self.repairs.discard_below(kept_from);
+            self.jobs.push_back(super::Job::Discard(kept_from));
         }
     }
 

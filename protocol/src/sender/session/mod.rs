@@ -32,6 +32,10 @@ const READ_AHEAD: u32 = 128;
 /// Blocks that a stream without a second cycle keeps until every gating receiver has them.
 const STREAM_WINDOW: u32 = 256;
 
+/// Of these the newest, which a stream keeps even when every gating receiver has them: for those
+/// that come back from a silence or whose first report was lost. They fit the window anyway.
+const STREAM_HISTORY: u32 = 128;
+
 /// Pages that wait to be sent: number and the next of its symbols.
 #[derive(Debug, Clone, Copy)]
 struct PageSend {
@@ -160,7 +164,6 @@ impl Session {
             horizon: self.pass.horizon(),
             pages: self.manifest.pages(),
             receivers: u16::try_from(self.roster.present()).unwrap_or(u16::MAX),
-            started: self.phase != Phase::Waiting,
         }
     }
 

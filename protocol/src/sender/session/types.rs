@@ -108,7 +108,7 @@ pub enum Transmit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Job {
     /// Have the symbols of a share at hand, reading the block again where it is not, then call
-    /// [`Session::handle_fetched`].
+    /// [`super::Session::handle_fetched`].
     Fetch {
         /// Which symbols.
         share: Share,

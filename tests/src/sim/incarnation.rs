@@ -1,0 +1,188 @@
+//! One run of the receiver's program, from its search to its last word.
+
+use std::time::Instant;
+
+use mimeo_protocol::ids::ReceiverNumber;
+use mimeo_protocol::receiver::{
+    Assembled, Endpoint, Event, Failure, Rendezvous, RendezvousEvent, SessionConfig,
+};
+use mimeo_protocol::wire::{FailCode, WelcomeBody};
+
+use super::machine::Doings;
+use super::{Dice, MachineProfile, Target};
+
+/// How a receiver ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// It has the image; the flag says whether the sender knows.
+    Finished {
+        /// Whether the sender acknowledged.
+        acknowledged: bool,
+    },
+    /// It failed, and says why.
+    Failed(Failure),
+    /// It was not admitted, and says why.
+    Refused(String),
+    /// The machine was switched off under it.
+    Killed,
+}
+
+/// One run of the receiver's program.
+#[derive(Debug)]
+pub struct Incarnation {
+    /// Its search, until it is admitted.
+    pub rendezvous: Rendezvous,
+    /// Its membership.
+    pub endpoint: Option<Endpoint>,
+    /// Its number.
+    pub number: Option<ReceiverNumber>,
+    /// What the rendezvous told on the way.
+    pub told: Vec<String>,
+    /// What the welcome said.
+    pub welcome: Option<WelcomeBody>,
+    /// When it ended.
+    pub ended_at: Option<Instant>,
+    /// How it ended.
+    pub ending: Option<Ending>,
+    /// Whether the disk held the image, byte for byte, when it was flushed.
+    pub identical: bool,
+    /// Its own failure, which it still tells the sender.
+    failing: Option<Failure>,
+}
+
+impl Incarnation {
+    pub(super) fn new(rendezvous: Rendezvous) -> Self {
+        Self {
+            rendezvous,
+            endpoint: None,
+            number: None,
+            told: Vec::new(),
+            welcome: None,
+            ended_at: None,
+            ending: None,
+            identical: false,
+            failing: None,
+        }
+    }
+
+    /// Whether it has failed and only tells the sender.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
+    pub(super) fn fail(&mut self, now: Instant, code: FailCode, text: &str) {
+        let text = text.to_owned();
+        match &mut self.endpoint {
+            Some(endpoint) => {
+                endpoint.session_mut().handle_failure(now, code, &text);
+                self.failing = Some(Failure { code, text });
+            }
+            None => self.end(now, Ending::Failed(Failure { code, text })),
+        }
+    }
+
+    fn end(&mut self, now: Instant, ending: Ending) {
+        if self.ending.is_none() {
+            self.ending = Some(ending);
+            self.ended_at = Some(now);
+        }
+    }
+
+    pub(super) fn search(
+        &mut self,
+        now: Instant,
+        profile: &MachineProfile,
+        dice: &mut Dice,
+        doings: &mut Doings,
+    ) {
+        let mut out = Vec::new();
+        while self.endpoint.is_none() && self.ending.is_none() {
+            if self.rendezvous.poll_transmit(now, &mut out).is_some() {
+                doings.datagrams.push(out.clone());
+                continue;
+            }
+            match self.rendezvous.poll_event() {
+                None => return,
+                Some(RendezvousEvent::Joined(admitted)) => {
+                    let config = SessionConfig {
+                        buffers: profile.buffers,
+                        window: profile.window,
+                        in_order: false,
+                        idle_timeout: profile.idle_timeout,
+                        seed: dice.next(),
+                        image_len: admitted.body.image_len,
+                    };
+                    self.number = Some(admitted.number);
+                    self.welcome = Some(admitted.body.clone());
+                    self.endpoint = Some(Endpoint::new(now, config, *admitted));
+                }
+                Some(
+                    event @ (RendezvousEvent::Rejected { .. }
+                    | RendezvousEvent::WrongKey
+                    | RendezvousEvent::Ambiguous { .. }),
+                ) => self.end(now, Ending::Refused(format!("{event:?}"))),
+                Some(event) => self.told.push(format!("{event:?}")),
+            }
+        }
+    }
+
+    pub(super) fn take_part(&mut self, now: Instant, target: &mut Target, doings: &mut Doings) {
+        let mut out = Vec::new();
+        while let Some(endpoint) = self.endpoint.as_mut() {
+            if let Some(event) = endpoint.poll_event() {
+                self.handle_event(now, event, target, doings);
+            } else if endpoint.poll_transmit(now, &mut out) {
+                doings.datagrams.push(out.clone());
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn handle_event(
+        &mut self,
+        now: Instant,
+        event: Event,
+        target: &mut Target,
+        doings: &mut Doings,
+    ) {
+        let failing = self.failing.is_some();
+        match event {
+            Event::Started | Event::NoGroupData => self.told.push(format!("{event:?}")),
+            Event::Block {
+                block,
+                buffer,
+                esis,
+                entry,
+            } => {
+                let endpoint = self.endpoint.as_mut().expect("only members have events");
+                let symbols = endpoint.take(buffer).expect("a whole block has a buffer");
+                let mut assembled = Assembled {
+                    block,
+                    entry,
+                    esis,
+                    symbols,
+                    buffer,
+                };
+                let len = self.welcome.as_ref().and_then(|welcome| welcome.image_len);
+                let done = (!failing).then(|| target.write(now, len, &mut assembled));
+                endpoint.give_back(buffer, assembled.symbols);
+                match done {
+                    Some(Some(done)) => doings.disk.push(done),
+                    Some(None) => endpoint.session_mut().handle_bad_block(now, block),
+                    None => {}
+                }
+            }
+            Event::Zero(_) | Event::Flush { .. } if failing => {}
+            Event::Zero(run) => doings.disk.push(target.zero(now, run)),
+            Event::Flush { image_len } => doings.disk.push(target.flush(now, image_len)),
+            Event::Finished { acknowledged } => self.end(now, Ending::Finished { acknowledged }),
+            // The sender is told before the program ends.
+            Event::Failed(failure) => self.failing = Some(failure),
+            Event::Left => {
+                let failure = self.failing.clone().expect("it leaves because it failed");
+                self.end(now, Ending::Failed(failure));
+            }
+        }
+    }
+}

@@ -12,7 +12,8 @@ use mimeo_benches::fixture::random_file;
 use mimeo_benches::netlab::{
     Direction, Loss, Room, RoomConfig, Snooping, is_installed, skip, usable,
 };
-use mimeo_benches::peers::{Job, PeerRun, Targets, udpcast, uftp};
+use mimeo_benches::peers::{Job, Mimeo, PeerRun, Targets, mimeo, udpcast, uftp};
+use mimeo_benches::programs::Programs;
 
 const LENGTH: u64 = (8 << 20) + 77;
 
@@ -97,4 +98,50 @@ fn a_tool_that_does_not_end_is_stopped_and_reported() {
     assert!(!run.ok && run.seconds.is_none(), "{run:?}");
     assert!(run.note.contains("not over after 3 s"), "{run:?}");
     assert!(run.note.contains("receiver 2 has another image"), "{run:?}");
+}
+
+fn mimeo_run(
+    targets: impl FnOnce(&Path) -> Targets,
+    loss: u16,
+    timeout: Duration,
+    rate: Option<&str>,
+) -> PeerRun {
+    let programs = Programs::at(Path::new(env!("CARGO_BIN_EXE_netlab")));
+    let reports = tempfile::tempdir().unwrap();
+    let mimeo_job = Mimeo {
+        programs: &programs,
+        rate,
+        reports: reports.path(),
+    };
+    run(targets, loss, timeout, |job| mimeo(job, &mimeo_job)).unwrap()
+}
+
+#[test]
+fn mimeo_delivers_and_accounts() {
+    if !usable("mimeo") {
+        return;
+    }
+    for targets in [files, |_: &Path| Targets::Discard] {
+        let run = mimeo_run(targets, 0, LONG, None);
+        assert!(run.ok, "{run:?}");
+        assert_eq!((run.bytes, run.receivers), (LENGTH, 2));
+        assert!(
+            run.seconds.unwrap() > 0.0 && run.sender_cpu_seconds > 0.0,
+            "{run:?}"
+        );
+        assert!(
+            run.sent_per_needed.unwrap() >= 1.0 && run.wire_bytes > LENGTH,
+            "{run:?}"
+        );
+    }
+}
+
+#[test]
+fn a_mimeo_that_is_not_done_in_time_is_told() {
+    if !usable("mimeo") {
+        return;
+    }
+    let run = mimeo_run(files, 0, Duration::from_secs(3), Some("1M"));
+    assert!(!run.ok && run.seconds.is_none(), "{run:?}");
+    assert!(run.note.contains("not over after 3 s"), "{run:?}");
 }

@@ -241,7 +241,7 @@ fn noise_on_every_port_does_no_harm() {
                     let length = usize::try_from(random.next_u64() % 1500).unwrap();
                     random.fill(&mut contents[..length]);
                     // Half of it begins as mimeo's datagrams do.
-                    if length >= 2 && random.next_u64() % 2 == 0 {
+                    if length >= 2 && random.next_u64().is_multiple_of(2) {
                         contents[0] = VERSION;
                         contents[1] = u8::try_from(random.next_u64() % 16).unwrap();
                     }

@@ -8,8 +8,10 @@ use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::iter;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::netlab::{Host, Room};
 
@@ -33,6 +35,32 @@ pub fn play_role() -> Option<ExitCode> {
     } else {
         None
     }
+}
+
+/// A UDP port on `lo` that no program has.
+///
+/// It is below those that the kernel hands out (`ip_local_port_range`, 32768 on), so that
+/// no receiver's own socket takes it before the sender does.
+///
+/// # Errors
+///
+/// `lo` has no IPv4, or every port is taken.
+pub fn free_port() -> io::Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    // Programs that run at the same time begin at different ports.
+    let start = std::process::id().wrapping_mul(97) % u32::from(COUNT);
+    let start = u16::try_from(start).expect("it is below COUNT");
+    let mut result = Err(io::ErrorKind::AddrInUse.into());
+    for _ in 0..COUNT {
+        let port = FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
+        result = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).map(|_free| port);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
 }
 
 /// Starts senders and receivers.

@@ -16,6 +16,8 @@ pub struct SenderReport {
     pub exit_code: u8,
     /// What went wrong.
     pub error: Option<String>,
+    /// Since the program started.
+    pub elapsed_seconds: f64,
     /// From the first data to the last confirmation.
     pub transfer_seconds: f64,
     /// Length of the image.

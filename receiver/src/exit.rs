@@ -13,7 +13,7 @@ pub enum Exit {
     Usage,
     /// The target cannot be written, or must not be.
     Refused,
-    /// No session was joined in time.
+    /// No session was joined in time, or too few receivers were there for it to start.
     NobodyInTime,
     /// What was received is not the image.
     DigestMismatch,
@@ -30,7 +30,7 @@ Exit codes:
   1    failure
   2    usage: the command line cannot be carried out
   3    the target was refused
-  4    no session was joined in time
+  4    no session was joined in time, or too few receivers were
   6    digest mismatch
   7    not admitted
   130  interrupted";

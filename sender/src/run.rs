@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::config::{Admission, Config};
 use crate::engine::{Ended, Engine, Parts, Room};
 use crate::exit::Exit;
-use crate::status::{ReceiverState, Status};
+use crate::status::{ReceiverState, ReceiverStatus, Status};
 
 /// What the operator can do while a session runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,17 +217,12 @@ fn outcome(ended: Ended, min_receivers: usize) -> Outcome {
         .count();
     let (exit, error) = match ended.abort {
         Some((FailCode::Interrupted, text, _)) => (Exit::Interrupted, Some(text)),
-        Some((_, text, true)) => (Exit::Refused, Some(text)),
-        Some((_, text, false)) => (Exit::Failure, Some(text)),
-        None if !ended.started => {
-            let text = match receivers.len() {
-                0 => "no receiver came in time (--start-timeout)".to_owned(),
-                n => format!(
-                    "only {n} of at least {min_receivers} receivers came in time (--start-timeout)"
-                ),
-            };
+        Some((FailCode::NotStarted, told, _)) => {
+            let text = not_started(receivers, min_receivers, &told);
             (Exit::NobodyInTime, Some(text))
         }
+        Some((_, text, true)) => (Exit::Refused, Some(text)),
+        Some((_, text, false)) => (Exit::Failure, Some(text)),
         None if ended.mismatch => {
             let text = "a receiver holds something else than the image".to_owned();
             (Exit::DigestMismatch, Some(text))
@@ -252,4 +247,24 @@ fn outcome(ended: Ended, min_receivers: usize) -> Outcome {
         status: ended.status,
         error,
     }
+}
+
+/// Why the session did not start: who failed or went away before was not there. Those who were
+/// have been told that it does not start, and failed for that reason.
+fn not_started(receivers: &[ReceiverStatus], min_receivers: usize, told: &str) -> String {
+    let gone = |r: &&ReceiverStatus| match &r.state {
+        ReceiverState::Failed(reason) => reason != told,
+        state => *state == ReceiverState::Lost,
+    };
+    let gone = receivers.iter().filter(gone).count();
+    let mut text = match receivers.len() - gone {
+        0 => "no receiver was there in time (--start-timeout)".to_owned(),
+        n => format!(
+            "only {n} of at least {min_receivers} receivers were there in time (--start-timeout)"
+        ),
+    };
+    if gone > 0 {
+        text += &format!("; {gone} joined and failed or went away");
+    }
+    text
 }

@@ -1,7 +1,11 @@
-//! Rooms of machines, simulated.
+//! Rooms of machines, simulated and real.
 //!
 //! [`sim`] drives the state machines of `mimeo-protocol` at the level of datagrams over a
 //! network in virtual time: seeded, deterministic and without a socket, a thread or a clock. The
 //! tests of this crate are rooms in which something goes wrong.
+//!
+//! [`host`] runs the real programs, as processes on `lo` (`tests/process_*.rs`) and on hosts of a
+//! virtual network (`tests/netns_*.rs`).
 
+pub mod host;
 pub mod sim;

@@ -22,6 +22,8 @@ pub enum FailCode {
     Silence,
     /// A fault inside the program.
     Internal,
+    /// Too few receivers came in time.
+    NotStarted,
 }
 
 impl FailCode {
@@ -35,6 +37,7 @@ impl FailCode {
             Self::SourceFailed => 6,
             Self::Silence => 7,
             Self::Internal => 8,
+            Self::NotStarted => 9,
         }
     }
 
@@ -48,6 +51,7 @@ impl FailCode {
             6 => Self::SourceFailed,
             7 => Self::Silence,
             8 => Self::Internal,
+            9 => Self::NotStarted,
             _ => return Err(WireError::Value { field: "code" }),
         })
     }

@@ -319,13 +319,17 @@ fn exit_of(failure: &Failure) -> Exit {
     match failure.code {
         FailCode::IdentityMismatch | FailCode::DigestMismatch => Exit::DigestMismatch,
         FailCode::TargetRefused => Exit::Refused,
+        FailCode::NotStarted => Exit::NobodyInTime,
         _ => Exit::Failure,
     }
 }
 
 fn failure_text(failure: &Failure) -> String {
     match failure.code {
-        FailCode::Interrupted | FailCode::SourceFailed | FailCode::Internal => {
+        FailCode::Interrupted
+        | FailCode::SourceFailed
+        | FailCode::Internal
+        | FailCode::NotStarted => {
             format!("the sender gave up: {}", failure.text)
         }
         FailCode::Silence => {

@@ -39,8 +39,6 @@ const NOBODY_AFTER: Duration = Duration::from_secs(10);
 pub(crate) struct Ended {
     /// The last picture.
     pub(crate) status: crate::status::Status,
-    /// Whether the session had started.
-    pub(crate) started: bool,
     /// Whether a receiver found that what it holds is not the image.
     pub(crate) mismatch: bool,
     /// Why the session was given up, if it was, and whether the source was refused rather than
@@ -139,7 +137,6 @@ impl Engine {
         let reason = self.endpoint.session().abort_reason().cloned();
         Ended {
             status: self.pictures.take(&self.endpoint, Instant::now()),
-            started: self.started,
             mismatch: self.has_mismatch(),
             abort: reason.map(|(code, text)| (code, text, refused)),
         }

@@ -1,7 +1,6 @@
 //! The processes of the demo.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use mimeo_benches::measure::{Running, spawn, wait_all};
-use mimeo_benches::programs::Programs;
+use mimeo_benches::programs::{Programs, free_port};
 use mimeo_benches::report::SenderReport;
 use rustix::process::Signal;
 
@@ -42,7 +41,9 @@ impl Session {
     /// Starts everybody; the sender shows its progress here.
     pub(crate) fn start(image: &Path, directory: &Path, receivers: u16) -> Result<Self> {
         let programs = Programs::own().context("cannot start further processes")?;
-        let port = free_port()?.to_string();
+        let port = free_port()
+            .context("the interface lo has no IPv4")?
+            .to_string();
         let mut running = Vec::new();
         for number in 1..=receivers {
             let mut command = programs.receiver();
@@ -133,11 +134,4 @@ fn common(command: &mut Command, port: &str) {
         "30s",
     ]);
     command.stdin(Stdio::null()).process_group(0);
-}
-
-/// A port on which no other session's sender is.
-fn free_port() -> Result<u16> {
-    let socket =
-        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("the interface lo has no IPv4")?;
-    Ok(socket.local_addr()?.port())
 }

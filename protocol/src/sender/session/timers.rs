@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Event, Phase, Session, Transmit};
 use crate::ids::Seq;
 use crate::sender::start::StartDecision;
-use crate::wire::GroupControl;
+use crate::wire::{FailCode, GroupControl};
 
 /// The announce is repeated this often.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
@@ -99,7 +99,11 @@ impl Session {
         let (present, first) = (self.roster.present(), self.roster.first_joined());
         match self.config.start.decide(self.opened, now, present, first) {
             StartDecision::Start => self.start(now),
-            StartDecision::GiveUp => self.over(),
+            StartDecision::GiveUp => {
+                // Those who wait would otherwise do so until they take the sender for dead.
+                let text = "too few receivers came in time";
+                self.handle_abort(now, FailCode::NotStarted, text);
+            }
             StartDecision::Wait(_) => {}
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mimeo_image::ByteSize;
 use mimeo_image::target::TargetWriter;
-use mimeo_net::{ReceiveBatch, Waiter};
+use mimeo_net::{Readiness, ReceiveBatch, Waiter, precise_timers};
 use mimeo_protocol::receiver::{Assembled, Endpoint, Event, Failure};
 use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
@@ -26,6 +26,14 @@ use writer::{Done, Work, Writer};
 
 /// Pictures are sent and the socket's drops are looked at this often.
 const PICTURE_EVERY: Duration = Duration::from_millis(200);
+
+/// After a few datagrams came, the next are left to gather in the socket for this long: waking up
+/// for each one would cost more than receiving it. A tenth of the shortest interval between
+/// reports.
+const GATHER: Duration = Duration::from_micros(500);
+
+/// So many messages of the kernel at once show that they gather by themselves.
+const GATHERED: usize = 64;
 
 /// Batches that are received before other inputs are looked at.
 const BATCHES_AT_ONCE: usize = 8;
@@ -53,6 +61,8 @@ pub(crate) struct Engine {
     pictures: Pictures,
     batch: ReceiveBatch,
     out: Vec<u8>,
+    /// Messages of the kernel that came since the last sleep.
+    came: usize,
     ended: Option<(Exit, Option<String>)>,
 }
 
@@ -69,6 +79,7 @@ impl Engine {
             pictures: parts.pictures,
             batch: ReceiveBatch::new(),
             out: Vec::new(),
+            came: 0,
             ended: None,
         }
     }
@@ -95,8 +106,12 @@ impl Engine {
 
     /// Runs the session to its end. Returns exit code, error and the last picture.
     pub(crate) fn run(mut self) -> (Exit, Option<String>, Status) {
+        if let Err(error) = precise_timers() {
+            tracing::debug!(%error, "no precise timers: datagrams gather longer");
+        }
+        let mut ready = None;
         loop {
-            self.receive();
+            self.receive(ready);
             self.take_done();
             self.take_commands();
             self.endpoint.handle_timeout(Instant::now());
@@ -106,7 +121,7 @@ impl Engine {
             if self.endpoint.session().is_finished() {
                 break;
             }
-            self.sleep();
+            ready = self.sleep();
         }
         let (exit, error) = self.ended.unwrap_or((
             Exit::Failure,
@@ -120,22 +135,37 @@ impl Engine {
         )
     }
 
-    fn sleep(&mut self) {
+    /// Sleeps until something happens. `None`: look at every socket.
+    fn sleep(&mut self) -> Option<Readiness> {
         let now = Instant::now();
         let until = self.endpoint.poll_timeout(now).unwrap_or(now);
         let until = until.min(self.pictures.last() + PICTURE_EVERY);
-        if let Err(error) = self.waiter.wait(&self.room.interests(), Some(until)) {
+        let waited = if (1..GATHERED).contains(&std::mem::take(&mut self.came)) {
+            // Only the writer ends this wait.
+            self.waiter
+                .wait(&[], Some(until.min(now + GATHER)))
+                .map(|_| None)
+        } else {
+            self.waiter
+                .wait(&self.room.interests(), Some(until))
+                .map(Some)
+        };
+        waited.unwrap_or_else(|error| {
             let text = format!("waiting for the network failed: {error}");
             self.give_up(Exit::Failure, FailCode::Internal, &text);
-        }
+            None
+        })
     }
 
-    fn receive(&mut self) {
-        for socket in self.room.sockets() {
+    fn receive(&mut self, ready: Option<Readiness>) {
+        for (i, socket) in self.room.sockets().enumerate() {
+            if ready.is_some_and(|ready| !ready.readable(i)) {
+                continue;
+            }
             for _ in 0..BATCHES_AT_ONCE {
                 match socket.recv(&mut self.batch) {
                     Ok(0) => break,
-                    Ok(_) => {}
+                    Ok(came) => self.came += came,
                     Err(error) => {
                         tracing::warn!(%error, "receiving failed");
                         break;

@@ -153,6 +153,9 @@ impl Session {
         if self.phase == Phase::Over {
             return None;
         }
+        if !self.outbox.is_empty() {
+            return Some(now);
+        }
         let mut next = self.timers.announce;
         if !self.is_quiet() {
             next = next.min(self.timers.control.unwrap_or(now));

@@ -60,7 +60,7 @@ impl Place {
     #[must_use]
     pub fn random(&self, name: &str, length: u64) -> PathBuf {
         let path = self.path(name);
-        random_file(&path, length, length ^ 0x6d69_6d65_6f).expect("the image can be written");
+        random_file(&path, length, length ^ 0x006d_696d_656f).expect("the image can be written");
         path
     }
 

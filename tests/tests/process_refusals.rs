@@ -109,7 +109,7 @@ fn an_image_that_cannot_be_sent_is_refused() {
 fn an_image_that_may_not_be_read_is_refused() {
     let place = place();
     let image = place.random("image", 1000);
-    fs::set_permissions(&image, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&image, fs::Permissions::from_mode(0o0)).unwrap();
     let end = if rustix::process::geteuid().is_root() {
         // Nothing is forbidden to root: be somebody else, who can reach a copy of the program.
         let program = place.path("program");

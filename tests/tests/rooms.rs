@@ -328,7 +328,9 @@ fn a_session_without_receivers_gives_up_and_says_so() {
         room.run_until(LIMIT, |room| *room.operator.endpoint.session().phase()
             == Phase::Over)
     );
-    assert_eq!(room.elapsed(), Duration::from_secs(20));
+    // The time, and what it takes to tell the one that waited.
+    let told = Duration::from_secs(20)..Duration::from_secs(21);
+    assert!(told.contains(&room.elapsed()), "{:?}", room.elapsed());
     assert!(room.run(LIMIT));
     assert!(matches!(
         room.machines[alone].last().ending,

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use mimeo_console::{Mode, Program as _, args, duration};
 use mimeo_protocol::wire::DEFAULT_PORT;
 
-use crate::exit::{self, Exit};
+use crate::exit;
 use crate::parse::{self, Host};
-use crate::progress::Mode;
+use crate::progress::Receiver;
 use crate::then::Then;
 use crate::{config, operator};
 
@@ -89,11 +90,11 @@ pub struct Args {
     pub(crate) memory: u64,
 
     /// Give up when no session was joined after this time
-    #[arg(long, value_name = "T", default_value = "10m", value_parser = parse::timeout)]
+    #[arg(long, value_name = "T", default_value = "10m", value_parser = duration::timeout)]
     pub(crate) start_timeout: Duration,
 
     /// Give up when the sender of the session was silent for this time
-    #[arg(long, value_name = "T", default_value = "60s", value_parser = parse::timeout)]
+    #[arg(long, value_name = "T", default_value = "60s", value_parser = duration::timeout)]
     pub(crate) idle_timeout: Duration,
 
     /// What the machine does after success
@@ -105,7 +106,10 @@ pub struct Args {
     pub(crate) report: Option<PathBuf>,
 
     /// How to show progress on standard error
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Mode::Auto)]
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = Mode::parser(
+        "A bar on a terminal, plain lines elsewhere",
+        "A bar that is redrawn in place",
+    ))]
     pub(crate) progress: Mode,
 }
 
@@ -115,30 +119,19 @@ pub struct Args {
 ///
 /// Those of `clap`, which include the requests for help and the version.
 pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
-    let command = <Args as clap::CommandFactory>::command()
-        .after_help(exit::HELP)
-        .after_long_help(format!("{EXAMPLES}\n\n{}", exit::HELP));
-    let matches = command.try_get_matches_from(args)?;
-    <Args as clap::FromArgMatches>::from_arg_matches(&matches)
+    args::parse(args, EXAMPLES, exit::HELP)
 }
 
 /// The whole program: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = match parse_args(args) {
         Ok(args) => args,
-        Err(error) => {
-            // A closed standard error is no reason for another exit code.
-            let _ = error.print();
-            return match error.exit_code() {
-                0 => Exit::Verified.into(),
-                _ => Exit::Usage.into(),
-            };
-        }
+        Err(error) => return args::show(&error).into(),
     };
     match config::resolve(args) {
         Ok((config, presentation)) => operator::run(config, &presentation).into(),
         Err(error) => {
-            operator::complain(&error.to_string());
+            Receiver::complain(&error.to_string());
             error.exit().into()
         }
     }

@@ -6,14 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mimeo_console::{KeyFileError, Mode, ReportFile, ReportFileError, keyfile};
 use mimeo_image::TargetOptions;
 use mimeo_protocol::keys::Secret;
 
 use crate::cli::Args;
 use crate::exit::Exit;
-use crate::keyfile::{self, KeyFileError};
-use crate::progress::Mode;
-use crate::report::{ReportFile, ReportFileError};
 use crate::then::Then;
 
 /// Bytes of a session name that fit the announce.
@@ -135,7 +133,7 @@ pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
     let report = args
         .report
         .map(|path| {
-            ReportFile::check(&path, Path::new(&args.target))
+            ReportFile::check(&path, Path::new(&args.target), "target")
                 .map_err(|error| ConfigError::Report { path, error })
         })
         .transpose()?;
@@ -177,7 +175,7 @@ pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
 fn admission(key_file: Option<PathBuf>, open: bool) -> Result<Admission, ConfigError> {
     match key_file {
         Some(path) => keyfile::read(&path)
-            .map(Admission::Key)
+            .map(|key| Admission::Key(Secret::new(*key)))
             .map_err(|error| ConfigError::KeyFile { path, error }),
         None if open => Ok(Admission::Open),
         None => Err(ConfigError::NoAdmission),

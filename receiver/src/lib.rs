@@ -6,12 +6,8 @@
 
 pub mod cli;
 pub mod config;
-mod duration;
 mod engine;
 pub mod exit;
-mod human;
-mod keyfile;
-mod log;
 mod operator;
 mod parse;
 mod progress;
@@ -19,10 +15,7 @@ mod report;
 pub mod run;
 pub mod status;
 mod summary;
-mod terminal;
 mod then;
 
-pub use keyfile::KeyFileError;
-pub use progress::Mode;
-pub use report::{ReportFile, ReportFileError};
+pub use mimeo_console::{KeyFileError, Mode, ReportFile, ReportFileError};
 pub use then::Then;

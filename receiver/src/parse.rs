@@ -1,9 +1,6 @@
-//! Sizes, hosts and time-outs on the command line.
+//! Sizes and hosts on the command line.
 
 use std::net::{Ipv6Addr, SocketAddr};
-use std::time::Duration;
-
-use crate::duration;
 
 /// Below this a receiver could not hold the groups of blocks that are under way: two of 4 MiB
 /// on their way in and as much on its way to the disk.
@@ -49,20 +46,6 @@ pub(crate) fn memory(text: &str) -> Result<u64, String> {
     match size(text)? {
         bytes if bytes < MIN_MEMORY => Err(format!("expected at least 16MiB, found {text:?}")),
         bytes => Ok(bytes),
-    }
-}
-
-/// Reads a time that must not be zero: a time-out of zero would end what it guards.
-///
-/// # Errors
-///
-/// Says what is expected, for everything else.
-pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
-    match duration::parse(text)? {
-        Duration::ZERO => Err(format!(
-            "expected a time above 0 such as 10m, found {text:?}"
-        )),
-        time => Ok(time),
     }
 }
 
@@ -231,13 +214,5 @@ mod tests {
         assert_eq!(resolve("10.77.0.5"), "10.77.0.5:64636");
         assert_eq!(resolve("10.77.0.5:7000"), "10.77.0.5:7000");
         assert_eq!(resolve("[fd00::5]:7000"), "[fd00::5]:7000");
-    }
-
-    #[test]
-    fn a_time_out_is_above_zero() {
-        assert_eq!(timeout("1ms"), Ok(Duration::from_millis(1)));
-        for text in ["0", "0s", "x"] {
-            timeout(text).unwrap_err();
-        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::sync::mpsc;
-use std::thread;
 use std::time::Instant;
 
 use mimeo_image::target::{Target, TargetError};
@@ -12,12 +11,13 @@ use mimeo_protocol::keys::derive;
 use mimeo_protocol::receiver::{Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, SessionConfig};
 use mimeo_protocol::wire::{Auth, FailCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::oneshot;
 
 use crate::config::{Admission, Config};
 use crate::engine::{Engine, NotJoined, Parts, Pictures, Room, Search};
 use crate::exit::Exit;
 use crate::status::{Phase, Status};
+
+pub use mimeo_console::Severity;
 
 /// What a person can do while a receiver runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,54 +26,11 @@ pub enum Command {
     Interrupt,
 }
 
-/// How much a line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Needs a look.
-    Warn,
-    /// This machine does not get the image.
-    Error,
-}
-
 /// What a running receiver tells.
-#[derive(Debug, Clone)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "nearly every update is a picture"
-)]
-pub enum Update {
-    /// A picture, several times a second.
-    Status(Status),
-    /// Something happened.
-    Line(Severity, String),
-}
+pub type Update = mimeo_console::Update<Status>;
 
 /// How a receiver ended.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The exit code.
-    pub exit: Exit,
-    /// The last picture.
-    pub status: Status,
-    /// What went wrong.
-    pub error: Option<String>,
-}
-
-impl Outcome {
-    fn failed(exit: Exit, error: &dyn ToString) -> Self {
-        let status = Status {
-            phase: Phase::Failed,
-            ..Status::default()
-        };
-        Self {
-            exit,
-            status,
-            error: Some(error.to_string()),
-        }
-    }
-}
+pub type Outcome = mimeo_console::Outcome<Status>;
 
 /// Receives the image onto the target. Returns when it is verified and flushed, or has failed;
 /// `updates` hears of everything in between.
@@ -82,44 +39,27 @@ pub async fn run(
     updates: UnboundedSender<Update>,
     commands: UnboundedReceiver<Command>,
 ) -> Outcome {
-    let (command_in, command_out) = mpsc::channel();
     let waiter = match Waiter::new() {
         Ok(waiter) => waiter,
-        Err(error) => return Outcome::failed(Exit::Failure, &error),
+        Err(error) => return failed(Exit::Failure, &error),
     };
     let waker = waiter.waker();
-    let (done, ended) = oneshot::channel();
-    let session = thread::Builder::new()
-        .name("session".into())
-        .spawn(move || {
-            // The caller waits for the answer; if it is gone, nobody needs it.
-            let _ = done.send(session(&config, waiter, command_out, updates));
-        });
-    if let Err(error) = session {
-        return Outcome::failed(Exit::Failure, &format!("cannot start a thread: {error}"));
-    }
-    tokio::select! {
-        ended = ended => ended.unwrap_or_else(|_| {
-            Outcome::failed(Exit::Failure, &"the session ended by a fault of the program")
-        }),
-        () = forward(commands, command_in, waker) => {
-            unreachable!("forwarding goes on until the session has ended")
-        }
-    }
+    let run = move |commands| session(&config, waiter, commands, updates);
+    mimeo_console::session::run(commands, move || waker.wake(), run)
+        .await
+        .unwrap_or_else(|error| failed(Exit::Failure, &error))
 }
 
-async fn forward(
-    mut commands: UnboundedReceiver<Command>,
-    session: mpsc::Sender<Command>,
-    waker: mimeo_net::Waker,
-) {
-    while let Some(command) = commands.recv().await {
-        // A session that is over takes no commands; its answer is on its way.
-        if session.send(command).is_ok() {
-            waker.wake();
-        }
+fn failed(exit: Exit, error: &dyn ToString) -> Outcome {
+    let status = Status {
+        phase: Phase::Failed,
+        ..Status::default()
+    };
+    Outcome {
+        exit,
+        status,
+        error: Some(error.to_string()),
     }
-    std::future::pending::<()>().await;
 }
 
 /// Everything that the session's thread does.
@@ -131,14 +71,14 @@ fn session(
 ) -> Outcome {
     let target = match Target::open(&config.target, &config.target_options) {
         Ok(target) => target,
-        Err(error) => return Outcome::failed(exit_of(&error), &error),
+        Err(error) => return failed(exit_of(&error), &error),
     };
     let mut pictures = Pictures::new(target.describe());
     let line = format!("writing to {}", target.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));
     let mut room = match Room::open(config.interface.as_deref(), config.port, config.sender) {
         Ok(room) => room,
-        Err(error) => return Outcome::failed(Exit::Failure, &error),
+        Err(error) => return failed(Exit::Failure, &error),
     };
     let line = format!("listening on {}", room.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));

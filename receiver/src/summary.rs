@@ -1,14 +1,15 @@
 //! What the operator is left with: verified or not, and the run in figures.
 
+use mimeo_console::{Program as _, human};
 use mimeo_image::ByteSize;
 
 use crate::exit::Exit;
-use crate::human;
+use crate::progress::Receiver;
 use crate::report::image_rate;
 use crate::run::Outcome;
 use crate::status::Status;
 
-/// The lines, the error last; it is told by itself where nothing else is shown.
+/// The lines, the error last.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let status = &outcome.status;
     let target = human::clean(&status.target);
@@ -26,14 +27,8 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     if let Some(digest) = &status.digest {
         lines.push(format!("b3sum of the image: {digest}"));
     }
-    lines.extend(error(outcome));
+    lines.extend(Receiver::error(outcome));
     lines
-}
-
-/// The error as the operator sees it, if there is one.
-pub(crate) fn error(outcome: &Outcome) -> Option<String> {
-    let error = outcome.error.as_ref()?;
-    Some(format!("mimeo-receiver: error: {}", human::clean(error)))
 }
 
 /// Size, time, rate and loss, of a run that received something.

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use clap::Parser;
 use jiff::Zoned;
+use mimeo_console::{Mode, Program as _, args, duration};
 use mimeo_protocol::block::Level;
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::Parity;
 use mimeo_protocol::wire::DEFAULT_PORT;
 
 use crate::exit::{self, Exit};
-use crate::progress::Mode;
-use crate::{config, duration, operator, parse};
+use crate::progress::Sender;
+use crate::{config, operator, parse};
 
 const LONG_ABOUT: &str = "\
 Sends a disk image to every receiver on the network at once.
@@ -96,7 +97,7 @@ pub struct Args {
     pub(crate) start_at: Option<String>,
 
     /// Give up when the session has not started after this time
-    #[arg(long, value_name = "T", default_value = "10m", value_parser = parse::timeout)]
+    #[arg(long, value_name = "T", default_value = "10m", value_parser = duration::timeout)]
     pub(crate) start_timeout: Duration,
 
     /// Stay this long for late receivers after all others are done
@@ -121,7 +122,10 @@ pub struct Args {
     pub(crate) report: Option<PathBuf>,
 
     /// How to show progress on standard error
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Mode::Auto)]
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = Mode::parser(
+        "Bars on a terminal, plain lines elsewhere",
+        "A picture of the room that is redrawn in place",
+    ))]
     pub(crate) progress: Mode,
 }
 
@@ -131,30 +135,19 @@ pub struct Args {
 ///
 /// Those of `clap`, which include the requests for help and the version.
 pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
-    let command = <Args as clap::CommandFactory>::command()
-        .after_help(exit::HELP)
-        .after_long_help(format!("{EXAMPLES}\n\n{}", exit::HELP));
-    let matches = command.try_get_matches_from(args)?;
-    <Args as clap::FromArgMatches>::from_arg_matches(&matches)
+    args::parse(args, EXAMPLES, exit::HELP)
 }
 
 /// The whole program: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = match parse_args(args) {
         Ok(args) => args,
-        Err(error) => {
-            // A closed standard error is no reason for another exit code.
-            let _ = error.print();
-            return match error.exit_code() {
-                0 => Exit::Verified.into(),
-                _ => Exit::Usage.into(),
-            };
-        }
+        Err(error) => return args::show(&error).into(),
     };
     match config::resolve(args, &Zoned::now()) {
         Ok((config, presentation)) => operator::run(config, &presentation).into(),
         Err(error) => {
-            operator::complain(&error.to_string());
+            Sender::complain(&error.to_string());
             Exit::Usage.into()
         }
     }

@@ -5,16 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use jiff::Zoned;
+use mimeo_console::{KeyFileError, Mode, ReportFile, ReportFileError, duration, keyfile};
 use mimeo_protocol::block::Level;
 use mimeo_protocol::keys::Secret;
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::Parity;
 
 use crate::cli::Args;
-use crate::duration;
-use crate::keyfile::{self, KeyFileError};
-use crate::progress::Mode;
-use crate::report::{ReportFile, ReportFileError};
 use crate::start_at;
 
 /// Bytes of a session name that fit the announce.
@@ -157,7 +154,7 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
     let report = args
         .report
         .map(|path| {
-            ReportFile::check(&path, Path::new(&args.image))
+            ReportFile::check(&path, Path::new(&args.image), "image")
                 .map_err(|error| ConfigError::Report { path, error })
         })
         .transpose()?;
@@ -184,7 +181,7 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
 fn admission(key_file: Option<PathBuf>, open: bool) -> Result<Admission, ConfigError> {
     match key_file {
         Some(path) => keyfile::read(&path)
-            .map(Admission::Key)
+            .map(|key| Admission::Key(Secret::new(*key)))
             .map_err(|error| ConfigError::KeyFile { path, error }),
         None if open => Ok(Admission::Open),
         None => Err(ConfigError::NoAdmission),

@@ -1,11 +1,7 @@
-//! Rates, repair symbols and time-outs on the command line.
-
-use std::time::Duration;
+//! Rates and repair symbols on the command line.
 
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::Parity;
-
-use crate::duration;
 
 /// Repair symbols that a full raw block has room for: 187 + 68 = 255 symbols of GF(2^8).
 const MAX_PARITY: u8 = 68;
@@ -58,20 +54,6 @@ pub(crate) fn parity(text: &str) -> Result<Parity, String> {
     }
 }
 
-/// Reads a time that must not be zero: a time-out of zero would end what it guards.
-///
-/// # Errors
-///
-/// Says what is expected, for everything else.
-pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
-    match duration::parse(text)? {
-        Duration::ZERO => Err(format!(
-            "expected a time above 0 such as 10m, found {text:?}"
-        )),
-        time => Ok(time),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,14 +88,6 @@ mod tests {
         assert_eq!(parity("68"), Ok(Parity::Fixed(68)));
         for text in ["", "69", "256", "-1", "Auto", "1.5"] {
             assert!(parity(text).unwrap_err().contains("0 to 68"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_time_out_is_above_zero() {
-        assert_eq!(timeout("1ms"), Ok(Duration::from_millis(1)));
-        for text in ["0", "0s", "0.0001ms0", "x"] {
-            timeout(text).unwrap_err();
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Runs a session from its configuration to its outcome.
 
 use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use mimeo_image::source::Source;
@@ -11,12 +10,13 @@ use mimeo_protocol::keys::Secret;
 use mimeo_protocol::sender::{Endpoint, EndpointConfig, SessionConfig, StartPolicy};
 use mimeo_protocol::wire::{Auth, FailCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::oneshot;
 
 use crate::config::{Admission, Config};
 use crate::engine::{Ended, Engine, Parts, Room};
 use crate::exit::Exit;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
+
+pub use mimeo_console::Severity;
 
 /// What the operator can do while a session runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,50 +27,11 @@ pub enum Command {
     Interrupt,
 }
 
-/// How much a line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Needs a look.
-    Warn,
-    /// Somebody does not get the image.
-    Error,
-}
-
 /// What a running session tells.
-#[derive(Debug, Clone)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "nearly every update is a picture"
-)]
-pub enum Update {
-    /// A picture, several times a second.
-    Status(Status),
-    /// Something happened.
-    Line(Severity, String),
-}
+pub type Update = mimeo_console::Update<Status>;
 
-/// How a session ended.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The exit code.
-    pub exit: Exit,
-    /// The last picture.
-    pub status: Status,
-    /// What went wrong, where not only receivers failed.
-    pub error: Option<String>,
-}
-
-impl Outcome {
-    fn failed(exit: Exit, error: &dyn ToString) -> Self {
-        Self {
-            exit,
-            status: Status::default(),
-            error: Some(error.to_string()),
-        }
-    }
-}
+/// How a session ended; its error says what went wrong, where not only receivers failed.
+pub type Outcome = mimeo_console::Outcome<Status>;
 
 /// Sends the image to the room. Returns when every receiver is done, failed or lost, or when the
 /// session failed; `updates` hears of everything in between.
@@ -79,46 +40,26 @@ pub async fn run(
     updates: UnboundedSender<Update>,
     commands: UnboundedReceiver<Command>,
 ) -> Outcome {
-    let (command_in, command_out) = mpsc::channel();
     let waiter = match Waiter::new() {
         Ok(waiter) => waiter,
-        Err(error) => return Outcome::failed(Exit::Failure, &error),
+        Err(error) => return failed(Exit::Failure, &error),
     };
     let waker = waiter.waker();
-    let (done, ended) = oneshot::channel();
     let min_receivers = config.start.min_receivers;
-    let session = thread::Builder::new()
-        .name("session".into())
-        .spawn(move || {
-            // The caller waits for the answer; if it is gone, nobody needs it.
-            let _ = done.send(session(&config, waiter, command_out, updates));
-        });
-    if let Err(error) = session {
-        return Outcome::failed(Exit::Failure, &format!("cannot start a thread: {error}"));
-    }
-    let forward = forward(commands, command_in, waker);
-    tokio::select! {
-        ended = ended => match ended {
-            Ok(Ok(ended)) => outcome(ended, min_receivers),
-            Ok(Err(outcome)) => *outcome,
-            Err(_) => Outcome::failed(Exit::Failure, &"the session ended by a fault of the program"),
-        },
-        () = forward => unreachable!("forwarding goes on until the session has ended"),
+    let run = move |commands| session(&config, waiter, commands, updates);
+    match mimeo_console::session::run(commands, move || waker.wake(), run).await {
+        Ok(Ok(ended)) => outcome(ended, min_receivers),
+        Ok(Err(outcome)) => *outcome,
+        Err(error) => failed(Exit::Failure, &error),
     }
 }
 
-async fn forward(
-    mut commands: UnboundedReceiver<Command>,
-    session: mpsc::Sender<Command>,
-    waker: mimeo_net::Waker,
-) {
-    while let Some(command) = commands.recv().await {
-        // A session that is over takes no commands; its answer is on its way.
-        if session.send(command).is_ok() {
-            waker.wake();
-        }
+fn failed(exit: Exit, error: &dyn ToString) -> Outcome {
+    Outcome {
+        exit,
+        status: Status::default(),
+        error: Some(error.to_string()),
     }
-    std::future::pending::<()>().await;
 }
 
 /// Everything that the session's thread does.
@@ -128,7 +69,7 @@ fn session(
     commands: mpsc::Receiver<Command>,
     updates: UnboundedSender<Update>,
 ) -> Result<Ended, Box<Outcome>> {
-    let failed = |exit, error: &dyn ToString| Box::new(Outcome::failed(exit, error));
+    let failed = |exit, error: &dyn ToString| Box::new(failed(exit, error));
     let source = Source::open(&config.source).map_err(|error| {
         failed(
             if error.is_refusal() {

@@ -1,8 +1,9 @@
 //! What the operator is left with: a line for every machine, then the session in figures.
 
+use mimeo_console::{Program as _, human};
 use mimeo_image::ByteSize;
 
-use crate::human;
+use crate::progress::Sender;
 use crate::report::{image_rate, overhead};
 use crate::run::Outcome;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
@@ -10,7 +11,7 @@ use crate::status::{ReceiverState, ReceiverStatus, Status};
 /// Cells that a host name gets at most.
 const NAME: usize = 32;
 
-/// The lines, the error last; it is told by itself where nothing else is shown.
+/// The lines, the error last.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let status = &outcome.status;
     let mut lines: Vec<String> = machines(&status.receivers);
@@ -19,14 +20,8 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     if let Some(digest) = &status.digest {
         lines.push(format!("b3sum of the image: {digest}"));
     }
-    lines.extend(error(outcome));
+    lines.extend(Sender::error(outcome));
     lines
-}
-
-/// The error as the operator sees it, if there is one.
-pub(crate) fn error(outcome: &Outcome) -> Option<String> {
-    let error = outcome.error.as_ref()?;
-    Some(format!("mimeo-sender: error: {}", human::clean(error)))
 }
 
 fn machines(receivers: &[ReceiverStatus]) -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use mimeo_protocol::block::ImageDigest;
 use mimeo_protocol::receiver::Endpoint;
 use mimeo_protocol::wire::Stage;
 
@@ -98,7 +99,10 @@ impl Pictures {
             strays: strays.malformed + strays.unsealed,
             busy: progress.busy,
             cycle: progress.cycle.0,
-            digest: endpoint.session().end().map(|end| hex(&end.image_digest)),
+            digest: endpoint
+                .session()
+                .end()
+                .map(|end| ImageDigest(end.image_digest).to_string()),
             ..self.before(phase)
         }
     }
@@ -115,8 +119,4 @@ impl Pictures {
             ..self.take(endpoint, now)
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,159 +1,67 @@
-//! Shows a receiver while it runs.
+//! What the receiver shows while it runs.
 
 mod bar;
 #[cfg(test)]
 pub(crate) mod example;
-pub(crate) mod json;
 mod plain;
-mod screen;
 mod trend;
 
-use std::io::{self, IsTerminal};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use mimeo_console::{Program, Size, human};
 use mimeo_image::ByteSize;
 
-pub(crate) use screen::Screen;
-#[cfg(test)]
-pub(crate) use screen::tests::screen_sink;
-
-use crate::report::Report;
-use crate::run::{Outcome, Severity, Update};
+use crate::report::StatusDoc;
+use crate::run::{Command, Outcome};
 use crate::status::{Phase, Status};
-use crate::{human, summary};
-use screen::Size;
+use crate::summary;
 use trend::Trend;
 
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Mode {
-    /// A bar on a terminal, plain lines elsewhere
-    Auto,
-    /// A bar that is redrawn in place
-    Bar,
-    /// A line for every event, and a status line every 5 seconds
-    Plain,
-    /// A JSON object per line
-    Json,
-    /// Errors only
-    None,
-}
-
-impl Mode {
-    /// What `Auto` means where standard error is what it is.
-    pub(crate) fn resolve(self) -> Mode {
-        match self {
-            Mode::Auto if io::stderr().is_terminal() && !dumb() => Mode::Bar,
-            Mode::Auto => Mode::Plain,
-            mode => mode,
-        }
-    }
-}
-
-/// A terminal that says it cannot move its cursor.
-fn dumb() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
-}
-
-/// The display of one run.
-pub(crate) struct Progress {
-    mode: Mode,
-    screen: Screen,
+/// The receiver as a person in front of it sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
     trend: Trend,
-    shown: Option<Shown>,
 }
 
-/// The last status line of the modes that print lines.
-struct Shown {
-    at: Instant,
-    phase: Phase,
-    text: String,
-}
+impl Program for Receiver {
+    const NAME: &'static str = "mimeo-receiver";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const INTERRUPTED: &'static str =
+        "interrupted, the sender is being told; press Ctrl-C again to stop at once";
+    const STOPPED: &'static str = "stopped at once; the sender was not told";
+    const NOT_STARTED: &'static str = "the system refused to start";
+    const INTERRUPT: Command = Command::Interrupt;
+    type Command = Command;
+    type Status = Status;
+    type Phase = Phase;
+    type Doc<'a> = StatusDoc<'a>;
 
-impl Progress {
-    /// A display on `screen`, in any mode but [`Mode::Auto`].
-    pub(crate) fn new(mode: Mode, screen: Screen) -> Self {
-        Self {
-            mode,
-            screen,
-            trend: Trend::default(),
-            shown: None,
-        }
+    fn doc(status: &Status) -> StatusDoc<'_> {
+        StatusDoc::new(status)
     }
 
-    /// Shows what the engine tells.
-    pub(crate) fn handle_update(&mut self, update: Update) {
-        match update {
-            Update::Status(status) => self.on_status(&status),
-            Update::Line(severity, text) => self.on_line(severity, &text),
-        }
+    fn phase(status: &Status) -> Phase {
+        status.phase
     }
 
-    fn on_status(&mut self, status: &Status) {
+    fn repeat(phase: Phase) -> Duration {
+        plain::repeat(phase)
+    }
+
+    fn observe(&mut self, status: &Status) {
         self.trend.observe(status);
-        match self.mode {
-            Mode::Bar => {
-                let size = Size::of_stderr();
-                let block = bar::block(status, &self.trend, size);
-                self.screen.draw(block, size);
-            }
-            Mode::Plain | Mode::Auto => {
-                let line = plain::status(status, &self.trend);
-                let repeat = plain::repeat(status.phase);
-                self.print_if_due(status.phase, line, plain::EVERY, repeat);
-            }
-            Mode::Json => {
-                let line = json::status_line(status);
-                self.print_if_due(status.phase, line, json::EVERY, json::EVERY);
-            }
-            Mode::None => {}
-        }
     }
 
-    /// Prints a status line in a new phase, after `every` where it changed, and in any case
-    /// after `repeat`.
-    fn print_if_due(&mut self, phase: Phase, text: String, every: Duration, repeat: Duration) {
-        let due = match &self.shown {
-            None => true,
-            Some(shown) => {
-                let since = shown.at.elapsed();
-                let changed = shown.text != text;
-                shown.phase != phase || since >= repeat || (since >= every && changed)
-            }
-        };
-        if due {
-            self.screen.print(&text);
-            let at = Instant::now();
-            self.shown = Some(Shown { at, phase, text });
-        }
+    fn block(&self, status: &Status, size: Size) -> Vec<String> {
+        bar::block(status, &self.trend, size)
     }
 
-    fn on_line(&mut self, severity: Severity, text: &str) {
-        let line = match self.mode {
-            Mode::Json => json::event_line(severity, text),
-            Mode::None if severity != Severity::Error => return,
-            _ => plain::event(severity, text),
-        };
-        self.screen.print(&line);
+    fn line(&self, status: &Status) -> Option<String> {
+        Some(plain::status(status, &self.trend))
     }
 
-    /// Takes the picture away and leaves the summary.
-    pub(crate) fn finish(&self, outcome: &Outcome, report: &Report<'_>) {
-        match self.mode {
-            Mode::Json => self.screen.print(&json::result_line(report)),
-            Mode::None => {
-                if let Some(error) = summary::error(outcome) {
-                    self.screen.print(&error);
-                }
-            }
-            Mode::Bar => {
-                self.screen.clear();
-                self.screen.print(&summary::lines(outcome).join("\n"));
-            }
-            Mode::Plain | Mode::Auto => {
-                self.screen.print(&summary::lines(outcome).join("\n"));
-            }
-        }
+    fn summary(outcome: &Outcome) -> Vec<String> {
+        summary::lines(outcome)
     }
 }
 

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use super::{doing, figures};
-use crate::human;
-use crate::progress::trend::Trend;
-use crate::run::Severity;
-use crate::status::{Phase, Status};
+use mimeo_console::plain::EVERY;
 
-/// How often the receiver's status is told.
-pub(crate) const EVERY: Duration = Duration::from_secs(5);
+use super::{doing, figures};
+use crate::progress::trend::Trend;
+use crate::status::{Phase, Status};
 
 /// How often it is told although nothing changed: a receiver may wait for hours.
 pub(crate) fn repeat(phase: Phase) -> Duration {
@@ -28,15 +25,5 @@ pub(crate) fn status(status: &Status, trend: &Trend) -> String {
         doing(status)
     } else {
         format!("{}: {figures}", doing(status))
-    }
-}
-
-/// An event in a line.
-pub(crate) fn event(severity: Severity, text: &str) -> String {
-    let text = human::clean(text);
-    match severity {
-        Severity::Info => text,
-        Severity::Warn => format!("warning: {text}"),
-        Severity::Error => format!("error: {text}"),
     }
 }

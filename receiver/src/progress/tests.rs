@@ -1,7 +1,9 @@
 use super::example::{receiving, searching};
 use super::*;
 use crate::exit::Exit;
+use crate::run::{Severity, Update};
 use jiff::Timestamp;
+use mimeo_console::{Mode, Progress, Report, Screen};
 
 fn picture(status: &Status, columns: usize, rows: usize) -> Vec<String> {
     let mut trend = Trend::default();
@@ -100,16 +102,16 @@ fn outcome() -> Outcome {
 
 /// Everything that a mode writes for a status, two events and the end.
 fn shown(mode: Mode) -> String {
-    let (screen, sink) = screen_sink();
-    let mut progress = Progress::new(mode, screen);
+    let (screen, told) = Screen::captured();
+    let mut progress = Progress::new(mode, screen, Receiver::default());
     progress.handle_update(Update::Status(receiving()));
     progress.handle_update(Update::Line(Severity::Info, "joined\u{1b}c".to_owned()));
     progress.handle_update(Update::Line(Severity::Error, "bad block".to_owned()));
     progress.handle_update(Update::Status(receiving()));
     let outcome = outcome();
-    let report = Report::new(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+    let report = Report::new::<Receiver>(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
     progress.finish(&outcome, &report);
-    sink.take()
+    told.take()
 }
 
 #[test]
@@ -154,12 +156,12 @@ fn each_mode_writes_what_it_promises() {
 
 #[test]
 fn a_new_phase_is_told_at_once() {
-    let (screen, sink) = screen_sink();
-    let mut progress = Progress::new(Mode::Plain, screen);
+    let (screen, told) = Screen::captured();
+    let mut progress = Progress::new(Mode::Plain, screen, Receiver::default());
     progress.handle_update(Update::Status(searching()));
     progress.handle_update(Update::Status(searching()));
     progress.handle_update(Update::Status(receiving()));
-    let told = sink.take();
+    let told = told.take();
     let starts: Vec<&str> = told.lines().map(|line| &line[..7]).collect();
     assert_eq!(starts, ["looking", "receivi"]);
 }

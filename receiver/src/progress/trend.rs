@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
+use mimeo_console::trend;
+
 use crate::status::{Phase, Status};
-
-/// Time constant of the average: a rate that changed is shown to 63 % after this long.
-const SMOOTHING: Duration = Duration::from_secs(3);
-
-/// An estimate beyond this is no help.
-const LONGEST: Duration = Duration::from_secs(100 * 3600);
 
 /// Exponential average of the rate, in bits of the image per second.
 #[derive(Debug, Default)]
@@ -20,13 +16,12 @@ pub(crate) struct Trend {
 impl Trend {
     /// Takes a picture of the receiver into account.
     pub(crate) fn observe(&mut self, status: &Status) {
-        let step = status.elapsed.saturating_sub(self.last).as_secs_f64();
+        let weight = trend::weight(status.elapsed.saturating_sub(self.last));
         self.last = status.elapsed;
         if status.phase != Phase::Receiving {
             self.average = None;
             return;
         }
-        let weight = 1.0 - (-step / SMOOTHING.as_secs_f64()).exp();
         let now = status.write_rate as f64;
         let average = self.average.get_or_insert(now);
         *average += weight * (now - *average);
@@ -39,10 +34,8 @@ impl Trend {
 
     /// Until everything is written.
     pub(crate) fn remaining(&self, status: &Status) -> Option<Duration> {
-        let bits = status.image_len?.saturating_sub(status.bytes_written) as f64 * 8.0;
-        Duration::try_from_secs_f64(bits / self.average?)
-            .ok()
-            .filter(|time| *time <= LONGEST)
+        let left = status.image_len?.saturating_sub(status.bytes_written);
+        trend::remaining(left, self.average?)
     }
 }
 

@@ -1,59 +1,10 @@
 //! The run as JSON: the report file and the lines of `--progress json`. The names of the fields
 //! are an interface for scripts; `docs/report.md` describes them.
 
-mod file;
-
-use std::time::Duration;
-
-use jiff::Timestamp;
+use mimeo_console::report::{self, seconds};
 use serde::Serialize;
 
-pub use file::{ReportFile, ReportFileError};
-
-use crate::run::Outcome;
 use crate::status::{Phase, Status};
-
-/// A run that is over.
-#[derive(Debug, Serialize)]
-pub(crate) struct Report<'a> {
-    program: &'static str,
-    version: &'static str,
-    result: &'static str,
-    exit_code: u8,
-    error: Option<&'a str>,
-    started: String,
-    ended: String,
-    #[serde(flatten)]
-    status: StatusDoc<'a>,
-}
-
-impl<'a> Report<'a> {
-    /// The report of an outcome; the moments are those of the program's start and end.
-    pub(crate) fn new(outcome: &'a Outcome, started: Timestamp, ended: Timestamp) -> Self {
-        Self {
-            program: env!("CARGO_PKG_NAME"),
-            version: env!("CARGO_PKG_VERSION"),
-            result: outcome.exit.name(),
-            exit_code: outcome.exit.code(),
-            error: outcome.error.as_deref(),
-            started: moment(started),
-            ended: moment(ended),
-            status: StatusDoc::new(&outcome.status),
-        }
-    }
-
-    /// The content of a report file.
-    pub(crate) fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("texts and numbers only");
-        text.push('\n');
-        text
-    }
-}
-
-/// A moment as RFC 3339 writes it, in UTC, to the millisecond.
-fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-}
 
 /// [`Status`] with names and units for scripts.
 #[derive(Debug, Serialize)]
@@ -105,16 +56,9 @@ impl<'a> StatusDoc<'a> {
     }
 }
 
-/// Seconds to the millisecond: more digits would only look exact.
-fn seconds(time: Duration) -> f64 {
-    time.as_millis() as f64 / 1000.0
-}
-
 /// Bits of the image that were written per second of the transfer, once there was one.
 pub(crate) fn image_rate(status: &Status) -> Option<u64> {
-    let bits = status.bytes_written as f64 * 8.0;
-    let time = status.transfer_time.as_secs_f64();
-    (time > 0.0).then(|| (bits / time) as u64)
+    report::image_rate(status.bytes_written, status.transfer_time)
 }
 
 fn phase(phase: Phase) -> &'static str {
@@ -134,13 +78,16 @@ fn phase(phase: Phase) -> &'static str {
 mod tests {
     use super::*;
     use crate::exit::Exit;
+    use crate::progress::Receiver;
     use crate::progress::example::receiving;
+    use crate::run::Outcome;
+    use mimeo_console::Report;
     use serde_json::json;
 
     fn report(outcome: &Outcome) -> serde_json::Value {
         let started = "2026-11-20T12:00:00Z".parse().unwrap();
         let ended = "2026-11-20T12:02:10.2509Z".parse().unwrap();
-        serde_json::from_str(&Report::new(outcome, started, ended).to_json()).unwrap()
+        serde_json::from_str(&Report::new::<Receiver>(outcome, started, ended).to_json()).unwrap()
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use mimeo_protocol::block::ImageDigest;
 use mimeo_protocol::ids::{Cycle, ReceiverNumber};
 use mimeo_protocol::pacing::SYMBOL_BITS;
 use mimeo_protocol::sender::{self as protocol, Endpoint, Member, MemberState, Session};
@@ -70,7 +71,9 @@ impl Pictures {
         if interval > 0.01 {
             self.sent_rate = (fresh * SYMBOL_BITS as f64 / interval) as u64;
         }
-        let digest = session.end().map(|end| hex(&end.image_digest));
+        let digest = session
+            .end()
+            .map(|end| ImageDigest(end.image_digest).to_string());
         Status {
             session_name: self.session_name.clone(),
             source: self.source.clone(),
@@ -207,10 +210,6 @@ fn bytes_passed(session: &Session) -> u64 {
             block.map_or(0, |block| block.place.offset() + BLOCK_SIZE as u64)
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the operator is told when a receiver's state has changed.

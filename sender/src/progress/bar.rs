@@ -1,16 +1,12 @@
 //! The room as a picture: the session above, a line for every receiver below.
 
 use jiff::Zoned;
+use mimeo_console::{Size, human};
 use mimeo_image::ByteSize;
 
-use super::screen::Size;
 use super::{Plan, start, tally, title};
-use crate::human;
 use crate::progress::trend::Trend;
 use crate::status::{Phase, ReceiverState, ReceiverStatus, Status};
-
-/// Cells of the longest bar; more would not show more.
-const LONGEST_BAR: usize = 40;
 
 /// Cells that a host name gets at most.
 const LONGEST_NAME: usize = 32;
@@ -35,25 +31,19 @@ pub(crate) fn block(
                 lines.push("press Enter to start now".to_owned());
             }
         }
-        _ => lines.extend(session(status, trend, size.columns)),
+        _ => lines.extend(session(status, trend, size)),
     }
     // The last row stays free: the cursor rests there.
     let rows = size.rows.saturating_sub(lines.len() + 1);
     lines.extend(receivers(status, trend, rows, size.columns));
-    lines.truncate(size.rows.saturating_sub(1).max(1));
-    for line in &mut lines {
-        // A terminal may wrap a line that fills its last cell.
-        *line = human::fit(line, size.columns.saturating_sub(1));
-    }
-    lines
+    size.fit(lines)
 }
 
-fn session(status: &Status, trend: &Trend, columns: usize) -> [String; 2] {
+fn session(status: &Status, trend: &Trend, size: Size) -> [String; 2] {
     let mut done = Vec::new();
     match status.image_len {
         Some(len) => {
-            let cells = (columns / 3).min(LONGEST_BAR);
-            done.push(human::bar(status.bytes_passed, len, cells));
+            done.push(human::bar(status.bytes_passed, len, size.bar_cells()));
             done.push(human::percent(status.bytes_passed, len));
         }
         None => done.push(ByteSize(status.bytes_passed).to_string()),

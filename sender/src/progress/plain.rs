@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use jiff::Zoned;
+use mimeo_console::human;
+use mimeo_console::plain::EVERY;
 use mimeo_image::ByteSize;
 
 use super::{Plan, start, tally, title};
-use crate::human;
 use crate::progress::trend::Trend;
-use crate::run::Severity;
 use crate::status::{Phase, Status};
-
-/// How often the session's status is told.
-pub(crate) const EVERY: Duration = Duration::from_secs(5);
 
 /// How often it is told although nothing changed: a session may wait for hours.
 pub(crate) fn repeat(phase: Phase) -> Duration {
@@ -61,14 +58,4 @@ fn running(status: &Status, trend: &Trend) -> String {
         parts.push(format!("worst loss {loss}"));
     }
     format!("sending, cycle {}: {}", status.cycle, parts.join(", "))
-}
-
-/// An event in a line.
-pub(crate) fn event(severity: Severity, text: &str) -> String {
-    let text = human::clean(text);
-    match severity {
-        Severity::Info => text,
-        Severity::Warn => format!("warning: {text}"),
-        Severity::Error => format!("error: {text}"),
-    }
 }

@@ -1,9 +1,10 @@
 //! What a session that has not started waits for, in words.
 
 use jiff::Zoned;
+use mimeo_console::duration;
 
 use super::Plan;
-use crate::{duration, start_at};
+use crate::start_at;
 
 /// `3 receivers here; starts with 30, or 10m after the first`.
 pub(crate) fn waiting(present: usize, plan: &Plan, now: &Zoned) -> String {

@@ -1,6 +1,7 @@
 //! Receivers by what they are doing.
 
-use crate::human;
+use mimeo_console::human;
+
 use crate::status::{Limit, ReceiverState, ReceiverStatus};
 
 /// `28 receiving, 1 verified, 1 lost`.

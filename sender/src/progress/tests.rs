@@ -1,8 +1,10 @@
 use super::example::{noon, plan, receiver, room, waiting};
 use super::*;
 use crate::exit::Exit;
+use crate::run::{Severity, Update};
 use crate::status::ReceiverState;
 use jiff::Timestamp;
+use mimeo_console::{Mode, Progress, Report, Screen, json};
 
 fn size(columns: usize, rows: usize) -> Size {
     Size { columns, rows }
@@ -159,19 +161,12 @@ fn plain_lines_tell_the_session_in_one_line() {
 }
 
 #[test]
-fn events_are_marked_and_made_safe() {
-    assert_eq!(plain::event(Severity::Info, "pc-01 joined"), "pc-01 joined");
-    assert_eq!(plain::event(Severity::Warn, "slow"), "warning: slow");
-    assert_eq!(plain::event(Severity::Error, "a\u{1b}c\n"), "error: a?c?");
-}
-
-#[test]
 fn json_lines_are_objects_with_a_type() {
     let parse = |line: String| -> serde_json::Value {
         assert!(!line.contains('\n'), "{line}");
         serde_json::from_str(&line).unwrap()
     };
-    let status = parse(json::status_line(&room()));
+    let status = parse(json::status_line(&Sender::doc(&room())));
     assert_eq!(status["type"], "status");
     assert_eq!(status["receivers"][3]["host_name"], "pc-04\u{1b}[31mxx");
     let event = parse(json::event_line(Severity::Warn, "two\nlines"));
@@ -180,7 +175,7 @@ fn json_lines_are_objects_with_a_type() {
         serde_json::json!({"type": "event", "severity": "warning", "message": "two\nlines"})
     );
     let outcome = outcome(Exit::ReceiversFailed, Some("why"));
-    let report = Report::new(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+    let report = Report::new::<Sender>(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
     let result = parse(json::result_line(&report));
     assert_eq!(
         (&result["type"], &result["exit_code"]),
@@ -198,16 +193,16 @@ fn outcome(exit: Exit, error: Option<&str>) -> Outcome {
 
 /// Everything that a mode writes for a status, two events and the end.
 fn shown(mode: Mode) -> String {
-    let (screen, sink) = screen_sink();
-    let mut progress = Progress::new(mode, screen, plan());
+    let (screen, told) = Screen::captured();
+    let mut progress = Progress::new(mode, screen, Sender::new(plan()));
     progress.handle_update(Update::Status(room()));
     progress.handle_update(Update::Line(Severity::Info, "pc-01 verified".to_owned()));
     progress.handle_update(Update::Line(Severity::Error, "pc-03 failed".to_owned()));
     progress.handle_update(Update::Status(room()));
     let outcome = outcome(Exit::ReceiversFailed, Some("2 receivers failed"));
-    let report = Report::new(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+    let report = Report::new::<Sender>(&outcome, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
     progress.finish(&outcome, &report);
-    sink.take()
+    told.take()
 }
 
 #[test]
@@ -251,12 +246,12 @@ fn each_mode_writes_what_it_promises() {
 
 #[test]
 fn a_new_phase_is_told_at_once() {
-    let (screen, sink) = screen_sink();
-    let mut progress = Progress::new(Mode::Plain, screen, plan());
+    let (screen, told) = Screen::captured();
+    let mut progress = Progress::new(Mode::Plain, screen, Sender::new(plan()));
     progress.handle_update(Update::Status(waiting(1)));
     progress.handle_update(Update::Status(waiting(2)));
     progress.handle_update(Update::Status(room()));
-    let told = sink.take();
+    let told = told.take();
     let starts: Vec<&str> = told.lines().map(|line| &line[..7]).collect();
     assert_eq!(starts, ["waiting", "sending"]);
 }

@@ -3,13 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use mimeo_console::trend;
+
 use crate::status::{ReceiverState, ReceiverStatus, Status};
-
-/// Time constant of the averages: a rate that changed is shown to 63 % after this long.
-const SMOOTHING: Duration = Duration::from_secs(3);
-
-/// An estimate beyond this is no help.
-const LONGEST: Duration = Duration::from_secs(100 * 3600);
 
 /// Exponential averages of the receivers' rates, in bits of the image per second.
 #[derive(Debug, Default)]
@@ -21,9 +17,8 @@ pub(crate) struct Trend {
 impl Trend {
     /// Takes a picture of the session into account.
     pub(crate) fn observe(&mut self, status: &Status) {
-        let step = status.elapsed.saturating_sub(self.last).as_secs_f64();
+        let weight = trend::weight(status.elapsed.saturating_sub(self.last));
         self.last = status.elapsed;
-        let weight = 1.0 - (-step / SMOOTHING.as_secs_f64()).exp();
         for receiver in &status.receivers {
             let now = receiver.write_rate as f64;
             let rate = self.rates.entry(receiver.number).or_insert(now);
@@ -48,10 +43,8 @@ impl Trend {
         let len = status.image_len?;
         let receiving = status.receivers.iter().filter(|r| receives(r));
         let times = receiving.map(|receiver| {
-            let bits = len.saturating_sub(receiver.bytes_written) as f64 * 8.0;
-            Duration::try_from_secs_f64(bits / self.rate(receiver) as f64)
-                .ok()
-                .filter(|time| *time <= LONGEST)
+            let left = len.saturating_sub(receiver.bytes_written);
+            trend::remaining(left, self.rate(receiver) as f64)
         });
         // One that stands still has no estimate, so neither has the room.
         times.collect::<Option<Vec<_>>>()?.into_iter().max()

@@ -1,12 +1,15 @@
 use super::*;
 use crate::exit::Exit;
+use crate::progress::Sender;
 use crate::progress::example::room;
+use crate::run::Outcome;
+use mimeo_console::Report;
 use serde_json::json;
 
 fn report(outcome: &Outcome) -> serde_json::Value {
     let started = "2026-11-20T12:00:00Z".parse().unwrap();
     let ended = "2026-11-20T12:02:10.2509Z".parse().unwrap();
-    serde_json::from_str(&Report::new(outcome, started, ended).to_json()).unwrap()
+    serde_json::from_str(&Report::new::<Sender>(outcome, started, ended).to_json()).unwrap()
 }
 
 #[test]

@@ -5,12 +5,14 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use mimeo_protocol::keys::{KEY_LEN, Secret};
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+/// Bytes of a key.
+pub const KEY_LEN: usize = 32;
+
 /// How a key file is made; part of every message that asks for one.
-pub(crate) const MAKE: &str = "head -c 32 /dev/urandom > room.key && chmod 600 room.key";
+pub const MAKE: &str = "head -c 32 /dev/urandom > room.key && chmod 600 room.key";
 
 /// Permission bits of the group and of others: none may be set.
 const EXPOSED: u32 = 0o077;
@@ -49,13 +51,13 @@ pub enum KeyFileError {
     Read(#[source] io::Error),
 }
 
-/// Reads the secret.
+/// Reads the key; what it returns is wiped when it is dropped.
 ///
 /// # Errors
 ///
 /// When the file is missing, unreadable, not a regular file of exactly 32 bytes, or accessible
 /// to the group or to others.
-pub(crate) fn read(path: &Path) -> Result<Secret, KeyFileError> {
+pub fn read(path: &Path) -> Result<Zeroizing<[u8; KEY_LEN]>, KeyFileError> {
     let file = open(path)?;
     // Asked of the open file, so that nobody can exchange it between the look and the read.
     let about = file.metadata().map_err(KeyFileError::Read)?;
@@ -76,7 +78,7 @@ pub(crate) fn read(path: &Path) -> Result<Secret, KeyFileError> {
     (&file)
         .read_exact(bytes.as_mut())
         .map_err(KeyFileError::Read)?;
-    Ok(Secret::new(*bytes))
+    Ok(bytes)
 }
 
 /// Opens without waiting: a named pipe in the file's place must not hang the program.
@@ -110,7 +112,7 @@ mod tests {
     fn a_private_file_of_32_bytes_is_a_key() {
         for mode in [0o600, 0o400] {
             let (_dir, path) = file(&[7; 32], mode);
-            assert_eq!(read(&path).unwrap().bytes(), &[7; 32]);
+            assert_eq!(*read(&path).unwrap(), [7; 32]);
         }
     }
 

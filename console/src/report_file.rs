@@ -23,21 +23,26 @@ pub enum ReportFileError {
     /// It names no file.
     #[error("it names no file; give the path of a file to create")]
     NoName,
-    /// The image would be replaced by the report.
-    #[error("it is the image itself; name another file")]
-    Image,
+    /// What the session is about, the image or the target, would be replaced by the report.
+    #[error("it is the {0} itself; name another file")]
+    Subject(&'static str),
     /// Looking failed.
     #[error("{0}")]
     Look(#[source] io::Error),
 }
 
 impl ReportFile {
-    /// Checks that a report can be put at `path` and that it is not `image`.
+    /// Checks that a report can be put at `path` and that it is not `subject`, what the session is
+    /// about; `called` is the word for that in the message, such as "image".
     ///
     /// # Errors
     ///
     /// When the directory does not exist or the path is anything but a regular file or free.
-    pub fn check(path: &Path, image: &Path) -> Result<Self, ReportFileError> {
+    pub fn check(
+        path: &Path,
+        subject: &Path,
+        called: &'static str,
+    ) -> Result<Self, ReportFileError> {
         let resolved = resolve(path)?;
         // The report replaces what has its name, so a device would lose its name in /dev.
         match fs::metadata(&resolved) {
@@ -47,8 +52,8 @@ impl ReportFile {
             }
             Ok(_) | Err(_) => {}
         }
-        if resolve(image).is_ok_and(|image| image == resolved) {
-            return Err(ReportFileError::Image);
+        if resolve(subject).is_ok_and(|subject| subject == resolved) {
+            return Err(ReportFileError::Subject(called));
         }
         Ok(Self { path: resolved })
     }
@@ -112,7 +117,7 @@ mod tests {
     fn a_report_replaces_what_was_there_and_leaves_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("report.json");
-        let report = ReportFile::check(&path, Path::new("-")).unwrap();
+        let report = ReportFile::check(&path, Path::new("-"), "image").unwrap();
         report.write(b"one, and longer").unwrap();
         report.write(b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
@@ -125,7 +130,7 @@ mod tests {
         let (file, link) = (dir.path().join("file"), dir.path().join("link"));
         fs::write(&file, "old").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let report = ReportFile::check(&link, Path::new("-")).unwrap();
+        let report = ReportFile::check(&link, Path::new("-"), "image").unwrap();
         report.write(b"new").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
         assert!(link.is_symlink());
@@ -135,7 +140,7 @@ mod tests {
     fn what_cannot_take_a_report_is_refused_early() {
         let dir = tempfile::tempdir().unwrap();
         let refused = |path: &Path| {
-            ReportFile::check(path, Path::new("-"))
+            ReportFile::check(path, Path::new("-"), "image")
                 .unwrap_err()
                 .to_string()
         };
@@ -150,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_image_is_never_replaced_by_the_report() {
+    fn neither_image_nor_target_is_ever_replaced_by_the_report() {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
         let roundabout = dir.path().join(".").join("image");
@@ -158,10 +163,12 @@ mod tests {
             if exists {
                 fs::write(&image, "x").unwrap();
             }
-            assert!(matches!(
-                ReportFile::check(&roundabout, &image),
-                Err(ReportFileError::Image)
-            ));
+            for called in ["image", "target"] {
+                let error = ReportFile::check(&roundabout, &image, called).unwrap_err();
+                assert!(matches!(error, ReportFileError::Subject(_)));
+                let told = format!("it is the {called} itself; name another file");
+                assert_eq!(error.to_string(), told);
+            }
         }
     }
 
@@ -169,7 +176,7 @@ mod tests {
     fn a_failed_write_says_so_and_cleans_up() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("report.json");
-        let report = ReportFile::check(&path, Path::new("-")).unwrap();
+        let report = ReportFile::check(&path, Path::new("-"), "image").unwrap();
         // Somebody puts a directory in its place while the session runs.
         fs::create_dir(&path).unwrap();
         fs::write(path.join("x"), "").unwrap();

@@ -19,7 +19,7 @@ const UNITS: [(&str, f64); 5] = [
 /// # Errors
 ///
 /// Says what is expected, for everything else.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+pub fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("expected a time such as 500ms, 10s, 5m or 2h, found {text:?}");
     let split = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -39,8 +39,23 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("expected a time of at most 365d, found {text:?}"))
 }
 
+/// Reads a time that must not be zero: a time-out of zero would end what it guards.
+///
+/// # Errors
+///
+/// Says what is expected, for everything else.
+pub fn timeout(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        Duration::ZERO => Err(format!(
+            "expected a time above 0 such as 10m, found {text:?}"
+        )),
+        time => Ok(time),
+    }
+}
+
 /// Shows a time as [`parse`] reads it, in the largest unit that divides it.
-pub(crate) fn show(time: Duration) -> String {
+#[must_use]
+pub fn show(time: Duration) -> String {
     let millis = time.as_millis();
     match millis {
         0 => "0s".to_owned(),
@@ -81,6 +96,14 @@ mod tests {
         }
         for text in ["366d", "99999999999999999999999999h"] {
             assert!(parse(text).unwrap_err().contains("at most 365d"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_out_is_above_zero() {
+        assert_eq!(timeout("1ms"), Ok(Duration::from_millis(1)));
+        for text in ["0", "0s", "0.0001ms0", "x"] {
+            timeout(text).unwrap_err();
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Bits per second in decimal units: `941.2 Mbit/s`.
-pub(crate) fn rate(bits_per_second: u64) -> String {
+#[must_use]
+pub fn rate(bits_per_second: u64) -> String {
     let value = bits_per_second as f64;
     // From here on one more digit of the unit below would show as "1000.0".
     match bits_per_second {
@@ -18,7 +19,8 @@ pub(crate) fn rate(bits_per_second: u64) -> String {
 }
 
 /// Minutes and seconds, with hours where there are any: `7:05`, `1:07:05`.
-pub(crate) fn clock(time: Duration) -> String {
+#[must_use]
+pub fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 {
@@ -29,12 +31,14 @@ pub(crate) fn clock(time: Duration) -> String {
 }
 
 /// A share from 0 to 1 in per cent: `1.2 %`.
-pub(crate) fn share(part: f64) -> String {
+#[must_use]
+pub fn share(part: f64) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
 /// How much of a known whole is there, cut to tenths: only all of it is `100.0 %`.
-pub(crate) fn percent(part: u64, whole: u64) -> String {
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> String {
     let tenths = u128::from(part.min(whole)) * 1000 / u128::from(whole.max(1));
     let tenths = if whole == 0 { 1000 } else { tenths };
     format!("{}.{} %", tenths / 10, tenths % 10)
@@ -42,7 +46,8 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
 
 /// Text from elsewhere without what could steer or confuse a terminal: control characters, and
 /// those without a width of their own, such as the ones that turn the writing direction.
-pub(crate) fn clean(text: &str) -> String {
+#[must_use]
+pub fn clean(text: &str) -> String {
     text.chars()
         .map(|c| match c.width() {
             Some(1..) => c,
@@ -52,12 +57,14 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// Cells that a text takes on a terminal.
-pub(crate) fn width(text: &str) -> usize {
+#[must_use]
+pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
 /// Cuts a text to a number of cells; a cut is marked by `~`.
-pub(crate) fn fit(text: &str, cells: usize) -> String {
+#[must_use]
+pub fn fit(text: &str, cells: usize) -> String {
     if width(text) <= cells {
         return text.to_owned();
     }
@@ -77,7 +84,8 @@ pub(crate) fn fit(text: &str, cells: usize) -> String {
 }
 
 /// Cuts or fills a text to exactly a number of cells.
-pub(crate) fn pad(text: &str, cells: usize) -> String {
+#[must_use]
+pub fn pad(text: &str, cells: usize) -> String {
     let mut out = fit(text, cells);
     let missing = cells.saturating_sub(width(&out));
     out.extend(std::iter::repeat_n(' ', missing));
@@ -85,7 +93,8 @@ pub(crate) fn pad(text: &str, cells: usize) -> String {
 }
 
 /// A bar in plain characters, which every console's font has.
-pub(crate) fn bar(part: u64, whole: u64, cells: usize) -> String {
+#[must_use]
+pub fn bar(part: u64, whole: u64, cells: usize) -> String {
     let inner = cells.saturating_sub(2);
     let filled = u128::from(part.min(whole)) * inner as u128 / u128::from(whole.max(1));
     let filled = usize::try_from(filled).unwrap_or(inner);

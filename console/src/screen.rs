@@ -8,22 +8,28 @@ use rustix::termios::tcgetwinsize;
 
 use crate::human;
 
+/// Cells of the longest bar; more would not show more.
+const LONGEST_BAR: usize = 40;
+
 /// Cells of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size {
-    pub(crate) columns: usize,
-    pub(crate) rows: usize,
+pub struct Size {
+    /// Cells in a row.
+    pub columns: usize,
+    /// Rows.
+    pub rows: usize,
 }
 
 impl Size {
     /// What every terminal has at least, and what is taken where nothing is known.
-    pub(crate) const USUAL: Size = Size {
+    pub const USUAL: Size = Size {
         columns: 80,
         rows: 24,
     };
 
     /// The size of the terminal behind standard error.
-    pub(crate) fn of_stderr() -> Size {
+    #[must_use]
+    pub fn of_stderr() -> Size {
         match tcgetwinsize(io::stderr()) {
             // Serial consoles say 0 x 0.
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => Size {
@@ -33,12 +39,30 @@ impl Size {
             _ => Size::USUAL,
         }
     }
+
+    /// Cells of a bar beside figures.
+    #[must_use]
+    pub fn bar_cells(self) -> usize {
+        (self.columns / 3).min(LONGEST_BAR)
+    }
+
+    /// Cuts a block so that the terminal shows all of it where it was drawn.
+    #[must_use]
+    pub fn fit(self, mut block: Vec<String>) -> Vec<String> {
+        // The last row stays free: the cursor rests there.
+        block.truncate(self.rows.saturating_sub(1).max(1));
+        for line in &mut block {
+            // A terminal may wrap a line that fills its last cell.
+            *line = human::fit(line, self.columns.saturating_sub(1));
+        }
+        block
+    }
 }
 
 /// The one way to standard error, shared by the progress display, the log and the threads that
 /// watch keys and signals. A failure to write is ignored: nobody is left to tell.
 #[derive(Clone)]
-pub(crate) struct Screen(Arc<Mutex<Inner>>);
+pub struct Screen(Arc<Mutex<Inner>>);
 
 struct Inner {
     out: Box<dyn Write + Send>,
@@ -51,11 +75,14 @@ struct Inner {
 
 impl Screen {
     /// Standard error.
-    pub(crate) fn stderr() -> Self {
+    #[must_use]
+    pub fn stderr() -> Self {
         Self::new(Box::new(io::stderr()))
     }
 
-    pub(crate) fn new(out: Box<dyn Write + Send>) -> Self {
+    /// Anywhere.
+    #[must_use]
+    pub fn new(out: Box<dyn Write + Send>) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             out,
             block: Vec::new(),
@@ -64,13 +91,20 @@ impl Screen {
         })))
     }
 
+    /// A screen that nobody sees and what it shows: for tests of what is shown.
+    #[must_use]
+    pub fn captured() -> (Self, Captured) {
+        let captured = Captured::default();
+        (Self::new(Box::new(captured.clone())), captured)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every state of the block can be drawn over.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes lines that stay, above the block.
-    pub(crate) fn print(&self, text: &str) {
+    pub fn print(&self, text: &str) {
         let mut inner = self.lock();
         let redraws = !inner.block.is_empty();
         let mut frame = inner.back_to_top();
@@ -83,7 +117,7 @@ impl Screen {
     }
 
     /// Replaces the block; its lines must fit the width.
-    pub(crate) fn draw(&self, block: Vec<String>, size: Size) {
+    pub fn draw(&self, block: Vec<String>, size: Size) {
         let mut inner = self.lock();
         inner.columns = size.columns;
         let redraws = !inner.block.is_empty();
@@ -93,18 +127,18 @@ impl Screen {
     }
 
     /// Takes the block away; afterwards the screen is only written to line by line.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         self.draw(Vec::new(), Size::of_stderr());
     }
 
     /// The terminal echoed this many line feeds.
-    pub(crate) fn on_echo(&self, lines: usize) {
+    pub fn on_echo(&self, lines: usize) {
         self.lock().echoed += lines;
     }
 
     /// Writes a last line although the screen may be stuck in another thread; for the exit that
     /// waits for nobody.
-    pub(crate) fn last_words(&self, text: &str) {
+    pub fn last_words(&self, text: &str) {
         let mut inner = match self.0.try_lock() {
             Ok(inner) => inner,
             Err(TryLockError::Poisoned(inner)) => inner.into_inner(),
@@ -140,37 +174,33 @@ impl Inner {
     }
 }
 
+/// What a captured screen was given.
+#[derive(Clone, Default)]
+pub struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    /// What was written since the last call.
+    pub fn take(&self) -> String {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&std::mem::take(&mut *bytes)).into_owned()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// Collects what is written.
-    #[derive(Clone, Default)]
-    pub(crate) struct Sink(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Sink {
-        /// What was written since the last call.
-        pub(crate) fn take(&self) -> String {
-            String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap()
-        }
-    }
-
-    /// A screen and what it shows.
-    pub(crate) fn screen_sink() -> (Screen, Sink) {
-        let sink = Sink::default();
-        (Screen::new(Box::new(sink.clone())), sink)
-    }
 
     fn lines(lines: &[&str]) -> Vec<String> {
         lines.iter().map(|&line| line.to_owned()).collect()
@@ -178,37 +208,37 @@ pub(crate) mod tests {
 
     #[test]
     fn lines_without_a_block_carry_no_escape_codes() {
-        let (screen, sink) = screen_sink();
+        let (screen, shown) = Screen::captured();
         screen.print("one\ntwo");
-        assert_eq!(sink.take(), "one\ntwo\n");
+        assert_eq!(shown.take(), "one\ntwo\n");
     }
 
     #[test]
     fn a_block_is_drawn_over_itself_and_lines_go_above_it() {
-        let (screen, sink) = screen_sink();
+        let (screen, shown) = Screen::captured();
         screen.draw(lines(&["a", "b"]), Size::USUAL);
-        assert_eq!(sink.take(), "a\x1b[K\nb\x1b[K\n");
+        assert_eq!(shown.take(), "a\x1b[K\nb\x1b[K\n");
         screen.draw(lines(&["c"]), Size::USUAL);
-        assert_eq!(sink.take(), "\r\x1b[2Ac\x1b[K\n\x1b[J");
+        assert_eq!(shown.take(), "\r\x1b[2Ac\x1b[K\n\x1b[J");
         screen.print("joined");
-        assert_eq!(sink.take(), "\r\x1b[1Ajoined\x1b[K\nc\x1b[K\n\x1b[J");
+        assert_eq!(shown.take(), "\r\x1b[1Ajoined\x1b[K\nc\x1b[K\n\x1b[J");
         screen.on_echo(1);
         screen.clear();
-        assert_eq!(sink.take(), "\r\x1b[2A\x1b[J");
+        assert_eq!(shown.take(), "\r\x1b[2A\x1b[J");
         screen.print("done");
-        assert_eq!(sink.take(), "done\n");
+        assert_eq!(shown.take(), "done\n");
     }
 
     #[test]
     fn a_terminal_that_became_narrower_has_wrapped_the_block() {
-        let (screen, sink) = screen_sink();
+        let (screen, shown) = Screen::captured();
         screen.draw(lines(&["0123456789", "x"]), Size::USUAL);
-        sink.take();
+        shown.take();
         let narrow = Size {
             columns: 4,
             rows: 24,
         };
         screen.draw(lines(&["0123"]), narrow);
-        assert_eq!(sink.take(), "\r\x1b[4A0123\x1b[K\n\x1b[J");
+        assert_eq!(shown.take(), "\r\x1b[4A0123\x1b[K\n\x1b[J");
     }
 }

@@ -6,17 +6,17 @@ use std::io::{self, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::progress::{Screen, json};
+use crate::{Screen, json};
 
 /// The environment variable that chooses what is logged, as `tracing`'s filters are written.
 const VARIABLE: &str = "MIMEO_LOG";
 
-/// Starts logging to the screen.
+/// Starts logging to the screen, each event as it is or as a line of JSON.
 ///
 /// # Errors
 ///
 /// When the variable holds no filter.
-pub(crate) fn start(screen: Screen, as_json: bool) -> Result<(), String> {
+pub fn start(screen: Screen, as_json: bool) -> Result<(), String> {
     let chosen = std::env::var(VARIABLE).unwrap_or_default();
     let chosen = if chosen.is_empty() { "warn" } else { &chosen };
     let filter = EnvFilter::try_new(chosen).map_err(|error| {
@@ -80,17 +80,16 @@ impl Drop for Event<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::screen_sink;
 
     fn written(as_json: bool) -> String {
-        let (screen, sink) = screen_sink();
+        let (screen, shown) = Screen::captured();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
             .without_time()
             .with_writer(LogWriter { screen, as_json })
             .finish();
         tracing::subscriber::with_default(subscriber, || tracing::warn!("a \"fault\""));
-        sink.take()
+        shown.take()
     }
 
     #[test]

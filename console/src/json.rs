@@ -4,17 +4,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::report::{Report, StatusDoc};
-use crate::run::Severity;
-use crate::status::Status;
+use crate::update::Severity;
 
-/// How often the session's status is told.
-pub(crate) const EVERY: Duration = Duration::from_secs(1);
+/// How often the status is told.
+pub const EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Line<'a> {
-    Status(&'a StatusDoc<'a>),
+enum Line<'a, T> {
+    Status(&'a T),
     Event {
         severity: &'static str,
         message: &'a str,
@@ -22,36 +20,40 @@ enum Line<'a> {
     Log {
         message: &'a str,
     },
-    Result(&'a Report<'a>),
+    Result(&'a T),
 }
 
-impl Line<'_> {
+impl<T: Serialize> Line<'_, T> {
     fn show(&self) -> String {
         serde_json::to_string(self).expect("texts and numbers only")
     }
 }
 
-/// The session at a moment.
-pub(crate) fn status_line(status: &Status) -> String {
-    Line::Status(&StatusDoc::new(status)).show()
+/// The run at a moment; an object of texts and numbers.
+pub fn status_line(status: &impl Serialize) -> String {
+    Line::Status(status).show()
 }
 
 /// Something that happened.
-pub(crate) fn event_line(severity: Severity, message: &str) -> String {
+#[must_use]
+pub fn event_line(severity: Severity, message: &str) -> String {
     let severity = match severity {
         Severity::Info => "info",
         Severity::Warn => "warning",
         Severity::Error => "error",
     };
-    Line::Event { severity, message }.show()
+    let line: Line<'_, ()> = Line::Event { severity, message };
+    line.show()
 }
 
 /// A line of the log.
-pub(crate) fn log_line(message: &str) -> String {
-    Line::Log { message }.show()
+#[must_use]
+pub fn log_line(message: &str) -> String {
+    let line: Line<'_, ()> = Line::Log { message };
+    line.show()
 }
 
 /// The end; the same object as in the report file.
-pub(crate) fn result_line(report: &Report<'_>) -> String {
+pub fn result_line(report: &impl Serialize) -> String {
     Line::Result(report).show()
 }

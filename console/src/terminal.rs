@@ -1,4 +1,4 @@
-//! What comes from the operator while a session runs: signals and the Enter key.
+//! What comes from the operator while a run goes on: signals and the Enter key.
 
 use std::io;
 use std::thread;
@@ -9,19 +9,15 @@ use rustix::termios::{isatty, tcgetpgrp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::exit::Exit;
-use crate::progress::Screen;
-use crate::run::{Command, Severity, Update};
+use crate::program::Program;
+use crate::update::{Severity, Update};
+use crate::{Exit, Screen};
 
 /// How often it is looked whether a program in the background came to the foreground.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 300_000_000,
 };
-
-/// What the first of two signals is answered with.
-const INTERRUPTED: &str =
-    "interrupted, the receivers are being told; press Ctrl-C again to stop at once";
 
 /// A second signal sooner than this is the first one's echo: programs that pass signals on send
 /// them to a process and to its group.
@@ -30,14 +26,14 @@ const ECHO: Duration = Duration::from_millis(500);
 /// The first Ctrl-C or SIGTERM ends the session in order, the second one the process.
 ///
 /// They are watched on a thread of their own: the second one works even while the session is
-/// stuck in the kernel, say in opening a pipe that nobody writes to.
+/// stuck in the kernel, say in opening a pipe that nobody has at the other end.
 ///
 /// # Errors
 ///
 /// When the system refuses the handlers or the thread.
-pub(crate) fn watch_signals(
-    commands: UnboundedSender<Command>,
-    updates: UnboundedSender<Update>,
+pub(crate) fn watch_signals<P: Program>(
+    commands: UnboundedSender<P::Command>,
+    updates: UnboundedSender<Update<P::Status>>,
     screen: Screen,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -59,13 +55,13 @@ pub(crate) fn watch_signals(
         };
         next().await;
         // Without listeners the session is over and its summary is being written.
-        let _ = updates.send(Update::Line(Severity::Warn, INTERRUPTED.to_owned()));
-        let _ = commands.send(Command::Interrupt);
+        let _ = updates.send(Update::Line(Severity::Warn, P::INTERRUPTED.to_owned()));
+        let _ = commands.send(P::INTERRUPT);
         let first = Instant::now();
         while first.elapsed() < ECHO {
             next().await;
         }
-        screen.last_words("stopped at once; nobody was told");
+        screen.last_words(P::STOPPED);
         std::process::exit(Exit::Interrupted.code().into());
     };
     thread::Builder::new()
@@ -75,18 +71,23 @@ pub(crate) fn watch_signals(
 }
 
 /// Whether Enter can be pressed: standard input is a terminal.
-pub(crate) fn has_keys() -> bool {
+#[must_use]
+pub fn has_keys() -> bool {
     isatty(io::stdin())
 }
 
-/// Passes Enter on as "start now" until the session is over.
+/// Passes Enter on as `command` until the session is over.
 ///
 /// The terminal's mode is left alone: there is nothing to restore, however the process ends.
 ///
 /// # Errors
 ///
 /// When the system refuses the thread.
-pub(crate) fn watch_enter(commands: UnboundedSender<Command>, screen: Screen) -> io::Result<()> {
+pub(crate) fn watch_enter<C: Copy + Send + 'static>(
+    command: C,
+    commands: UnboundedSender<C>,
+    screen: Screen,
+) -> io::Result<()> {
     let watch = move || {
         let mut buffer = [0; 256];
         while !commands.is_closed() {
@@ -101,7 +102,7 @@ pub(crate) fn watch_enter(commands: UnboundedSender<Command>, screen: Screen) ->
             };
             let lines = read.iter().filter(|&&byte| byte == b'\n').count();
             screen.on_echo(lines);
-            if lines > 0 && commands.send(Command::StartNow).is_err() {
+            if lines > 0 && commands.send(command).is_err() {
                 return;
             }
         }

@@ -1,0 +1,71 @@
+//! A run as JSON: what stands in the report of both programs. The names of the fields are an
+//! interface for scripts; `docs/report.md` describes them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::program::Program;
+use crate::update::Outcome;
+
+/// A run that is over; `D` is its last picture with names and units for scripts.
+#[derive(Debug, Serialize)]
+pub struct Report<'a, D> {
+    program: &'static str,
+    version: &'static str,
+    result: &'static str,
+    exit_code: u8,
+    error: Option<&'a str>,
+    started: String,
+    ended: String,
+    #[serde(flatten)]
+    status: D,
+}
+
+impl<'a, D: Serialize> Report<'a, D> {
+    /// The report of an outcome; the moments are those of the program's start and end.
+    pub fn new<P: Program<Doc<'a> = D>>(
+        outcome: &'a Outcome<P::Status>,
+        started: Timestamp,
+        ended: Timestamp,
+    ) -> Self {
+        Self {
+            program: P::NAME,
+            version: P::VERSION,
+            result: outcome.exit.name(),
+            exit_code: outcome.exit.code(),
+            error: outcome.error.as_deref(),
+            started: moment(started),
+            ended: moment(ended),
+            status: P::doc(&outcome.status),
+        }
+    }
+
+    /// The content of a report file.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("texts and numbers only");
+        text.push('\n');
+        text
+    }
+}
+
+/// A moment as RFC 3339 writes it, in UTC, to the millisecond.
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// Seconds to the millisecond: more digits would only look exact.
+#[must_use]
+pub fn seconds(time: Duration) -> f64 {
+    time.as_millis() as f64 / 1000.0
+}
+
+/// Bits of the image per second of the transfer, once there was one.
+#[must_use]
+pub fn image_rate(bytes: u64, transfer: Duration) -> Option<u64> {
+    let bits = bytes as f64 * 8.0;
+    let time = transfer.as_secs_f64();
+    (time > 0.0).then(|| (bits / time) as u64)
+}

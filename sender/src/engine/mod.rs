@@ -369,6 +369,17 @@ impl Engine {
         over
     }
 
+    /// A source that changes under the session is found out soon, not when it was read to its
+    /// end.
+    fn watch_source(&mut self) {
+        let reading = self.endpoint.session().end().is_none();
+        if let Some(disk) = self.disk.as_ref().filter(|_| reading)
+            && let Err(error) = disk.check_unchanged()
+        {
+            self.abort(FailCode::SourceFailed, &error.to_string());
+        }
+    }
+
     fn tell_if_nobody_came(&mut self) {
         let waiting = !self.started && !self.nobody_told;
         if waiting && self.opened.elapsed() >= NOBODY_AFTER {
@@ -387,6 +398,7 @@ impl Engine {
     fn picture(&mut self, always: bool) {
         let now = Instant::now();
         if always || now >= self.pictures.last() + PICTURE_EVERY {
+            self.watch_source();
             let status = self.pictures.take(&self.endpoint, now);
             let _ = self.updates.send(Update::Status(status));
         }

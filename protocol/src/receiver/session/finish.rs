@@ -189,7 +189,7 @@ impl Session {
         let silent = now >= self.heard_at + self.config.idle_timeout;
         if silent && self.last_word.is_none() && !self.is_over && self.stage != Stage::Complete {
             let seconds = self.config.idle_timeout.as_secs_f64();
-            let text = format!("nothing was heard of the sender for {seconds} s");
+            let text = format!("nothing was heard of the sender for {seconds} s (--idle-timeout)");
             // It may still hear: perhaps only what is sent to the group is held back.
             self.handle_failure(now, FailCode::Silence, &text);
             self.over(Event::Failed(Failure {

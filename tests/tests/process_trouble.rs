@@ -160,11 +160,13 @@ fn far_from_the_end(place: &Place) -> (Session, File) {
     (session, File::options().write(true).open(image).unwrap())
 }
 
-fn assert_image_failed(place: &Place, session: Session, words: &str) {
+/// What is said depends on who notices first: reading, or the look at the file's metadata.
+fn assert_image_failed(place: &Place, session: Session, words: &[&str]) {
     let outcome = finish(session);
     assert_code(&outcome.sender, 1);
     assert_says(&outcome.sender, place.path("image").to_str().unwrap());
-    assert_says(&outcome.sender, words);
+    let log = &outcome.sender.log;
+    assert!(words.iter().any(|words| log.contains(words)), "{log}");
     for receiver in &outcome.receivers {
         assert_code(receiver, 1);
         assert_says(receiver, "the sender gave up");
@@ -177,7 +179,11 @@ fn an_image_that_shrinks_is_told_to_everybody() {
     let place = place();
     let (session, image) = far_from_the_end(&place);
     image.set_len(200 << 20).unwrap();
-    assert_image_failed(&place, session, "it has become shorter");
+    assert_image_failed(
+        &place,
+        session,
+        &["it has become shorter", "its length changed"],
+    );
 }
 
 #[test]
@@ -185,7 +191,7 @@ fn an_image_that_changes_is_told_to_everybody() {
     let place = place();
     let (session, image) = far_from_the_end(&place);
     image.write_at(b"changed", (256 << 20) - 50).unwrap();
-    assert_image_failed(&place, session, "it was written to");
+    assert_image_failed(&place, session, &["it was written to"]);
 }
 
 #[test]

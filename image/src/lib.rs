@@ -12,6 +12,7 @@
 //! inventory of disks comes from sysfs, holes from `SEEK_DATA`.
 
 pub mod disk;
+mod lock;
 mod retry;
 mod size;
 pub mod source;

@@ -24,7 +24,8 @@ pub(crate) fn until_ready<T>(
     }
 }
 
-fn wait(fd: BorrowedFd<'_>, ready: PollFlags) -> io::Result<()> {
+/// Waits until `fd` is ready, or its other end has come and gone.
+pub(crate) fn wait(fd: BorrowedFd<'_>, ready: PollFlags) -> io::Result<()> {
     match poll(&mut [PollFd::from_borrowed_fd(fd, ready)], None) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),

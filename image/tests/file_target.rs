@@ -240,7 +240,12 @@ fn a_stream_is_written_in_order_with_real_zeros() {
     run("mkfifo", &[path.as_ref()]);
     let reading = path.clone();
     let thread = std::thread::spawn(move || fs::read(reading).unwrap());
-    let target = open(&path, false).unwrap();
+    let target = loop {
+        match open(&path, false) {
+            Err(TargetError::NoReader { .. }) => std::thread::yield_now(),
+            opened => break opened.unwrap(),
+        }
+    };
     assert!(target.is_sequential());
     let mut writer = target.prepare(None).unwrap();
     writer.write_at(0, b"abc").unwrap();

@@ -73,7 +73,7 @@ fn session(
         Ok(target) => target,
         Err(error) => return failed(exit_of(&error), &error),
     };
-    let mut pictures = Pictures::new(target.describe());
+    let mut pictures = Pictures::new(target_name(&config.target));
     let line = format!("writing to {}", target.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));
     let mut room = match Room::open(config.interface.as_deref(), config.port, config.sender) {
@@ -181,6 +181,14 @@ fn rendezvous_config(
         host_name: host_name(),
         sender: config.sender,
     })
+}
+
+/// What the target is called in the course of the session; what it was before does not matter then.
+fn target_name(target: &OsStr) -> String {
+    match target.to_string_lossy().as_ref() {
+        "-" => "standard output".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// The same for the same target, whenever and wherever.

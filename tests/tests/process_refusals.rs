@@ -14,7 +14,8 @@ use mimeo_benches::netlab::skip;
 use mimeo_benches::report::{ReceiverReport, SenderReport};
 use mimeo_benches::session::{End, Process};
 use mimeo_tests::host::{
-    LoopDevice, PATIENCE, Place, assert_code, assert_same, assert_says, assert_success, root,
+    LoopDevice, PATIENCE, Place, assert_code, assert_same, assert_says, assert_success, finish,
+    root, until,
 };
 
 fn place() -> Place {
@@ -319,4 +320,42 @@ fn another_session_is_not_joined() {
     let outcome = place.run(sender, [receiver]);
     assert_code(&outcome.receivers[0], 4);
     assert_code(&outcome.sender, 4);
+}
+
+#[test]
+fn an_image_is_not_overwritten_by_its_own_receiver() {
+    let place = place();
+    let image = place.random("image", 1 << 20);
+    let copy = place.path("copy");
+    fs::copy(&image, &copy).unwrap();
+    let link = place.path("link");
+    fs::hard_link(&image, &link).unwrap();
+    let session = place.start(
+        place.sender(&image, &["--min-receivers", "2", "--start-timeout", "5s"]),
+        [place.receiver("null:", &[])],
+    );
+    // The receiver is in, so the sender has the image open.
+    until("the receiver is admitted", || {
+        session.receivers[0]
+            .log()
+            .is_ok_and(|log| log.contains("joined"))
+    });
+    for target in [&image, &link] {
+        let end = receiver(&place, place.receiver(target, &[]));
+        assert_code(&end, 3);
+        assert_says(&end, "another program is sending it or writing to it");
+    }
+    assert_code(&finish(session).sender, 4);
+    assert_same(&copy, &image);
+}
+
+#[test]
+fn a_pipe_without_a_reader_is_refused_at_once() {
+    let place = place();
+    let pipe = place.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let end = receiver(&place, place.receiver(&pipe, &[]));
+    assert_code(&end, 3);
+    assert_says(&end, "start its reader first");
 }

@@ -169,3 +169,34 @@ fn a_late_receiver_gets_what_it_missed() {
     assert_same(&image, &first);
     assert_same(&image, &late);
 }
+
+/// A target in order cannot take what passes now, so it must neither ask for it nor hold up those
+/// who do.
+#[test]
+fn a_late_pipe_starts_from_the_beginning_and_holds_nobody_up() {
+    let place = place();
+    // Three times what the smallest memory keeps.
+    let image = place.random("image", 48 << 20);
+    let (first, late) = (place.path("first"), place.path("late"));
+    let sender = place.sender(&image, &["--rate", "200M"]);
+    let mut session = place.start(sender, [place.receiver(&first, &[])]);
+    let until = mimeo_tests::host::until;
+    until("the first one has half of it", || {
+        let written = first.metadata().map_or(0, |about| about.blocks() * 512);
+        written > 24 << 20
+    });
+    let mut command = place.receiver("-", &["--memory", "16MiB"]);
+    command.stdout(File::create(&late).unwrap());
+    let directory = place.directory();
+    let process = mimeo_benches::session::Process::start(command, directory, "late").unwrap();
+    session.receivers.push(process);
+    let outcome = finish(session);
+    assert_success(&outcome, &image);
+    assert_same(&image, &first);
+    assert_same(&image, &late);
+    let counters = &outcome.sender.report.as_ref().unwrap().counters;
+    assert!(
+        counters.repair_symbols < counters.symbols_needed / 10,
+        "{counters:?}: what cannot be taken is not asked for"
+    );
+}

@@ -12,6 +12,7 @@ use super::extent::{next_data, next_hole};
 use super::{Change, Extent, ExtentKind, SourceError};
 use crate::ByteSize;
 use crate::disk::{BlockDevice, DeviceNumber, System, Use, is_claimed};
+use crate::lock;
 
 /// A regular file or a block device. Its length is fixed when it is opened.
 ///
@@ -64,6 +65,11 @@ impl DiskSource {
         let kind = meta.file_type();
         if !kind.is_file() && !kind.is_block_device() {
             return Err(SourceError::Unsupported {
+                path: path.to_owned(),
+            });
+        }
+        if kind.is_file() && !lock::for_reading(&file) {
+            return Err(SourceError::Locked {
                 path: path.to_owned(),
             });
         }

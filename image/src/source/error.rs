@@ -50,6 +50,12 @@ pub enum SourceError {
         /// The path.
         path: PathBuf,
     },
+    /// Another program is overwriting it.
+    #[error("image {}: another program is writing to it; wait until that is done", path.display())]
+    Locked {
+        /// The path.
+        path: PathBuf,
+    },
     /// Standard input is a terminal.
     #[error("image -: standard input is a terminal; pipe an image into it")]
     Terminal,
@@ -169,6 +175,7 @@ impl SourceError {
             | Self::Empty { .. }
             | Self::Directory { .. }
             | Self::Unsupported { .. }
+            | Self::Locked { .. }
             | Self::Terminal
             | Self::InUse { .. }
             | Self::Inventory { .. } => true,

@@ -32,7 +32,7 @@ pub enum Source {
 impl Source {
     /// Opens what `spec` names: `-` is standard input, everything else a path.
     ///
-    /// Opening a named pipe waits until somebody writes to it.
+    /// A named pipe need not have its writer yet: the first read waits for it.
     ///
     /// # Errors
     /// When it does not exist, may not be read, is empty, is no file, device or

@@ -1,14 +1,16 @@
 //! A source that can only be read once, in order.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::event::PollFlags;
+use rustix::fs::OFlags;
 
 use super::SourceError;
-use crate::retry::until_ready;
+use crate::retry::{until_ready, wait};
 
 /// Standard input or a named pipe.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct StreamSource {
     file: File,
     name: String,
     position: u64,
+    /// A named pipe that nobody has written to: reading it would show its end.
+    awaited: bool,
 }
 
 impl StreamSource {
@@ -42,15 +46,21 @@ impl StreamSource {
             file: File::from(fd),
             name: name.to_owned(),
             position: 0,
+            awaited: false,
         }
     }
 
+    /// Does not wait for a writer; the first read does.
     pub(super) fn open_fifo(path: &Path) -> Result<Self, SourceError> {
-        let file = File::open(path).map_err(|error| SourceError::opening(path, error))?;
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(nonblocking)
+            .open(path)
+            .map_err(|error| SourceError::opening(path, error))?;
         Ok(Self {
-            file,
-            name: format!("pipe {}", path.display()),
-            position: 0,
+            awaited: true,
+            ..Self::from_fd(file.into(), &format!("pipe {}", path.display()))
         })
     }
 
@@ -60,6 +70,10 @@ impl StreamSource {
     /// # Errors
     /// When reading fails, with the number of bytes read so far.
     pub fn read_full(&mut self, buffer: &mut [u8]) -> Result<usize, SourceError> {
+        if std::mem::take(&mut self.awaited) {
+            wait(self.file.as_fd(), PollFlags::IN)
+                .map_err(|error| SourceError::io(Path::new(&self.name), "wait for", 0, error))?;
+        }
         let mut filled = 0;
         while filled < buffer.len() {
             let rest = &mut buffer[filled..];

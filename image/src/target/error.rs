@@ -50,6 +50,19 @@ pub enum TargetError {
         /// The path.
         path: PathBuf,
     },
+    /// Another program has locked it.
+    #[error("target {}: another program is sending it or writing to it; name another file",
+            path.display())]
+    Locked {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A named pipe that nobody reads.
+    #[error("target {}: nobody reads this pipe yet; start its reader first", path.display())]
+    NoReader {
+        /// The path.
+        path: PathBuf,
+    },
     /// Standard output is a terminal.
     #[error("target -: standard output is a terminal; pipe it into a program or a file")]
     Terminal,
@@ -218,6 +231,8 @@ impl TargetError {
             | Self::DanglingLink { .. }
             | Self::Directory { .. }
             | Self::Unsupported { .. }
+            | Self::Locked { .. }
+            | Self::NoReader { .. }
             | Self::Terminal
             | Self::PermissionDenied { .. }
             | Self::ReadOnly { .. }

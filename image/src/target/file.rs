@@ -11,6 +11,7 @@ use super::TargetError;
 use super::paged::PagedFile;
 use crate::ByteSize;
 use crate::disk::System;
+use crate::lock;
 use crate::source::next_data;
 
 /// A file that exists and will be overwritten, or one to be created.
@@ -32,6 +33,11 @@ impl FileTarget {
         let meta = file.metadata().map_err(failed)?;
         if !meta.is_file() {
             return Err(TargetError::Unsupported {
+                path: path.to_owned(),
+            });
+        }
+        if !lock::for_writing(&file) {
+            return Err(TargetError::Locked {
                 path: path.to_owned(),
             });
         }

@@ -66,7 +66,7 @@ impl Target {
     /// that is not in use, `-` standard output, `null:` discards, everything
     /// else is a path to a block device, a file or a named pipe.
     ///
-    /// Nothing is changed. Opening a named pipe waits until somebody reads it.
+    /// Nothing is changed. A named pipe must have its reader already.
     ///
     /// # Errors
     /// Always a refusal ([`TargetError::is_refusal`]): a device that is in use,

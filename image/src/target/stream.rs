@@ -3,9 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::event::PollFlags;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::TargetError;
 use super::paged::ZEROS;
@@ -46,11 +49,19 @@ impl StreamTarget {
         }
     }
 
+    /// Does not wait for a reader: nothing could end that wait.
     pub(super) fn open_fifo(path: &Path) -> Result<Self, TargetError> {
-        let file = OpenOptions::new()
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        let opened = OpenOptions::new()
             .write(true)
-            .open(path)
-            .map_err(|error| TargetError::inspecting(path, error))?;
+            .custom_flags(nonblocking)
+            .open(path);
+        let file = opened.map_err(|error| match error.raw_os_error() {
+            Some(code) if code == Errno::NXIO.raw_os_error() => TargetError::NoReader {
+                path: path.to_owned(),
+            },
+            _ => TargetError::inspecting(path, error),
+        })?;
         Ok(Self {
             file,
             name: format!("pipe {}", path.display()),

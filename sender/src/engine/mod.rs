@@ -209,7 +209,7 @@ impl Engine {
                     self.endpoint.handle_fetched(&fetch, body, rows);
                 }
                 Produced::Failed(error) => {
-                    self.source_refused = error.is_refusal() && !self.started;
+                    self.source_refused = error.is_refusal();
                     self.abort(FailCode::SourceFailed, &error.to_string());
                 }
                 Produced::Changed { place } => {

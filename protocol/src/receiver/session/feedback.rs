@@ -132,7 +132,9 @@ impl Session {
     }
 
     fn report(&mut self, now: Instant) -> Report {
-        let (deficits, covered_up_to) = self.ledger.deficits(self.reportable, MAX_RUNS);
+        // What is of no use now is not asked for now.
+        let end = self.reportable.min(self.takes_below());
+        let (deficits, covered_up_to) = self.ledger.deficits(end, MAX_RUNS);
         let repaired = self.repaired_now();
         self.schedule.lost = 0;
         self.schedule.repairs_due = false;

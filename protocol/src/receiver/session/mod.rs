@@ -139,17 +139,21 @@ impl Session {
     #[must_use]
     pub fn place(&self, header: &SymbolHeader) -> Placement {
         let block = BlockNumber(header.number);
-        let too_far = self.config.in_order
-            && block.0
-                >= self
-                    .ledger
-                    .complete_up_to()
-                    .0
-                    .saturating_add(self.ledger.buffers());
-        if header.kind == SymbolKind::Page || too_far {
+        if header.kind == SymbolKind::Page || block >= self.takes_below() {
             return Placement::Redundant;
         }
         self.ledger.place(block, header.k, header.esi)
+    }
+
+    /// Blocks from this one on are of no use now: a target that is written in order would have to
+    /// keep them until those before them came, and those may come in a later cycle only.
+    fn takes_below(&self) -> BlockNumber {
+        let ahead = if self.config.in_order {
+            self.ledger.buffers()
+        } else {
+            u32::MAX
+        };
+        BlockNumber(self.ledger.complete_up_to().0.saturating_add(ahead))
     }
 
     /// Takes a buffer for a block whose first symbol checked out.

@@ -1,5 +1,6 @@
 //! The sender at work: the session's thread between the network and the encoders.
 
+mod events;
 mod pictures;
 mod pipeline;
 mod queue;
@@ -13,13 +14,13 @@ use mimeo_image::source::Source;
 use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
 use mimeo_protocol::block::{BlockDigest, ImageHasher};
 use mimeo_protocol::manifest::{Entry, Run};
-use mimeo_protocol::sender::{Destination, Endpoint, Event, MemberState, Outgoing};
+use mimeo_protocol::sender::{Destination, Endpoint, MemberState, Outgoing};
 use mimeo_protocol::units::BlockNumber;
 use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::Config;
-use crate::run::{Command, Severity, Update};
+use crate::run::{Command, Update};
 use pictures::Pictures;
 use pipeline::{Pipeline, Produced, Reorder};
 use queue::{Encoded, Expected};
@@ -30,9 +31,6 @@ const BURSTS_AT_ONCE: usize = 8;
 
 /// Pictures of the session are sent this often.
 const PICTURE_EVERY: Duration = Duration::from_millis(200);
-
-/// Without a receiver for this long the operator is told what to check.
-const NOBODY_AFTER: Duration = Duration::from_secs(10);
 
 /// How the session's thread ended.
 #[derive(Debug)]
@@ -333,42 +331,6 @@ impl Engine {
         }
     }
 
-    /// Tells the operator what happened; true when the session is over.
-    fn tell_events(&mut self) -> bool {
-        let mut over = false;
-        while let Some(event) = self.endpoint.poll_event() {
-            match event {
-                Event::Started => {
-                    self.started = true;
-                    self.pictures.on_started(Instant::now());
-                    let count = self.endpoint.session().roster().present();
-                    self.tell(Severity::Info, format!("started with {}", receivers(count)));
-                }
-                Event::Cycle(cycle) => {
-                    let text = format!("cycle {}: what is still missing in the room", cycle.0);
-                    self.tell(Severity::Info, text);
-                }
-                Event::Member(number) => {
-                    let member = self.endpoint.session().roster().member(number);
-                    if let Some((severity, text)) = member.and_then(pictures::member_line) {
-                        self.tell(severity, text);
-                    }
-                }
-                Event::Unproven(about) => self.tell(
-                    Severity::Warn,
-                    format!(
-                        "{} ({}) asked to join and did not prove that it has the key: is its --key-file the same?",
-                        about.host_name,
-                        about.address.ip()
-                    ),
-                ),
-                Event::Over => over = true,
-            }
-        }
-        self.tell_if_nobody_came();
-        over
-    }
-
     /// A source that changes under the session is found out soon, not when it was read to its
     /// end.
     fn watch_source(&mut self) {
@@ -380,21 +342,6 @@ impl Engine {
         }
     }
 
-    fn tell_if_nobody_came(&mut self) {
-        let waiting = !self.started && !self.nobody_told;
-        if waiting && self.opened.elapsed() >= NOBODY_AFTER {
-            self.nobody_told = true;
-            if self.endpoint.session().roster().members().next().is_none() {
-                self.tell(Severity::Warn, self.room.nobody_came());
-            }
-        }
-    }
-
-    fn tell(&self, severity: Severity, text: String) {
-        // Nobody listening is no reason to stop sending.
-        let _ = self.updates.send(Update::Line(severity, text));
-    }
-
     fn picture(&mut self, always: bool) {
         let now = Instant::now();
         if always || now >= self.pictures.last() + PICTURE_EVERY {
@@ -403,8 +350,4 @@ impl Engine {
             let _ = self.updates.send(Update::Status(status));
         }
     }
-}
-
-fn receivers(count: usize) -> String {
-    format!("{count} receiver{}", if count == 1 { "" } else { "s" })
 }

@@ -1,0 +1,68 @@
+//! What the operator is told in words.
+
+use std::time::{Duration, Instant};
+
+use mimeo_protocol::sender::Event;
+
+use super::{Engine, pictures};
+use crate::run::{Severity, Update};
+
+/// Without a receiver for this long the operator is told what to check.
+const NOBODY_AFTER: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Tells the operator what happened; true when the session is over.
+    pub(super) fn tell_events(&mut self) -> bool {
+        let mut over = false;
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::Started => {
+                    self.started = true;
+                    self.pictures.on_started(Instant::now());
+                    let count = self.endpoint.session().roster().present();
+                    self.tell(Severity::Info, format!("started with {}", receivers(count)));
+                }
+                Event::Cycle(cycle) => {
+                    let text = format!("cycle {}: what is still missing in the room", cycle.0);
+                    self.tell(Severity::Info, text);
+                }
+                Event::Member(number) => {
+                    let member = self.endpoint.session().roster().member(number);
+                    if let Some((severity, text)) = member.and_then(pictures::member_line) {
+                        self.tell(severity, text);
+                    }
+                }
+                Event::Unproven(about) => self.tell(
+                    Severity::Warn,
+                    format!(
+                        "{} ({}) asked to join and did not prove that it has the key: is its --key-file the same?",
+                        about.host_name,
+                        about.address.ip()
+                    ),
+                ),
+                Event::Over => over = true,
+            }
+        }
+        self.tell_if_nobody_came();
+        over
+    }
+
+    fn tell_if_nobody_came(&mut self) {
+        let waiting = !self.started && !self.nobody_told;
+        if waiting && self.opened.elapsed() >= NOBODY_AFTER {
+            self.nobody_told = true;
+            if self.endpoint.session().roster().members().next().is_none() {
+                self.tell(Severity::Warn, self.room.nobody_came());
+            }
+        }
+    }
+
+    fn tell(&self, severity: Severity, text: String) {
+        // Nobody listening is no reason to stop sending.
+        let _ = self.updates.send(Update::Line(severity, text));
+    }
+}
+
+fn receivers(count: usize) -> String {
+    format!("{count} receiver{}", if count == 1 { "" } else { "s" })
+}

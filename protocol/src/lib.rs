@@ -13,5 +13,8 @@ pub mod manifest;
 pub mod pacing;
 pub mod receiver;
 pub mod sender;
+mod strays;
 pub mod units;
 pub mod wire;
+
+pub use strays::Strays;

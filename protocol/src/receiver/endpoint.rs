@@ -7,6 +7,7 @@ use super::session::{BufferId, Event, Placement, Session, SessionConfig};
 use crate::ids::ReceiverNumber;
 use crate::keys::{JoinKeys, ReplayWindow, SealKey};
 use crate::manifest::StoredBlock;
+use crate::strays::Strays;
 use crate::units::{BlockNumber, Esi, MAX_SOURCE_SYMBOLS, SYMBOL_SIZE};
 use crate::wire::{
     Announce, Envelope, GroupControl, Kind, SYMBOL_HEADER, SymbolHeader, SymbolKind, ToReceiver,
@@ -32,15 +33,6 @@ pub struct Assembled {
     pub symbols: SymbolBuffer,
     /// Where the buffer belongs; hand both back with [`Endpoint::give_back`].
     pub buffer: BufferId,
-}
-
-/// Datagrams that were dropped unread, by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Strays {
-    /// Not a message of this protocol, version or session.
-    pub malformed: u64,
-    /// Not sealed under the key that it names, or a replay.
-    pub unsealed: u64,
 }
 
 /// The receiver's state machine with its keys and buffers.

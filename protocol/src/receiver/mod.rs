@@ -8,7 +8,7 @@ mod endpoint;
 mod rendezvous;
 mod session;
 
-pub use endpoint::{Assembled, BUFFER_SIZE, Endpoint, Strays, SymbolBuffer};
+pub use endpoint::{Assembled, BUFFER_SIZE, Endpoint, SymbolBuffer};
 pub use rendezvous::{
     Admitted, JoinTarget, Rendezvous, RendezvousConfig, RendezvousEvent, Searching,
 };

@@ -15,6 +15,7 @@ use super::store::{Body, Rows, Store};
 use crate::ids::SessionId;
 use crate::keys::{SealKey, Secret, derive};
 use crate::manifest::Entry;
+use crate::strays::Strays;
 use crate::units::Place;
 use crate::wire::{
     Announce, Auth, Envelope, Join, Kind, Probe, Reject, RejectReason, SYMBOL_DATAGRAM, ToSender,
@@ -69,15 +70,6 @@ pub struct Fetch {
     pub body: Option<Body>,
     /// Whether it is a repair or a part of a pass.
     pub repair: bool,
-}
-
-/// Datagrams that were dropped unread, by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Strays {
-    /// Not a message of this protocol or version.
-    pub malformed: u64,
-    /// Not sealed under the key that it names, or a replay.
-    pub unsealed: u64,
 }
 
 /// The sender's state machine with its keys and bodies.
@@ -261,8 +253,11 @@ impl Endpoint {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now);
         let roster = self.session.roster();
-        self.admission
-            .retain(|number| roster.member(number).is_some());
+        // Each entry has its keys; fewer entries mean that some were forgotten.
+        if self.admission.len() > roster.entries() {
+            self.admission
+                .retain(|number| roster.member(number).is_some());
+        }
     }
 
     /// When to call `handle_timeout` and `poll_transmit` at the latest.

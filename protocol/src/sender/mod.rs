@@ -14,7 +14,7 @@ mod session;
 mod start;
 mod store;
 
-pub use endpoint::{Destination, Endpoint, EndpointConfig, Fetch, Outgoing, Strays};
+pub use endpoint::{Destination, Endpoint, EndpointConfig, Fetch, Outgoing};
 pub use interleave::Share;
 pub use roster::{About, Member, MemberState, keepalive};
 pub use session::{

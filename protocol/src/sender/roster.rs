@@ -213,6 +213,12 @@ impl Roster {
         self.members.insert(number, member);
     }
 
+    /// Entries, proven or not.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.members.len()
+    }
+
     /// A receiver by its number.
     #[must_use]
     pub fn member(&self, number: ReceiverNumber) -> Option<&Member> {

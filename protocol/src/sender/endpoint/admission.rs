@@ -142,6 +142,11 @@ impl Admission {
         Nonce(*nonce)
     }
 
+    /// Receivers whose keys are held.
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
     /// Drops the keys of receivers that the roster has forgotten.
     pub(super) fn retain(&mut self, stays: impl Fn(ReceiverNumber) -> bool) {
         let by_nonce = &mut self.by_nonce;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Job, Parity, Phase, STREAM_WINDOW, Session, SymbolRef, Transmit};
-use crate::ids::{Cycle, Seq};
+use crate::ids::{Cycle, Seq, Slot};
 use crate::pacing::Pacer;
 use crate::sender::interleave::Share;
 use crate::units::{BlockNumber, Esi, GROUP, MAX_SYMBOLS};
@@ -40,8 +40,10 @@ impl Session {
         let rate = self.controller.rate();
         let max = Pacer::burst(rate);
         let first = Seq(self.last_seq.0 + 1);
+        // No report comes in between, so what the room grants is looked up once, not per symbol.
+        let credit = self.roster.credit();
         while burst.len() < max {
-            let Some(symbol) = self.next_symbol() else {
+            let Some(symbol) = self.next_symbol(credit) else {
                 break;
             };
             burst.push(symbol);
@@ -69,7 +71,7 @@ impl Session {
             && self.roster.window_fits(self.last_seq, burst)
     }
 
-    fn next_symbol(&mut self) -> Option<SymbolRef> {
+    fn next_symbol(&mut self, credit: Option<Slot>) -> Option<SymbolRef> {
         if let Some(symbol) = self.next_page_symbol() {
             return Some(symbol);
         }
@@ -80,7 +82,7 @@ impl Session {
             self.counters.repair_symbols += 1;
             return Some(self.block_symbol(&share, esi));
         }
-        if !self.pass.is_ready(self.roster.credit()) {
+        if !self.pass.is_ready(credit) {
             return None;
         }
         let (share, esi) = self.pass.next_symbol()?;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::interleave::Share;
 use crate::units::{BlockNumber, Esi, SYMBOL_SIZE};
 
-/// The body of a block: one zstd frame.
+/// The body of a block.
 pub type Body = Bytes;
 
 /// Bodies that nobody needs at the moment are kept up to this many bytes: repairs ask for blocks

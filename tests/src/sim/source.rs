@@ -134,8 +134,10 @@ impl Source {
         let image = self.image.clone();
         let from = place.offset() as usize;
         let raw = &image.0[from..(from + BLOCK_SIZE).min(image.len())];
-        let coding = self.encoder.encode(raw, &mut body);
-        (Bytes::from(body), coding)
+        match self.encoder.encode(raw, &mut body) {
+            Coding::Zstd => (Bytes::from(body), Coding::Zstd),
+            Coding::Raw => (Bytes::copy_from_slice(raw), Coding::Raw),
+        }
     }
 
     /// Length and BLAKE3 hash of the whole image, all of which was read.

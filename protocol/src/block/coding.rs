@@ -6,6 +6,7 @@ use zstd::zstd_safe::{
 };
 
 use super::Level;
+use super::probe::Probe;
 use crate::units::BLOCK_SIZE;
 
 /// How the body of a block is coded.
@@ -73,6 +74,8 @@ pub enum DecodeError {
 pub struct Encoder {
     /// Nothing where the level is none.
     context: Option<CCtx<'static>>,
+    /// Nothing where time does not matter.
+    probe: Option<Probe>,
 }
 
 /// Room for one raw block.
@@ -94,10 +97,14 @@ impl Encoder {
                 .expect("a new context takes any level, and clamps it");
             context
         });
-        Encoder { context }
+        Encoder {
+            context,
+            probe: (level.as_zstd() <= Level::DEFAULT.as_zstd()).then(Probe::default),
+        }
     }
 
-    /// Makes `body` the body of `raw` if that is shorter than `raw`. With [`Coding::Raw`] the
+    /// Makes `body` the body of `raw` if that is shorter than `raw`. Levels up to the default do
+    /// not try what looks random. With [`Coding::Raw`] the
     /// body is `raw` itself, and what `body` holds means nothing.
     ///
     /// `body` keeps its memory, which grows to at most 264 KiB.
@@ -110,17 +117,29 @@ impl Encoder {
             (1..=BLOCK_SIZE).contains(&raw.len()),
             "a block has 1 to {BLOCK_SIZE} bytes"
         );
-        body.clear();
-        if let Some(context) = &mut self.context {
-            body.reserve(compress_bound(raw.len()));
-            // With room for the worst case this fails only where zstd gets no memory; the raw
-            // block is right then, too.
-            let compressed = context.compress2(body, raw);
-            if compressed.is_ok_and(|len| len < raw.len()) {
-                return Coding::Zstd;
-            }
+        let probe = self.probe.as_mut();
+        if probe.is_some_and(|probe| !probe.is_worth_it(raw)) {
+            return Coding::Raw;
         }
-        Coding::Raw
+        let shorter = self.compress(raw, body);
+        if let Some(probe) = &mut self.probe {
+            probe.on_compressed(shorter);
+        }
+        if shorter { Coding::Zstd } else { Coding::Raw }
+    }
+
+    /// Makes `body` the compressed body of `raw`, whatever it looks like; false if it would not
+    /// be shorter. What was shorter once will be again, with the same bytes.
+    pub fn compress(&mut self, raw: &[u8], body: &mut Vec<u8>) -> bool {
+        let Some(context) = &mut self.context else {
+            return false;
+        };
+        body.clear();
+        body.reserve(compress_bound(raw.len()));
+        // With room for the worst case this fails only where zstd gets no memory; the raw block
+        // is right then, too.
+        let compressed = context.compress2(body, raw);
+        compressed.is_ok_and(|len| len < raw.len())
     }
 }
 

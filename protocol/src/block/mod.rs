@@ -9,6 +9,7 @@
 mod coding;
 mod digest;
 mod level;
+mod probe;
 
 pub use coding::{Coding, DecodeError, Decoder, Encoder, RawBlock, content_size};
 pub(crate) use digest::write_hex;

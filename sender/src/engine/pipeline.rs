@@ -311,7 +311,11 @@ impl Worker {
                     return Ok(Produced::Changed { place: fetch.place });
                 }
                 if expected.coding == Coding::Zstd {
-                    self.encoder.encode(raw.as_ref(), &mut self.compressed);
+                    let shorter = self.encoder.compress(raw.as_ref(), &mut self.compressed);
+                    assert!(
+                        shorter,
+                        "the same bytes were shorter when they were sent first"
+                    );
                 }
                 self.body(expected.coding, raw)
             }

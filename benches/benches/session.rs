@@ -4,7 +4,7 @@
 mod room;
 mod support;
 
-use criterion::{BatchSize, Criterion, Throughput};
+use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
 use mimeo_protocol::block::Level;
 
 use room::Room;
@@ -19,6 +19,7 @@ fn session(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("session");
     group
         .throughput(Throughput::Bytes(IMAGE as u64))
+        .sampling_mode(SamplingMode::Flat)
         .sample_size(20);
     for percent in [0, 1] {
         let room = || Room::new(&image, level, percent);

@@ -127,9 +127,13 @@ impl<'a> Sending<'a> {
         let esis = Rows::wanted(&fetch.share);
         let mut bytes = vec![0; esis.len() * SYMBOL_SIZE];
         let code = Code::new(fetch.share.k).expect("shares have a valid number of symbols");
-        for (esi, row) in esis.iter().zip(bytes.chunks_exact_mut(SYMBOL_SIZE)) {
-            code.repair(esi.0 - fetch.share.k, &body, row)
+        let mut rest = &mut bytes[..];
+        // Rows that follow each other are made together, as the sender does.
+        for run in esis.chunk_by(|a, b| a.0 + 1 == b.0) {
+            let (rows, behind) = rest.split_at_mut(run.len() * SYMBOL_SIZE);
+            code.repair(run[0].0 - fetch.share.k, &body, rows)
                 .expect("shares hold symbols of the code");
+            rest = behind;
         }
         (body, Rows { esis, bytes })
     }

@@ -6,7 +6,7 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use mimeo_protocol::block::{BlockDigest, Coding, Decoder, Encoder, Level};
+use mimeo_protocol::block::{BlockDigest, Coding, Decoder, Encoder, Level, RawBlock};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use support::{random_bytes, text_block};
@@ -51,17 +51,34 @@ fn decompress(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(BLOCK_SIZE as u64));
     for level in LEVELS {
         for (name, raw, coding) in blocks() {
-            let mut body = Vec::new();
-            Encoder::new(level).encode(&raw, &mut body);
-            let (mut decoder, mut out) = (Decoder::new(), vec![0; BLOCK_SIZE]);
-            assert_eq!(decoder.decode(coding, &body, &mut out), Ok(()));
-            assert!(out == raw, "{level}_{name} came back otherwise");
+            let mut compressed = Vec::new();
+            let body = match Encoder::new(level).encode(&raw, &mut compressed) {
+                Coding::Zstd => &compressed,
+                Coding::Raw => &raw,
+            };
+            let (mut decoder, mut room) = (Decoder::new(), room());
+            let decoded = decoder.decode(coding, body, raw.len(), &mut room);
+            assert!(
+                decoded == Ok(&raw[..]),
+                "{level}_{name} came back otherwise"
+            );
             group.bench_function(format!("{level}_{name}"), |bencher| {
-                bencher.iter(|| decoder.decode(coding, black_box(&body), black_box(&mut out)));
+                bencher.iter(|| {
+                    let room = black_box(&mut *room);
+                    decoder
+                        .decode(coding, black_box(body), raw.len(), room)
+                        .is_ok()
+                });
             });
         }
     }
     group.finish();
+}
+
+fn room() -> Box<RawBlock> {
+    vec![0; BLOCK_SIZE]
+        .try_into()
+        .expect("it has the size of a block")
 }
 
 fn main() {

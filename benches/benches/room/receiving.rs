@@ -3,14 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::block::{BlockDigest, Decoder};
-use mimeo_protocol::fec::Code;
+use mimeo_protocol::block::{Decoder, RawBlock};
 use mimeo_protocol::ids::{Mac, Nonce};
-use mimeo_protocol::manifest::StoredBlock;
 use mimeo_protocol::receiver::{
-    Endpoint, Event, Rendezvous, RendezvousConfig, RendezvousEvent, SessionConfig,
+    Assembled, Endpoint, Event, Rendezvous, RendezvousConfig, RendezvousEvent, SessionConfig,
 };
-use mimeo_protocol::units::{BLOCK_SIZE, Esi, SYMBOL_SIZE};
+use mimeo_protocol::units::BLOCK_SIZE;
 use mimeo_protocol::wire::Auth;
 
 /// What the disk takes for a block in virtual time: 2.6 GB/s, so it does not slow the stream.
@@ -23,7 +21,7 @@ pub struct Receiving {
     rendezvous: Rendezvous,
     endpoint: Option<Endpoint>,
     decoder: Decoder,
-    raw: Vec<u8>,
+    room: Box<RawBlock>,
     target: Vec<u8>,
     confirmed: bool,
 }
@@ -46,7 +44,9 @@ impl Receiving {
             rendezvous: Rendezvous::new(now, config),
             endpoint: None,
             decoder: Decoder::new(),
-            raw: vec![0; BLOCK_SIZE],
+            room: vec![0; BLOCK_SIZE]
+                .try_into()
+                .expect("it has the size of a block"),
             target: vec![LEFTOVERS; image_len],
             confirmed: false,
         }
@@ -117,14 +117,20 @@ impl Receiving {
                 Some(Event::Block {
                     block,
                     buffer,
-                    mut esis,
+                    esis,
                     entry,
                 }) => {
                     let symbols = endpoint.take(buffer);
-                    let mut symbols = symbols.expect("a whole block has a buffer");
-                    let bytes = self.write(&entry, &mut esis, &mut symbols);
+                    let mut assembled = Assembled {
+                        block,
+                        entry,
+                        esis,
+                        symbols: symbols.expect("a whole block has a buffer"),
+                        buffer,
+                    };
+                    let bytes = self.write(&mut assembled);
                     let endpoint = self.endpoint.as_mut().expect("nobody took it away");
-                    endpoint.give_back(buffer, symbols);
+                    endpoint.give_back(buffer, assembled.symbols);
                     let session = endpoint.session_mut();
                     session.handle_written(now, block, bytes as u64, WRITING);
                 }
@@ -137,19 +143,13 @@ impl Receiving {
     }
 
     /// Recovers, decodes and checks a block and copies it to its place.
-    fn write(&mut self, entry: &StoredBlock, esis: &mut [Esi], symbols: &mut [u8]) -> usize {
-        let k = esis.len();
-        Code::new(k as u8)
-            .and_then(|code| code.recover(&mut symbols[..k * SYMBOL_SIZE], esis))
-            .expect("a whole block has as many symbols as it needs");
-        let image_len = self.target.len() as u64;
-        let raw = &mut self.raw[..entry.place.raw_len(image_len)];
-        self.decoder
-            .decode(entry.coding, &symbols[..entry.stored_len as usize], raw)
+    fn write(&mut self, assembled: &mut Assembled) -> usize {
+        let place = assembled.entry.place;
+        let image_len = Some(self.target.len() as u64);
+        let raw = assembled
+            .decode(image_len, &mut self.decoder, &mut self.room)
             .expect("nothing was damaged");
-        let digest = BlockDigest::of(entry.place, raw, image_len <= BLOCK_SIZE as u64);
-        assert_eq!(digest, entry.digest, "nothing was damaged");
-        self.target[entry.place.0 as usize * BLOCK_SIZE..][..raw.len()].copy_from_slice(raw);
+        self.target[place.0 as usize * BLOCK_SIZE..][..raw.len()].copy_from_slice(raw);
         raw.len()
     }
 }

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mimeo_protocol::block::{BlockDigest, Encoder, ImageHasher, Level, is_zero};
-use mimeo_protocol::fec::Code;
+use mimeo_protocol::block::{BlockDigest, Coding, Encoder, ImageHasher, Level, is_zero};
 use mimeo_protocol::ids::SessionId;
 use mimeo_protocol::keys::Secret;
 use mimeo_protocol::manifest::{Entry, StoredBlock};
@@ -14,7 +13,7 @@ use mimeo_protocol::sender::{
     Body, Endpoint, EndpointConfig, Fetch, Outgoing, Parity, Phase, Rows, SessionConfig,
     StartPolicy,
 };
-use mimeo_protocol::units::{BLOCK_SIZE, Place, SYMBOL_SIZE};
+use mimeo_protocol::units::{BLOCK_SIZE, Place};
 use mimeo_protocol::wire::{Auth, data_group};
 
 /// The receiver's port in virtual time: it decides how many reports there are to a block.
@@ -27,7 +26,7 @@ pub struct Sending<'a> {
     has_ended: bool,
     encoder: Encoder,
     hasher: ImageHasher,
-    body: Vec<u8>,
+    compressed: Vec<u8>,
 }
 
 impl<'a> Sending<'a> {
@@ -56,7 +55,7 @@ impl<'a> Sending<'a> {
             has_ended: false,
             encoder: Encoder::new(level),
             hasher: ImageHasher::default(),
-            body: Vec::new(),
+            compressed: Vec::new(),
         }
     }
 
@@ -94,18 +93,26 @@ impl<'a> Sending<'a> {
         &self.image[place.0 as usize * BLOCK_SIZE..][..len]
     }
 
+    fn encode(&mut self, raw: &[u8]) -> (Coding, Body) {
+        let coding = self.encoder.encode(raw, &mut self.compressed);
+        let body = match coding {
+            Coding::Zstd => &self.compressed,
+            Coding::Raw => raw,
+        };
+        (coding, Bytes::copy_from_slice(body))
+    }
+
     fn read(&mut self, now: Instant) {
         let (place, raw) = (self.next, self.raw(self.next));
         let digest = BlockDigest::of(place, raw, self.image.len() <= BLOCK_SIZE);
         assert!(!is_zero(raw), "the images of benches have no zero blocks");
-        let coding = self.encoder.encode(raw, &mut self.body);
+        let (coding, body) = self.encode(raw);
         let stored = StoredBlock {
             place,
-            stored_len: u32::try_from(self.body.len()).expect("bodies are below 264 KiB"),
+            stored_len: u32::try_from(body.len()).expect("bodies are at most 256 KiB"),
             coding,
             digest,
         };
-        let body = Bytes::copy_from_slice(&self.body);
         self.endpoint
             .handle_entry(now, Entry::Block(stored), Some(body));
         self.hasher.push(digest);
@@ -121,20 +128,9 @@ impl<'a> Sending<'a> {
     fn fetch(&mut self, fetch: &Fetch) -> (Body, Rows) {
         let body = fetch.body.clone().unwrap_or_else(|| {
             let raw = self.raw(fetch.place);
-            self.encoder.encode(raw, &mut self.body);
-            Bytes::copy_from_slice(&self.body)
+            self.encode(raw).1
         });
-        let esis = Rows::wanted(&fetch.share);
-        let mut bytes = vec![0; esis.len() * SYMBOL_SIZE];
-        let code = Code::new(fetch.share.k).expect("shares have a valid number of symbols");
-        let mut rest = &mut bytes[..];
-        // Rows that follow each other are made together, as the sender does.
-        for run in esis.chunk_by(|a, b| a.0 + 1 == b.0) {
-            let (rows, behind) = rest.split_at_mut(run.len() * SYMBOL_SIZE);
-            code.repair(run[0].0 - fetch.share.k, &body, rows)
-                .expect("shares hold symbols of the code");
-            rest = behind;
-        }
-        (body, Rows { esis, bytes })
+        let rows = Rows::of(&fetch.share, &body);
+        (body, rows)
     }
 }

@@ -9,10 +9,9 @@ use bytes::Bytes;
 use mimeo_image::source::{DiskSource, SourceError};
 use mimeo_net::Waker;
 use mimeo_protocol::block::{BlockDigest, Coding, Encoder, Level, is_zero};
-use mimeo_protocol::fec::Code;
 use mimeo_protocol::manifest::StoredBlock;
 use mimeo_protocol::sender::{Fetch, Rows};
-use mimeo_protocol::units::{BLOCK_SIZE, Place, SYMBOL_SIZE};
+use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use super::pool::{Buffer, Pool};
 use super::queue::{Allowance, Encoded, Expected, Order, Work, WorkQueue};
@@ -320,25 +319,7 @@ impl Worker {
                 self.body(expected.coding, raw)
             }
         };
-        let rows = repair_rows(&fetch, &body);
+        let rows = Rows::of(&fetch.share, &body);
         Ok(Produced::Fetched { fetch, body, rows })
     }
-}
-
-/// The repair symbols of a share; they follow each other, but for a wrap behind the last.
-fn repair_rows(fetch: &Fetch, body: &[u8]) -> Rows {
-    let esis = Rows::wanted(&fetch.share);
-    let mut bytes = vec![0; esis.len() * SYMBOL_SIZE];
-    let code = Code::new(fetch.share.k).expect("blocks have 1 to 187 source symbols");
-    let mut from = 0;
-    while from < esis.len() {
-        let run = (from + 1..esis.len())
-            .find(|&i| esis[i].0 != esis[i - 1].0 + 1)
-            .unwrap_or(esis.len());
-        let row = esis[from].0 - fetch.share.k;
-        code.repair(row, body, &mut bytes[from * SYMBOL_SIZE..run * SYMBOL_SIZE])
-            .expect("shares hold symbols of the code");
-        from = run;
-    }
-    Rows { esis, bytes }
 }

@@ -78,7 +78,7 @@ impl Session {
     /// A session that waits for receivers.
     #[must_use]
     pub fn new(now: Instant, config: SessionConfig) -> Self {
-        let controller = Controller::new(now, config.rate_cap);
+        let controller = Controller::new(now, Rate::START, config.rate_cap);
         Self {
             config,
             phase: Phase::Waiting,
@@ -258,10 +258,21 @@ impl Session {
 
     fn start(&mut self, now: Instant) {
         self.phase = Phase::Running;
-        self.controller = Controller::new(now, self.config.rate_cap);
+        self.controller = Controller::new(now, self.first_rate(), self.config.rate_cap);
         self.roster.on_start(now);
         self.timers.control_now();
         self.events.push_back(Event::Started);
+    }
+
+    /// A tenth of the slowest link, where the receivers know theirs; that link may be shared, and
+    /// others on the way may be slower.
+    fn first_rate(&self) -> Rate {
+        let links = self
+            .roster
+            .gating()
+            .map(|(_, member)| member.about.link_speed);
+        let slowest = u64::from(links.min().unwrap_or(0)) * 1_000_000;
+        Rate(slowest / 10).max(Rate::START)
     }
 
     fn close_page(&mut self) {

@@ -1,0 +1,329 @@
+//! Finds a rate that all gating receivers can take, by a model of the path to each of them.
+//!
+//! A path delivers what is sent, less a loss that does not depend on the rate, up to its limit.
+//! Whether a path is at its limit is found by changing the rate: below the limit delivery follows,
+//! at the limit it does not. Loss by itself says nothing: parity mends it. The idea to probe for a
+//! model instead of answering losses is that of BBR (Cardwell and others, ACM Queue 14(5), 2016).
+//!
+//! ```text
+//! Rising --- a path does not follow, or the rate is not used --> Holding
+//! Holding -- it is time ---------------> Probing -- all follow --> Rising
+//!                                                -- one does not -> Holding
+//! Holding -- loss rises, or is high ---> Easing -- all follow: it is the path's loss --> Holding
+//!                                               -- one does not: its limit sank -------> Holding
+//! ```
+
+mod path;
+mod round;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use self::path::Path;
+use self::round::{Outcome, Round, Sample};
+use super::Rate;
+use crate::ids::{ReceiverNumber, Seq};
+
+/// A round of rising lasts at least this long: two reports of a small room.
+const RISING_ROUND: Duration = Duration::from_millis(10);
+/// Other rounds.
+const ROUND: Duration = Duration::from_millis(20);
+/// A round tests the rate only if at least this share of it was sent.
+const FILLED: f64 = 0.7;
+/// What is sent of what the slowest path carries, so that queues drain.
+const MARGIN: f64 = 0.95;
+/// How far a probe goes beyond the rate.
+const PROBE: f64 = 1.25;
+/// Rounds of a probe: one may be a burst of loss that has nothing to do with the rate.
+const PROBE_ROUNDS: u32 = 2;
+/// Rounds of easing, which costs less than a probe and compares smaller differences.
+const EASE_ROUNDS: u32 = 4;
+/// A probe that shows a limit lowers the rate to this share at most.
+const LEAST_STEP: f64 = 0.9;
+/// Easing goes at least this far below the rate.
+const EASE: f64 = 0.8;
+/// Rounds in a row with remarkable loss before the rate is eased.
+const REMARKABLE: u32 = 3;
+/// Between probes, first and at most: a path at its limit loses a fifth of what is sent in a probe
+/// of 50 ms, which is 0.5 % of what is sent in 2 s.
+const FIRST_WAIT: Duration = Duration::from_millis(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// Loss above this is looked into now and then: it may have come so slowly that no round stood
+/// out.
+const HIGH_LOSS: f64 = 0.03;
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What one report says about the path to its receiver; totals since the join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathReport {
+    /// Highest datagram seen.
+    pub seq_seen: Seq,
+    /// Datagrams that arrived.
+    pub received: u64,
+    /// Datagrams that were sent to it.
+    pub expected: u64,
+    /// Datagrams that its own kernel dropped.
+    pub drops: u32,
+}
+
+/// See the module's page.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Phase {
+    /// The rate doubles every round; `doubted` says that a path did not
+    /// follow the last time, or that the rate was not used.
+    Rising { doubted: bool },
+    /// The rate stays.
+    Holding,
+    /// The rate is raised for some rounds.
+    Probing { rounds: u32 },
+    /// The rate is lowered for some rounds.
+    Easing { rounds: u32 },
+}
+
+/// Decides on the rate; see the module's page.
+#[derive(Debug)]
+pub struct Controller {
+    cap: Rate,
+    /// The rate that is held.
+    base: Rate,
+    rate: Rate,
+    phase: Phase,
+    round: Round,
+    paths: BTreeMap<ReceiverNumber, Path>,
+    /// What the rounds of a trial showed so far.
+    trial: Vec<Outcome>,
+    wait: Duration,
+    probe_at: Instant,
+    /// When high loss was looked into last.
+    looked_at: Option<Instant>,
+}
+
+impl Controller {
+    /// A controller that begins at `first` and never exceeds `cap`.
+    #[must_use]
+    pub fn new(now: Instant, first: Rate, cap: Option<Rate>) -> Self {
+        let cap = cap.unwrap_or(Rate(u64::MAX));
+        Self {
+            cap,
+            base: first.min(cap),
+            rate: first.min(cap),
+            phase: Phase::Rising { doubted: false },
+            round: Round::new(now, Seq(0)),
+            paths: BTreeMap::new(),
+            trial: Vec::new(),
+            wait: FIRST_WAIT,
+            probe_at: now,
+            looked_at: None,
+        }
+    }
+
+    /// The rate to send at.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Notes symbol datagrams that were sent.
+    pub fn on_sent(&mut self, datagrams: u64) {
+        self.round.on_sent(datagrams);
+    }
+
+    /// Forgets a receiver that no longer gates the stream.
+    pub fn on_gone(&mut self, receiver: ReceiverNumber) {
+        self.round.on_gone(receiver);
+        self.paths.remove(&receiver);
+    }
+
+    /// Takes in a report; `gating` is the number of receivers that gate the stream and
+    /// `last_seq` the last datagram sent.
+    pub fn on_report(
+        &mut self,
+        now: Instant,
+        receiver: ReceiverNumber,
+        report: PathReport,
+        gating: usize,
+        last_seq: Seq,
+    ) {
+        self.round.on_report(now, receiver, report);
+        let shortest = match self.phase {
+            Phase::Rising { .. } => RISING_ROUND,
+            _ => ROUND,
+        };
+        let datagrams = self.rate.datagrams();
+        if let Some(outcome) = self.round.poll(now, shortest, datagrams, gating) {
+            self.round = Round::new(now, last_seq);
+            self.on_round(now, outcome);
+            self.rate = self.rate.clamp(Rate::FLOOR.min(self.cap), self.cap);
+        }
+    }
+
+    fn on_round(&mut self, now: Instant, outcome: Outcome) {
+        for &receiver in outcome.samples.keys() {
+            self.paths.entry(receiver).or_default();
+        }
+        // A receiver whose kernel drops datagrams says plainly that they are too many.
+        if let Some(least) = self.least_carried(&outcome, |_, sample| sample.dropped) {
+            return self.hold(now, least);
+        }
+        let filled = outcome.sent >= FILLED * self.rate.datagrams();
+        match self.phase {
+            Phase::Rising { doubted } if filled => self.on_risen(now, &outcome, doubted),
+            // Nothing is learned from a rate that was not used.
+            Phase::Rising { doubted: false } => self.phase = Phase::Rising { doubted: true },
+            Phase::Rising { doubted: true } => self.hold(now, self.rate.datagrams()),
+            Phase::Holding => self.on_held(now, &outcome, filled),
+            Phase::Probing { .. } if !filled => self.hold(now, self.base.datagrams()),
+            Phase::Probing { rounds } => {
+                self.trial.push(outcome);
+                if rounds < PROBE_ROUNDS {
+                    self.phase = Phase::Probing { rounds: rounds + 1 };
+                } else {
+                    let mean = self.take_trial();
+                    self.on_probed(now, &mean);
+                }
+            }
+            Phase::Easing { rounds } => {
+                self.trial.push(outcome);
+                if rounds < EASE_ROUNDS {
+                    self.phase = Phase::Easing { rounds: rounds + 1 };
+                } else {
+                    let mean = self.take_trial();
+                    self.on_eased(now, &mean);
+                }
+            }
+        }
+    }
+
+    fn on_risen(&mut self, now: Instant, outcome: &Outcome, doubted: bool) {
+        let limited = |path: &Path, sample: &Sample| path.is_limited(outcome.sent, sample);
+        if let Some(least) = self.least_carried(outcome, limited) {
+            if doubted {
+                // The rate before was carried.
+                self.hold(now, (MARGIN * least).max(self.base.datagrams()));
+            } else {
+                self.phase = Phase::Rising { doubted: true };
+            }
+            return;
+        }
+        for (receiver, sample) in &outcome.samples {
+            if let Some(path) = self.paths.get_mut(receiver) {
+                path.on_raised(outcome.sent, sample);
+            }
+        }
+        self.base = self.rate;
+        if self.rate == self.cap {
+            return self.hold(now, self.cap.datagrams());
+        }
+        self.phase = Phase::Rising { doubted: false };
+        self.rate = Rate(self.rate.0.saturating_mul(2));
+    }
+
+    fn on_held(&mut self, now: Instant, outcome: &Outcome, filled: bool) {
+        for (receiver, sample) in &outcome.samples {
+            if let Some(path) = self.paths.get_mut(receiver) {
+                path.on_held(outcome.sent, sample);
+            }
+        }
+        let looked = self.looked_at.is_some_and(|at| now < at + LOOK_AGAIN);
+        let suspect =
+            |path: &Path| path.is_remarkable(REMARKABLE) || (!looked && path.loss() > HIGH_LOSS);
+        let delivered = outcome.samples.iter().filter_map(|(receiver, sample)| {
+            let path = self.paths.get(receiver)?;
+            suspect(path).then_some(sample.delivered)
+        });
+        let calm = !self.paths.values().any(|path| path.is_remarkable(1));
+        if let Some(least) = delivered.min_by(f64::total_cmp) {
+            self.looked_at = Some(now);
+            for path in self.paths.values_mut() {
+                path.doubt();
+            }
+            // At what arrives now, a path that is at its limit would lose nothing.
+            self.rate = Rate::of_datagrams((EASE * outcome.sent).min(MARGIN * least));
+            self.phase = Phase::Easing { rounds: 1 };
+        } else if now >= self.probe_at && filled && calm && self.base < self.cap {
+            self.rate = Rate::of_datagrams(PROBE * self.base.datagrams()).min(self.cap);
+            self.phase = Phase::Probing { rounds: 1 };
+        }
+    }
+
+    fn on_probed(&mut self, now: Instant, outcome: &Outcome) {
+        let limited = |path: &Path, sample: &Sample| path.is_limited(outcome.sent, sample);
+        if let Some(least) = self.least_carried(outcome, limited) {
+            self.wait = (2 * self.wait).min(LONGEST_WAIT);
+            // It was held without remarkable loss, so it is not far from what is carried.
+            let base = self.base.datagrams();
+            return self.hold(now, (MARGIN * least).clamp(LEAST_STEP * base, base));
+        }
+        self.wait = FIRST_WAIT;
+        self.on_risen(now, outcome, false);
+    }
+
+    fn on_eased(&mut self, now: Instant, outcome: &Outcome) {
+        let relieved = |path: &Path, sample: &Sample| path.is_relieved(outcome.sent, sample);
+        for (receiver, sample) in &outcome.samples {
+            if let Some(path) = self.paths.get_mut(receiver)
+                && relieved(path, sample)
+            {
+                path.on_relieved(sample);
+            }
+        }
+        if let Some(least) = self.least_carried(outcome, relieved) {
+            return self.hold(now, MARGIN * least);
+        }
+        for (receiver, sample) in &outcome.samples {
+            if let Some(path) = self.paths.get_mut(receiver) {
+                path.accept(sample);
+            }
+        }
+        self.hold(now, self.base.datagrams());
+    }
+
+    /// The least that a path of the given kind carries, in datagrams per second.
+    fn least_carried(
+        &self,
+        outcome: &Outcome,
+        is_one: impl Fn(&Path, &Sample) -> bool,
+    ) -> Option<f64> {
+        let paths = outcome.samples.iter().filter_map(|(receiver, sample)| {
+            let path = self.paths.get(receiver)?;
+            is_one(path, sample).then(|| path.carries(sample))
+        });
+        paths.min_by(f64::total_cmp)
+    }
+
+    fn hold(&mut self, now: Instant, datagrams: f64) {
+        self.base = Rate::of_datagrams(datagrams).clamp(Rate::FLOOR.min(self.cap), self.cap);
+        self.rate = self.base;
+        self.phase = Phase::Holding;
+        self.trial.clear();
+        self.probe_at = now + self.wait;
+        for path in self.paths.values_mut() {
+            path.start_over();
+        }
+    }
+
+    /// The mean of a trial's rounds, for receivers that told something in each.
+    fn take_trial(&mut self) -> Outcome {
+        let rounds = std::mem::take(&mut self.trial);
+        let count = rounds.len().max(1) as f64;
+        let mean = |of: &dyn Fn(&Outcome) -> f64| rounds.iter().map(of).sum::<f64>() / count;
+        let told = rounds.first().map(|round| round.samples.keys().copied());
+        let told = told.into_iter().flatten();
+        let told = told.filter(|receiver| rounds.iter().all(|r| r.samples.contains_key(receiver)));
+        let samples = told.map(|receiver| {
+            let sample = Sample {
+                delivered: mean(&|round| round.samples[&receiver].delivered),
+                loss: mean(&|round| round.samples[&receiver].loss),
+                dropped: false,
+            };
+            (receiver, sample)
+        });
+        Outcome {
+            samples: samples.collect(),
+            sent: mean(&|round| round.sent),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

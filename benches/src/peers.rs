@@ -5,6 +5,7 @@
 //! sender puts on the wire to the moment the last receiver says it is done;
 //! rendezvous before and farewells after it do not count against a tool.
 
+mod limit;
 mod mimeo;
 mod transfer;
 mod udpcast;
@@ -17,6 +18,7 @@ use serde::Serialize;
 
 use crate::netlab::{Host, Room};
 
+pub use limit::limit;
 pub use mimeo::{Mimeo, commands as mimeo_commands, mimeo};
 pub use udpcast::udpcast;
 pub use uftp::uftp;

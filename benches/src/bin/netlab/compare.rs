@@ -1,13 +1,14 @@
 //! `netlab compare`: the same image, the same room, one tool after the other.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use mimeo_benches::peers::{Job, Mimeo, PeerRun, mimeo, udpcast, uftp};
-use mimeo_benches::programs::Programs;
+use mimeo_benches::peers::{Job, Mimeo, PeerRun, limit, mimeo, udpcast, uftp};
+use mimeo_benches::programs::{Limit, Programs};
 
 use crate::setup::Setup;
 use crate::table;
@@ -32,6 +33,10 @@ pub(crate) struct Compare {
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..))]
     repeat: u16,
+    /// A directory with the mimeo-sender and mimeo-receiver of another build, measured first as
+    /// the tool "base"
+    #[arg(long, value_name = "DIR")]
+    base: Option<PathBuf>,
     /// UFTP's sending rate in kbit/s; it knows no other pace
     #[arg(long, value_name = "KBITS", default_value_t = 1_000_000)]
     uftp_rate: u64,
@@ -45,14 +50,38 @@ pub(crate) struct Compare {
 /// A program that distributes images.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Tool {
+    /// mimeo, of this build
     Mimeo,
+    /// udpcast
     Udpcast,
+    /// UFTP
     Uftp,
+    /// No protocol at all: what the network and the kernel allow
+    Limit,
+}
+
+/// mimeo in one or two builds.
+struct Builds {
+    own: Programs,
+    base: Option<Programs>,
+    limit: Limit,
+    sender_args: Vec<OsString>,
 }
 
 impl Compare {
     /// Makes all runs, prints the table. True when every run was all right.
     pub(crate) fn run(&self) -> Result<bool> {
+        ensure!(
+            !self.tools.contains(&Tool::Limit) || !self.setup.loses(),
+            "the limit mends no losses: measure it in a run without --loss and --burst"
+        );
+        let base = self.base.as_deref().map(Programs::in_directory);
+        let builds = Builds {
+            own: Programs::own()?,
+            base: base.transpose()?,
+            limit: Limit::own()?,
+            sender_args: self.setup.sender_args(),
+        };
         let workspace = self.setup.workspace()?;
         let image = self.setup.image(workspace.path())?;
         let mut runs = Vec::new();
@@ -65,12 +94,10 @@ impl Compare {
                 targets: &targets,
                 timeout: Duration::from_secs(self.setup.timeout),
             };
+            // One repetition after the other, so that a machine whose speed drifts is as
+            // fast to all tools.
             for _ in 0..self.repeat {
-                for &tool in &self.tools {
-                    let run = self.once(tool, &job, workspace.path())?;
-                    eprintln!("{}", table::line(&run));
-                    runs.push(run);
-                }
+                self.round(&job, &builds, workspace.path(), &mut runs)?;
             }
         }
         print!("{}", table::table(&runs));
@@ -81,22 +108,35 @@ impl Compare {
         Ok(runs.iter().all(|run| run.ok))
     }
 
-    fn once(&self, tool: Tool, job: &Job<'_>, reports: &Path) -> Result<PeerRun> {
-        match tool {
-            Tool::Mimeo => {
-                let programs = Programs::own()?;
-                let rate = self.setup.rate.as_deref();
-                mimeo(
-                    job,
-                    &Mimeo {
-                        programs: &programs,
-                        rate,
-                        reports,
-                    },
-                )
-            }
-            Tool::Udpcast => udpcast(job),
-            Tool::Uftp => uftp(job, self.uftp_rate),
+    /// Every tool once.
+    fn round(
+        &self,
+        job: &Job<'_>,
+        builds: &Builds,
+        reports: &Path,
+        runs: &mut Vec<PeerRun>,
+    ) -> Result<()> {
+        let mut note = |run: PeerRun| {
+            eprintln!("{}", table::line(&run));
+            runs.push(run);
+        };
+        let of_build = |name, programs| Mimeo {
+            name,
+            programs,
+            sender_args: &builds.sender_args,
+            reports,
+        };
+        if let Some(base) = &builds.base {
+            note(mimeo(job, &of_build("base", base))?);
         }
+        for tool in &self.tools {
+            note(match tool {
+                Tool::Mimeo => mimeo(job, &of_build("mimeo", &builds.own))?,
+                Tool::Udpcast => udpcast(job)?,
+                Tool::Uftp => uftp(job, self.uftp_rate)?,
+                Tool::Limit => limit(job, &builds.limit, reports)?,
+            });
+        }
+        Ok(())
     }
 }

@@ -55,8 +55,7 @@ impl Kill {
         };
         let deadline = Instant::now() + job.timeout;
         let before = room.traffic(Host::SENDER)?.sent_bytes;
-        let rate = self.setup.rate.as_deref();
-        let (sender, receivers) = mimeo_commands(&job, &programs, rate)?;
+        let (sender, receivers) = mimeo_commands(&job, &programs, &self.setup.sender_args())?;
         let mut session = Session::start(sender, receivers, workspace.path())?;
         if kill {
             let half = image.metadata()?.len() / 2;

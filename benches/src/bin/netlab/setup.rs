@@ -1,5 +1,6 @@
 //! What the commands have in common: the image, the directory, the room.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -37,7 +38,10 @@ pub(crate) struct Setup {
     pub(crate) segmented: bool,
     /// mimeo's --rate
     #[arg(long, value_name = "RATE")]
-    pub(crate) rate: Option<String>,
+    rate: Option<String>,
+    /// An argument for mimeo's sender, such as --mimeo-arg=--compress --mimeo-arg=none
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    mimeo_arg: Vec<OsString>,
     /// Where receivers put what they receive
     #[arg(long, value_enum, default_value_t = Where::Tmpfs)]
     pub(crate) targets: Where,
@@ -92,6 +96,11 @@ impl Setup {
         Ok(path)
     }
 
+    /// True when the room loses datagrams.
+    pub(crate) fn loses(&self) -> bool {
+        self.loss > 0 || self.burst.is_some()
+    }
+
     /// The room, with its losses.
     pub(crate) fn room(&self, receivers: u16) -> Result<Room> {
         let room = Room::build(&RoomConfig {
@@ -109,6 +118,13 @@ impl Setup {
             room.loss(host, Direction::ToHost, loss)?;
         }
         Ok(room)
+    }
+
+    /// Further arguments of mimeo's sender.
+    pub(crate) fn sender_args(&self) -> Vec<OsString> {
+        let rate = self.rate.iter().flat_map(|rate| ["--rate", rate]);
+        let rate = rate.map(OsString::from);
+        rate.chain(self.mimeo_arg.iter().cloned()).collect()
     }
 
     /// The targets below the workspace.

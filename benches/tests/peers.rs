@@ -13,7 +13,9 @@ use mimeo_benches::fixture::random_file;
 use mimeo_benches::netlab::{
     Direction, Loss, Room, RoomConfig, Snooping, is_installed, skip, usable,
 };
-use mimeo_benches::peers::{Job, Mimeo, PeerRun, Targets, limit, mimeo, udpcast, uftp};
+use mimeo_benches::peers::{
+    Job, Mimeo, PeerRun, Targets, limit, mimeo, udpcast, uftp, zstd_udpcast,
+};
 use mimeo_benches::programs::{Limit, Programs};
 
 const LENGTH: u64 = (8 << 20) + 77;
@@ -76,7 +78,7 @@ fn assert_delivered(run: &PeerRun) {
     assert_eq!((run.receivers, run.bytes), (2, LENGTH));
     assert!(run.seconds.is_some_and(|seconds| seconds > 0.0), "{run:?}");
     assert!(
-        run.sender_cpu_seconds > 0.0 && run.receivers_cpu_seconds > 0.0,
+        run.sender_cpu.total() > 0.0 && run.receivers_cpu.total() > 0.0,
         "{run:?}"
     );
 }
@@ -88,6 +90,26 @@ fn udpcast_delivers_to_files_and_to_nowhere() {
     }
     assert_delivered(&run(files, 0, LONG, udpcast).unwrap());
     assert_delivered(&run(|_| Targets::Discard, 0, LONG, udpcast).unwrap());
+}
+
+#[test]
+fn udpcast_between_two_zstd_delivers_to_files_and_to_nowhere() {
+    if !can_run("udp-sender") || !can_run("zstd") {
+        return;
+    }
+    assert_delivered(&run(files, 0, LONG, zstd_udpcast).unwrap());
+    assert_delivered(&run(|_| Targets::Discard, 0, LONG, zstd_udpcast).unwrap());
+}
+
+#[test]
+fn a_pipeline_that_does_not_end_is_stopped_as_a_whole() {
+    if !can_run("udp-sender") || !can_run("zstd") {
+        return;
+    }
+    // The run comes back only when nobody holds the pipes of its output any more.
+    let run = run(files, 1000, Duration::from_secs(3), zstd_udpcast).unwrap();
+    assert!(!run.ok && run.seconds.is_none(), "{run:?}");
+    assert!(run.note.contains("not over after 3 s"), "{run:?}");
 }
 
 #[test]
@@ -139,7 +161,7 @@ fn mimeo_delivers_and_accounts() {
         assert!(run.ok, "{run:?}");
         assert_eq!((run.bytes, run.receivers), (LENGTH, 2));
         assert!(
-            run.seconds.unwrap() > 0.0 && run.sender_cpu_seconds > 0.0,
+            run.seconds.unwrap() > 0.0 && run.sender_cpu.user > 0.0,
             "{run:?}"
         );
         assert!(

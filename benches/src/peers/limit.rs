@@ -39,7 +39,7 @@ pub fn limit(job: &Job<'_>, program: &Limit, reports: &Path) -> Result<PeerRun> 
         sender,
         receivers,
         done: transfer::Done::Ends,
-        daemons: false,
+        nature: transfer::Nature::Programs,
     };
     let mut run = transfer::run(job, cast)?;
     if run.ok {

@@ -49,7 +49,7 @@ pub fn mimeo(job: &Job<'_>, mimeo: &Mimeo<'_>) -> Result<PeerRun> {
         sender,
         receivers,
         done: transfer::Done::Ends,
-        daemons: false,
+        nature: transfer::Nature::Programs,
     };
     let mut run = transfer::run(job, cast)?;
     if run.ok {

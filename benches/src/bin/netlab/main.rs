@@ -1,9 +1,13 @@
 //! `netlab`: measures imaging tools on a virtual network.
 
 mod compare;
+mod image;
 mod kill;
+mod plot;
 mod setup;
+mod summary;
 mod table;
+mod wires;
 
 use std::process::ExitCode;
 

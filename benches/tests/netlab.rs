@@ -130,6 +130,7 @@ fn what_cannot_be_measured_is_refused() {
             &["compare", "--base=/nowhere"],
             "there is no mimeo-sender in /nowhere",
         ),
+        (&["scale", "--size=1MB,1MB"], "given twice"),
         (&["compare", "--repeat=0"], "0 is not in 1.."),
     ] {
         let output = netlab(args);
@@ -137,4 +138,33 @@ fn what_cannot_be_measured_is_refused() {
         let said = text(&output.stderr);
         assert!(said.contains(reason), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn scale_shows_sizes_and_rooms() {
+    if !usable("netlab scale") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("json");
+    let output = netlab(&[
+        "scale",
+        "--size=1MiB,3MB",
+        "--receivers=1,3",
+        "--json",
+        json.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let json = read_json(&json);
+    let lengths = json["by_size"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["bytes"]);
+    assert!(lengths.eq([1 << 20, 3_000_000]));
+    let rooms = json["by_receivers"].as_array().unwrap();
+    assert_eq!((rooms.len(), &rooms[0]["receivers"]), (1, &3.into()));
+    let table = text(&output.stdout);
+    assert!(table.contains("| 1 MiB | 1 | 1 of 1 |"), "{table}");
+    assert!(table.contains("| 3 | 1 MiB | 1 of 1 |"), "{table}");
 }

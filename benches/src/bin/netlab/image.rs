@@ -1,12 +1,13 @@
-//! The image.
+//! The image, and room for it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use mimeo_benches::fixture::{make_disk, random_file};
 use mimeo_benches::units::parse_size;
-use rustix::fs::statfs;
+use rustix::fs::{statfs, statvfs};
 
 /// Where the files of a disk come from.
 const SOURCES: [&str; 2] = ["/usr/lib", "/usr/bin"];
@@ -89,6 +90,26 @@ pub(crate) fn is_in_memory(directory: &Path) -> Result<bool> {
     Ok(about.f_type == TMPFS_MAGIC)
 }
 
+/// How many bytes fit into `directory`. A tmpfs may promise more than the machine has.
+pub(crate) fn free_space(directory: &Path) -> Result<u64> {
+    let about = statvfs(directory).with_context(|| format!("cannot use {directory:?}"))?;
+    let free = about.f_bavail * about.f_frsize;
+    if !is_in_memory(directory)? {
+        return Ok(free);
+    }
+    let text = fs::read_to_string("/proc/meminfo")?;
+    Ok(free.min(available_memory(&text).context("the kernel does not tell its free memory")?))
+}
+
+/// `MemAvailable` of `/proc/meminfo`, proc_meminfo(5), in bytes.
+fn available_memory(text: &str) -> Option<u64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +125,17 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn free_memory_is_read() {
+        let text = "MemTotal:  24000 kB\nMemAvailable:   1000 kB\nBuffers: 7 kB\n";
+        assert_eq!(available_memory(text), Some(1_024_000));
+        assert_eq!(available_memory("MemTotal:  24000 kB\n"), None);
+    }
+
+    #[test]
+    fn there_is_room_for_something() {
+        assert!(free_space(&std::env::temp_dir()).unwrap() > 0);
     }
 }

@@ -18,11 +18,10 @@ pub const BLOCK_SIZE: usize = 256 * 1024;
 /// A multiple of 64, so that the widest vector kernels have no tail.
 pub const SYMBOL_SIZE: usize = 1408;
 
-/// Largest body of a block in bytes: a full raw frame of 262,159 bytes (9 of header and 3 for
-/// each of two raw blocks), rounded up to a multiple of 16.
-pub const MAX_BODY: usize = BLOCK_SIZE + 16;
+/// Largest body of a block in bytes: that of a block which does not compress.
+pub const MAX_BODY: usize = BLOCK_SIZE;
 
-/// Largest number of source symbols of a block: 262,160 / 1408, rounded up.
+/// Largest number of source symbols of a block: 262,144 / 1408, rounded up.
 pub const MAX_SOURCE_SYMBOLS: usize = MAX_BODY.div_ceil(SYMBOL_SIZE);
 
 /// Largest number of encoding symbols (source and repair) of a block.

@@ -12,7 +12,14 @@ use super::Socket;
 
 /// Bytes per message. The kernel coalesces datagrams of one flow (GRO) up to the
 /// largest IP packet; a smaller buffer would truncate without notice.
-const MESSAGE_SIZE: usize = 64 * 1024;
+///
+/// 23 cache lines more than 64 KiB: at a distance of a power of two, single
+/// datagrams of all messages would compete for the same few lines of a cache.
+const MESSAGE_SIZE: usize = 64 * 1024 + 23 * 64;
+
+/// Bytes that are received at once where messages are large: what is in a batch is
+/// still in the second-level cache when it is looked at.
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// How many errors in a row are skipped before a caller gets to know. Each is
 /// the echo of one datagram sent earlier, so there are rarely two.
@@ -24,6 +31,8 @@ pub struct ReceiveBatch {
     meta: [RecvMeta; BATCH_SIZE],
     /// How many of the messages hold something.
     filled: usize,
+    /// How many messages the next receive asks for.
+    wanted: usize,
 }
 
 impl ReceiveBatch {
@@ -34,7 +43,15 @@ impl ReceiveBatch {
             bytes: vec![0; BATCH_SIZE * MESSAGE_SIZE].into_boxed_slice(),
             meta: [RecvMeta::default(); BATCH_SIZE],
             filled: 0,
+            wanted: BATCH_SIZE,
         }
+    }
+
+    /// Messages are all of a kind for a while: coalesced, or single datagrams.
+    fn expect_more_of_the_same(&mut self) {
+        let bytes: usize = self.meta[..self.filled].iter().map(|meta| meta.len).sum();
+        let messages = BATCH_BYTES * self.filled / bytes.max(1);
+        self.wanted = messages.clamp(1, BATCH_SIZE);
     }
 
     /// The datagrams of the last [`Socket::recv`] and where each came from, in the
@@ -75,12 +92,14 @@ impl Socket {
             let mut slices: [IoSliceMut<'_>; BATCH_SIZE] = array::from_fn(|_| {
                 IoSliceMut::new(messages.next().expect("the batch has BATCH_SIZE messages"))
             });
-            match self
-                .state
-                .recv((&self.socket).into(), &mut slices, &mut batch.meta)
-            {
+            match self.state.recv(
+                (&self.socket).into(),
+                &mut slices[..batch.wanted],
+                &mut batch.meta,
+            ) {
                 Ok(filled) => {
                     batch.filled = filled;
+                    batch.expect_more_of_the_same();
                     return Ok(filled);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),

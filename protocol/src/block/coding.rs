@@ -1,4 +1,4 @@
-//! Bodies: raw blocks as zstd frames, and back.
+//! Bodies: raw blocks, compressed where that makes them shorter, and back.
 
 use zstd::zstd_safe::{
     CCtx, CParameter, DCtx, compress_bound, find_frame_compressed_size, get_error_name,
@@ -6,17 +6,15 @@ use zstd::zstd_safe::{
 };
 
 use super::Level;
-use super::raw_frame::{self, raw_parts};
-#[cfg(doc)]
-use super::raw_frame_len;
-use crate::units::{BLOCK_SIZE, MAX_BODY};
+use super::probe::Probe;
+use crate::units::BLOCK_SIZE;
 
-/// How the body of a block is coded. Both are zstd frames.
+/// How the body of a block is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Coding {
-    /// A compressed frame, shorter than the block.
+    /// A zstd frame (RFC 8878) that states its content size and is shorter than the block.
     Zstd,
-    /// The raw frame (module `raw_frame`), which [`raw_parts`] takes apart without copying.
+    /// The block itself: it is sent from where it was read to and written from where it came.
     Raw,
 }
 
@@ -29,23 +27,19 @@ pub enum DecodeError {
         /// Bytes asked for.
         found: usize,
     },
-    /// A raw frame has another length.
-    #[error("expected a raw frame of {expected} bytes, found {found}")]
+    /// A raw body has another length than its block.
+    #[error("expected a raw body of {expected} bytes, found {found}")]
     Length {
-        /// Length of the raw frame of the expected block.
+        /// Length of the expected block.
         expected: usize,
         /// Length of the body.
         found: usize,
     },
-    /// A header inside a raw frame is not the only one that it can have.
-    #[error("unexpected header at byte {at} of a raw frame")]
-    RawHeader {
-        /// Offset of the header in the body.
-        at: usize,
-    },
-    /// A body is longer than any body is.
-    #[error("expected a body of at most {MAX_BODY} bytes, found {found}")]
-    TooLong {
+    /// A compressed body is not shorter than its block.
+    #[error("expected a compressed body of fewer than {raw_len} bytes, found {found}")]
+    NotShorter {
+        /// Length of the expected block.
+        raw_len: usize,
         /// Length of the body.
         found: usize,
     },
@@ -80,7 +74,12 @@ pub enum DecodeError {
 pub struct Encoder {
     /// Nothing where the level is none.
     context: Option<CCtx<'static>>,
+    /// Nothing where time does not matter.
+    probe: Option<Probe>,
 }
+
+/// Room for one raw block.
+pub type RawBlock = [u8; BLOCK_SIZE];
 
 /// Turns bodies back into raw blocks. Keep one per thread: its zstd context is reused.
 pub struct Decoder {
@@ -98,11 +97,15 @@ impl Encoder {
                 .expect("a new context takes any level, and clamps it");
             context
         });
-        Encoder { context }
+        Encoder {
+            context,
+            probe: (level.as_zstd() <= Level::DEFAULT.as_zstd()).then(Probe::default),
+        }
     }
 
-    /// Makes `body` the body of `raw`: the compressed frame if that is shorter than `raw`, else
-    /// the raw frame, so at most [`raw_frame_len`] bytes.
+    /// Makes `body` the body of `raw` if that is shorter than `raw`. Levels up to the default do
+    /// not try what looks random. With [`Coding::Raw`] the
+    /// body is `raw` itself, and what `body` holds means nothing.
     ///
     /// `body` keeps its memory, which grows to at most 264 KiB.
     ///
@@ -114,18 +117,29 @@ impl Encoder {
             (1..=BLOCK_SIZE).contains(&raw.len()),
             "a block has 1 to {BLOCK_SIZE} bytes"
         );
-        body.clear();
-        if let Some(context) = &mut self.context {
-            body.reserve(compress_bound(raw.len()));
-            // With room for the worst case this fails only where zstd gets no memory; the raw
-            // frame is right then, too.
-            let compressed = context.compress2(body, raw);
-            if compressed.is_ok_and(|len| len < raw.len()) {
-                return Coding::Zstd;
-            }
+        let probe = self.probe.as_mut();
+        if probe.is_some_and(|probe| !probe.is_worth_it(raw)) {
+            return Coding::Raw;
         }
-        raw_frame::write(raw, body);
-        Coding::Raw
+        let shorter = self.compress(raw, body);
+        if let Some(probe) = &mut self.probe {
+            probe.on_compressed(shorter);
+        }
+        if shorter { Coding::Zstd } else { Coding::Raw }
+    }
+
+    /// Makes `body` the compressed body of `raw`, whatever it looks like; false if it would not
+    /// be shorter. What was shorter once will be again, with the same bytes.
+    pub fn compress(&mut self, raw: &[u8], body: &mut Vec<u8>) -> bool {
+        let Some(context) = &mut self.context else {
+            return false;
+        };
+        body.clear();
+        body.reserve(compress_bound(raw.len()));
+        // With room for the worst case this fails only where zstd gets no memory; the raw block
+        // is right then, too.
+        let compressed = context.compress2(body, raw);
+        compressed.is_ok_and(|len| len < raw.len())
     }
 }
 
@@ -138,30 +152,35 @@ impl Decoder {
         }
     }
 
-    /// Fills `out` with the raw block of which `body` is the body.
+    /// The raw block of `raw_len` bytes of which `body` is the body: `body` itself, or what it
+    /// decompresses to, which then stands in `out`.
     ///
     /// Nothing is allocated, whatever the body says. Bytes that decode need not be the right
     /// ones: compare their [`super::BlockDigest`].
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] unless `body` is exactly one frame of the given coding whose content fills
-    /// `out` exactly. What `out` holds then is undefined.
-    pub fn decode(
+    /// [`DecodeError`] unless `body` is exactly one body of the given coding that holds `raw_len`
+    /// bytes. What `out` holds then is undefined.
+    pub fn decode<'a>(
         &mut self,
         coding: Coding,
-        body: &[u8],
-        out: &mut [u8],
-    ) -> Result<(), DecodeError> {
+        body: &'a [u8],
+        raw_len: usize,
+        out: &'a mut RawBlock,
+    ) -> Result<&'a [u8], DecodeError> {
+        check_raw_len(raw_len)?;
         match coding {
-            Coding::Raw => {
-                let [first, second] = raw_parts(body, out.len())?;
-                let (head, tail) = out.split_at_mut(first.len());
-                head.copy_from_slice(first);
-                tail.copy_from_slice(second);
-                Ok(())
+            Coding::Raw if body.len() == raw_len => Ok(body),
+            Coding::Raw => Err(DecodeError::Length {
+                expected: raw_len,
+                found: body.len(),
+            }),
+            Coding::Zstd => {
+                let out = &mut out[..raw_len];
+                self.decompress(body, out)?;
+                Ok(out)
             }
-            Coding::Zstd => self.decompress(body, out),
         }
     }
 
@@ -170,9 +189,11 @@ impl Decoder {
         let corrupt = |code| DecodeError::Corrupt {
             reason: get_error_name(code),
         };
-        check_raw_len(expected)?;
-        if body.len() > MAX_BODY {
-            return Err(DecodeError::TooLong { found: body.len() });
+        if body.len() >= expected {
+            return Err(DecodeError::NotShorter {
+                raw_len: expected,
+                found: body.len(),
+            });
         }
         // zstd would also take skippable frames and the formats before version 0.8.
         if !body.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
@@ -207,18 +228,23 @@ impl Default for Decoder {
     }
 }
 
-/// Length of the raw block that a body states, of either coding; `None` where it is no frame or
-/// states no length that a block can have.
+/// Length of the raw block that a body states; `None` where it is no body or states no length
+/// that a block can have.
 ///
 /// For the last block of an image of unknown length: only its digest proves that it is right.
 #[must_use]
-pub fn content_size(body: &[u8]) -> Option<usize> {
-    let stated = get_frame_content_size(body).ok().flatten()?;
-    let stated = usize::try_from(stated).ok()?;
+pub fn content_size(coding: Coding, body: &[u8]) -> Option<usize> {
+    let stated = match coding {
+        Coding::Raw => body.len(),
+        Coding::Zstd => {
+            let stated = get_frame_content_size(body).ok().flatten()?;
+            usize::try_from(stated).ok()?
+        }
+    };
     check_raw_len(stated).is_ok().then_some(stated)
 }
 
-pub(super) fn check_raw_len(found: usize) -> Result<(), DecodeError> {
+fn check_raw_len(found: usize) -> Result<(), DecodeError> {
     if (1..=BLOCK_SIZE).contains(&found) {
         Ok(())
     } else {
@@ -229,7 +255,6 @@ pub(super) fn check_raw_len(found: usize) -> Result<(), DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::raw_frame_len;
     use proptest::prelude::*;
 
     /// Bytes that zstd cannot make shorter.
@@ -248,16 +273,27 @@ mod tests {
             .collect()
     }
 
+    fn room() -> Box<RawBlock> {
+        vec![0xa5; BLOCK_SIZE].try_into().unwrap()
+    }
+
     fn check(level: Level, raw: &[u8], expected: Coding) {
-        let (mut body, mut out) = (Vec::new(), vec![0xa5; raw.len()]);
+        let mut body = Vec::new();
         let coding = Encoder::new(level).encode(raw, &mut body);
         assert_eq!(coding, expected, "{} bytes at {level}", raw.len());
-        assert!(body.len() <= raw_frame_len(raw.len()));
-        Decoder::new().decode(coding, &body, &mut out).unwrap();
-        assert!(out == raw);
-        assert_eq!(content_size(&body), Some(raw.len()));
-        // Any zstd tool reads the body.
-        assert!(zstd::stream::decode_all(&body[..]).unwrap() == raw);
+        let body = match coding {
+            Coding::Zstd => &body,
+            Coding::Raw => raw,
+        };
+        let (mut decoder, mut out) = (Decoder::new(), room());
+        let decoded = decoder.decode(coding, body, raw.len(), &mut out);
+        assert!(decoded.unwrap() == raw);
+        assert_eq!(content_size(coding, body), Some(raw.len()));
+        if coding == Coding::Zstd {
+            assert!(body.len() < raw.len());
+            // Any zstd tool reads the body.
+            assert!(zstd::stream::decode_all(body).unwrap() == raw);
+        }
     }
 
     #[test]
@@ -265,8 +301,10 @@ mod tests {
         let too_long = zstd::bulk::compress(&text(BLOCK_SIZE + 1), 1).unwrap();
         let empty = zstd::bulk::compress(&[], 1).unwrap();
         for body in [&too_long[..], &empty, b"", b"no frame", &empty[..4]] {
-            assert_eq!(content_size(body), None);
+            assert_eq!(content_size(Coding::Zstd, body), None);
         }
+        assert_eq!(content_size(Coding::Raw, &[]), None);
+        assert_eq!(content_size(Coding::Raw, &[0; BLOCK_SIZE + 1]), None);
     }
 
     #[test]
@@ -291,19 +329,33 @@ mod tests {
     #[test]
     fn contexts_are_reused_without_growing() {
         let (mut encoder, mut decoder) = (Encoder::new(Level::DEFAULT), Decoder::new());
-        let (mut body, mut out) = (Vec::new(), Vec::new());
-        for raw in [
-            noise(BLOCK_SIZE),
-            text(BLOCK_SIZE),
-            noise(5),
-            text(5000),
-            noise(BLOCK_SIZE),
-        ] {
+        let (mut body, mut out) = (Vec::new(), room());
+        for raw in [text(BLOCK_SIZE), noise(BLOCK_SIZE), text(5000), text(300)] {
             let coding = encoder.encode(&raw, &mut body);
             assert!(body.capacity() <= 264 * 1024, "{}", body.capacity());
-            out.resize(raw.len(), 0);
-            decoder.decode(coding, &body, &mut out).unwrap();
-            assert!(out == raw);
+            if coding == Coding::Zstd {
+                let decoded = decoder.decode(coding, &body, raw.len(), &mut out);
+                assert!(decoded.unwrap() == raw);
+            }
+        }
+    }
+
+    #[test]
+    fn a_raw_body_is_exactly_its_block() {
+        let (mut decoder, mut out) = (Decoder::new(), room());
+        let body = noise(1000);
+        for expected in [1, 999, 1001, BLOCK_SIZE] {
+            let found = body.len();
+            assert_eq!(
+                decoder.decode(Coding::Raw, &body, expected, &mut out),
+                Err(DecodeError::Length { expected, found })
+            );
+        }
+        for found in [0, BLOCK_SIZE + 1, usize::MAX] {
+            assert_eq!(
+                decoder.decode(Coding::Raw, &body, found, &mut out),
+                Err(DecodeError::RawLen { found })
+            );
         }
     }
 
@@ -315,9 +367,12 @@ mod tests {
             Encoder::new(Level::DEFAULT).encode(&raw, &mut body),
             Coding::Zstd
         );
-        let mut decoder = Decoder::new();
-        let mut decode = |body: &[u8], len| decoder.decode(Coding::Zstd, body, &mut vec![0; len]);
-        assert_eq!(decode(&body, 5000), Ok(()));
+        let (mut decoder, mut out) = (Decoder::new(), room());
+        let mut decode = |body: &[u8], len| {
+            let decoded = decoder.decode(Coding::Zstd, body, len, &mut out);
+            decoded.map(<[u8]>::len)
+        };
+        assert_eq!(decode(&body, 5000), Ok(5000));
         for expected in [4999, 5001] {
             let found = DecodeError::ContentSize {
                 expected,
@@ -351,10 +406,13 @@ mod tests {
         let skippable = b"\x50\x2a\x4d\x18\x01\x00\x00\x00\x00";
         let behind = [skippable, &body[..]].concat();
         assert_eq!(decode(&behind, 5000), Err(DecodeError::NoFrame));
-        let long = [&body[..], &vec![0; MAX_BODY]].concat();
+        let long = [&body[..], &vec![0; 5000]].concat();
         assert_eq!(
             decode(&long, 5000),
-            Err(DecodeError::TooLong { found: long.len() })
+            Err(DecodeError::NotShorter {
+                raw_len: 5000,
+                found: long.len()
+            })
         );
     }
 
@@ -368,7 +426,7 @@ mod tests {
             found: None,
         };
         assert_eq!(
-            Decoder::new().decode(Coding::Zstd, &body, &mut [0; 5000]),
+            Decoder::new().decode(Coding::Zstd, &body, 5000, &mut room()),
             Err(found)
         );
     }
@@ -376,29 +434,28 @@ mod tests {
     proptest! {
         #[test]
         fn damaged_bodies_never_panic(
-            len in 1..10_000_usize,
+            len in 300..10_000_usize,
             hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
-            coding in prop::sample::select(vec![Coding::Zstd, Coding::Raw]),
         ) {
             let mut body = Vec::new();
-            Encoder::new(Level::FAST).encode(&text(len), &mut body);
+            prop_assert_eq!(Encoder::new(Level::FAST).encode(&text(len), &mut body), Coding::Zstd);
             for (index, byte) in hits {
                 let n = index.index(body.len());
                 body[n] = byte;
             }
             // Without a checksum a damaged frame may decode: the digest is what proves a block.
-            let _ = Decoder::new().decode(coding, &body, &mut vec![0; len]);
+            let _ = Decoder::new().decode(Coding::Zstd, &body, len, &mut room());
         }
 
         #[test]
         fn random_bodies_are_refused(
             body in prop::collection::vec(any::<u8>(), 0..200),
             len in 0..300_000_usize,
-            coding in prop::sample::select(vec![Coding::Zstd, Coding::Raw]),
         ) {
             let framed = [&[0x28, 0xb5, 0x2f, 0xfd][..], &body].concat();
-            prop_assert!(Decoder::new().decode(coding, &body, &mut vec![0; len]).is_err());
-            let _ = Decoder::new().decode(coding, &framed, &mut vec![0; len]);
+            let (mut decoder, mut out) = (Decoder::new(), room());
+            prop_assert!(decoder.decode(Coding::Zstd, &body, len, &mut out).is_err());
+            let _ = decoder.decode(Coding::Zstd, &framed, len, &mut out);
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct LevelError {
 }
 
 impl Level {
-    /// Every body is a raw frame.
+    /// Every block is sent as it is.
     pub const NONE: Level = Level(None);
     /// zstd 1, for links of several Gbit/s.
     pub const FAST: Level = Level(Some(1));

@@ -1,21 +1,20 @@
 //! Blocks of the image: how their bytes travel and how they are proved.
 //!
 //! * [`Encoder`] and [`Decoder`] turn the raw bytes of a block into its *body* and back. A body
-//!   is always exactly one standard zstd frame (RFC 8878) that states its content size, so the
-//!   bodies of an image, one after the other, are a file that `zstd -d` decompresses.
+//!   is one standard zstd frame (RFC 8878) that states its content size, or the block itself
+//!   where that is not longer.
 //! * [`BlockDigest`] is what the manifest says about a block, [`ImageHasher`] combines these
 //!   into the plain BLAKE3 hash of the image.
 
 mod coding;
 mod digest;
 mod level;
-mod raw_frame;
+mod probe;
 
-pub use coding::{Coding, DecodeError, Decoder, Encoder, content_size};
+pub use coding::{Coding, DecodeError, Decoder, Encoder, RawBlock, content_size};
 pub(crate) use digest::write_hex;
 pub use digest::{BlockDigest, ImageDigest, ImageHasher};
 pub use level::{Level, LevelError};
-pub use raw_frame::{raw_frame_len, raw_parts};
 
 /// Whether all bytes are zero. Stops within 128 bytes of the first that is not.
 #[must_use]

@@ -21,9 +21,9 @@
 //!
 //! | bytes | field | valid |
 //! |---|---|---|
-//! | 0 | kind | 1 block, zstd; 2 block, raw frame; 3 run of zeros; 4 unused run |
+//! | 0 | kind | 1 block, zstd; 2 block, as it is; 3 run of zeros; 4 unused run |
 //! | 1..5 | place of the block or of the first block of the run | place + blocks fits 32 bits |
-//! | 5..9 | block: length of the body in bytes | 1 to 262,160 |
+//! | 5..9 | block: length of the body in bytes | 1 to 262,144 |
 //! | | run: number of blocks | 1 or more |
 //! | 9..41 | block: digest | any |
 //! | | run: zeros | zeros |

@@ -6,9 +6,8 @@ use super::rendezvous::Admitted;
 use super::session::{BufferId, Event, Placement, Session, SessionConfig};
 use crate::ids::ReceiverNumber;
 use crate::keys::{JoinKeys, ReplayWindow, SealKey};
-use crate::manifest::StoredBlock;
 use crate::strays::Strays;
-use crate::units::{BlockNumber, Esi, MAX_SOURCE_SYMBOLS, SYMBOL_SIZE};
+use crate::units::{MAX_SOURCE_SYMBOLS, SYMBOL_SIZE};
 use crate::wire::{
     Announce, Envelope, GroupControl, Kind, SYMBOL_HEADER, SymbolHeader, SymbolKind, ToReceiver,
     ToSender, unicast_header,
@@ -19,21 +18,6 @@ pub type SymbolBuffer = Box<[u8]>;
 
 /// Bytes of a [`SymbolBuffer`].
 pub const BUFFER_SIZE: usize = MAX_SOURCE_SYMBOLS * SYMBOL_SIZE;
-
-/// A block with all its symbols, to be decoded, checked and written.
-#[derive(Debug)]
-pub struct Assembled {
-    /// Its number.
-    pub block: BlockNumber,
-    /// Its entry in the manifest.
-    pub entry: StoredBlock,
-    /// Which symbol each slot of the buffer holds; as many as the block has source symbols.
-    pub esis: Vec<Esi>,
-    /// The symbols.
-    pub symbols: SymbolBuffer,
-    /// Where the buffer belongs; hand both back with [`Endpoint::give_back`].
-    pub buffer: BufferId,
-}
 
 /// The receiver's state machine with its keys and buffers.
 #[derive(Debug)]

@@ -4,11 +4,13 @@
 //! it opens symbols straight into their places and drives [`Session`], the state machine, which
 //! sees headers and completions and decides what is asked for.
 
+mod assembled;
 mod endpoint;
 mod rendezvous;
 mod session;
 
-pub use endpoint::{Assembled, BUFFER_SIZE, Endpoint, SymbolBuffer};
+pub use assembled::Assembled;
+pub use endpoint::{BUFFER_SIZE, Endpoint, SymbolBuffer};
 pub use rendezvous::{
     Admitted, JoinTarget, Rendezvous, RendezvousConfig, RendezvousEvent, Searching,
 };

@@ -306,10 +306,10 @@ impl Endpoint {
         self.session.poll_event()
     }
 
-    /// The next transmit, into `out`, which is cleared first.
+    /// The next transmit, into `out`, whose content is replaced.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Outgoing> {
-        out.clear();
         if let Some((to, datagram)) = self.clear.pop_front() {
+            out.clear();
             out.extend_from_slice(&datagram);
             return Some(Outgoing {
                 to: Destination::Unicast(to),
@@ -329,14 +329,19 @@ impl Endpoint {
                 });
             }
             Transmit::Control { seq, control } => {
+                out.clear();
                 self.seal_control(seq, &control, out);
                 Destination::DataGroup
             }
             Transmit::Announce => {
+                out.clear();
                 self.announce().encode(out);
                 Destination::ControlGroup
             }
-            Transmit::Unicast { to, message } => self.seal_unicast(to, &message, out)?,
+            Transmit::Unicast { to, message } => {
+                out.clear();
+                self.seal_unicast(to, &message, out)?
+            }
         };
         Some(Outgoing {
             to,

@@ -5,9 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use bytes::Bytes;
 
 use super::interleave::Share;
+use crate::fec::Code;
 use crate::units::{BlockNumber, Esi, SYMBOL_SIZE};
 
-/// The body of a block: one zstd frame.
+/// The body of a block.
 pub type Body = Bytes;
 
 /// Bodies that nobody needs at the moment are kept up to this many bytes: repairs ask for blocks
@@ -24,6 +25,27 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// Makes the repair symbols of a share of the block with the given body.
+    ///
+    /// # Panics
+    ///
+    /// Unless the share is one that the session asked for, and the body that of its block.
+    #[must_use]
+    pub fn of(share: &Share, body: &[u8]) -> Rows {
+        let esis = Rows::wanted(share);
+        let mut bytes = vec![0; esis.len() * SYMBOL_SIZE];
+        let code = Code::new(share.k).expect("blocks have 1 to 187 source symbols");
+        let mut rest = &mut bytes[..];
+        // They follow each other, but for a wrap behind the last: made together they cost less.
+        for run in esis.chunk_by(|a, b| a.0 + 1 == b.0) {
+            let (rows, behind) = rest.split_at_mut(run.len() * SYMBOL_SIZE);
+            code.repair(run[0].0 - share.k, body, rows)
+                .expect("shares hold symbols of the code");
+            rest = behind;
+        }
+        Rows { esis, bytes }
+    }
+
     /// The repair symbols of a share.
     #[must_use]
     pub fn wanted(share: &Share) -> Vec<Esi> {

@@ -35,8 +35,8 @@ const GATHER: Duration = Duration::from_micros(500);
 /// So many messages of the kernel at once show that they gather by themselves.
 const GATHERED: usize = 64;
 
-/// Batches that are received before other inputs are looked at.
-const BATCHES_AT_ONCE: usize = 8;
+/// Batches that are received before other inputs are looked at: a few MiB at most.
+const BATCHES_AT_ONCE: usize = 16;
 
 /// What an engine is made of.
 pub(crate) struct Parts {
@@ -63,6 +63,8 @@ pub(crate) struct Engine {
     out: Vec<u8>,
     /// Messages of the kernel that came since the last sleep.
     came: usize,
+    /// Whether there may be more of them.
+    more: bool,
     ended: Option<(Exit, Option<String>)>,
 }
 
@@ -80,6 +82,7 @@ impl Engine {
             batch: ReceiveBatch::new(),
             out: Vec::new(),
             came: 0,
+            more: false,
             ended: None,
         }
     }
@@ -140,7 +143,11 @@ impl Engine {
         let now = Instant::now();
         let until = self.endpoint.poll_timeout(now).unwrap_or(now);
         let until = until.min(self.pictures.last() + PICTURE_EVERY);
-        let waited = if (1..GATHERED).contains(&std::mem::take(&mut self.came)) {
+        let came = std::mem::take(&mut self.came);
+        if std::mem::take(&mut self.more) {
+            return None;
+        }
+        let waited = if (1..GATHERED).contains(&came) {
             // Only the writer ends this wait.
             self.waiter
                 .wait(&[], Some(until.min(now + GATHER)))
@@ -162,9 +169,13 @@ impl Engine {
             if ready.is_some_and(|ready| !ready.readable(i)) {
                 continue;
             }
-            for _ in 0..BATCHES_AT_ONCE {
+            for batch in 1..=BATCHES_AT_ONCE {
                 match socket.recv(&mut self.batch) {
                     Ok(0) => break,
+                    Ok(came) if batch == BATCHES_AT_ONCE => {
+                        self.came += came;
+                        self.more = true;
+                    }
                     Ok(came) => self.came += came,
                     Err(error) => {
                         tracing::warn!(%error, "receiving failed");

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use mimeo_image::target::{TargetError, TargetWriter};
 use mimeo_net::Waker;
-use mimeo_protocol::block::{BlockDigest, Decoder, content_size};
-use mimeo_protocol::fec::Code;
+use mimeo_protocol::block::{Decoder, RawBlock};
 use mimeo_protocol::manifest::Run;
 use mimeo_protocol::receiver::{Assembled, BufferId, SymbolBuffer};
-use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Place, SYMBOL_SIZE};
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Place};
 
 /// Zeros are written in pieces of this size, so that progress is seen.
 const ZEROS_AT_ONCE: u64 = 64 << 20;
@@ -79,7 +78,9 @@ impl Writer {
             target,
             image_len,
             decoder: Decoder::new(),
-            raw: vec![0; BLOCK_SIZE],
+            room: vec![0; BLOCK_SIZE]
+                .try_into()
+                .expect("it has the size of a block"),
             done: finished,
             waker,
         };
@@ -105,7 +106,8 @@ struct Worker {
     target: TargetWriter,
     image_len: Option<u64>,
     decoder: Decoder,
-    raw: Vec<u8>,
+    /// What a compressed block is decompressed into.
+    room: Box<RawBlock>,
     done: mpsc::Sender<Done>,
     waker: Waker,
 }
@@ -169,67 +171,41 @@ impl Worker {
         Ok(true)
     }
 
-    fn block(&mut self, assembled: Assembled) -> Result<bool, TargetError> {
+    fn block(&mut self, mut assembled: Assembled) -> Result<bool, TargetError> {
+        let offset = assembled.entry.place.offset();
+        let raw = assembled.decode(self.image_len, &mut self.decoder, &mut self.room);
+        let written = match raw {
+            Some(raw) => {
+                let from = Instant::now();
+                self.target.write_at(offset, raw)?;
+                Some((raw.len() as u64, from.elapsed()))
+            }
+            None => None,
+        };
         let Assembled {
             block,
-            entry,
-            mut esis,
-            mut symbols,
+            symbols,
             buffer,
+            ..
         } = assembled;
-        let Some(raw_len) = self.decode(&entry, &mut esis, &mut symbols) else {
-            tracing::warn!(%block, "a block failed its digest and is asked for again");
-            self.tell(Done::Bad {
+        self.tell(match written {
+            Some((bytes, busy)) => Done::Written {
                 block,
                 buffer,
                 symbols,
-            });
-            return Ok(false);
-        };
-        let from = Instant::now();
-        self.target
-            .write_at(entry.place.offset(), &self.raw[..raw_len])?;
-        let (bytes, busy) = (raw_len as u64, from.elapsed());
-        self.tell(Done::Written {
-            block,
-            buffer,
-            symbols,
-            bytes,
-            busy,
-        });
-        Ok(true)
-    }
-
-    /// Decodes into `raw` and returns the block's length if it is what its entry says.
-    fn decode(
-        &mut self,
-        entry: &mimeo_protocol::manifest::StoredBlock,
-        esis: &mut [mimeo_protocol::units::Esi],
-        symbols: &mut [u8],
-    ) -> Option<usize> {
-        let k = esis.len();
-        let code = Code::new(u8::try_from(k).ok()?).ok()?;
-        code.recover(&mut symbols[..k * SYMBOL_SIZE], esis).ok()?;
-        let body = symbols.get(..entry.stored_len as usize)?;
-        let raw_len = match self.image_len {
-            Some(len) => entry.place.raw_len(len),
-            None => content_size(body)?,
-        };
-        if !(1..=BLOCK_SIZE).contains(&raw_len) {
-            return None;
-        }
-        let raw = &mut self.raw[..raw_len];
-        self.decoder.decode(entry.coding, body, raw).ok()?;
-        let digest = |only| BlockDigest::of(entry.place, raw, only);
-        let right = match self.image_len {
-            Some(len) => digest(len <= BLOCK_SIZE as u64) == entry.digest,
-            // Whether the first block is the only one is known at the end; either digest binds it.
+                bytes,
+                busy,
+            },
             None => {
-                digest(false) == entry.digest
-                    || (entry.place == Place(0) && digest(true) == entry.digest)
+                tracing::warn!(%block, "a block failed its digest and is asked for again");
+                Done::Bad {
+                    block,
+                    buffer,
+                    symbols,
+                }
             }
-        };
-        right.then_some(raw_len)
+        });
+        Ok(written.is_some())
     }
 
     fn zero(&mut self, run: Run) -> Result<(), TargetError> {

@@ -3,6 +3,7 @@
 mod events;
 mod pictures;
 mod pipeline;
+mod pool;
 mod queue;
 mod reader;
 mod room;
@@ -248,6 +249,7 @@ impl Engine {
                 self.hasher.push(stored.digest);
                 self.expected.push(Expected {
                     digest: stored.digest,
+                    coding: stored.coding,
                     raw_len,
                     only,
                 });

@@ -8,12 +8,12 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 use mimeo_image::source::{DiskSource, SourceError};
 use mimeo_net::Waker;
-use mimeo_protocol::block::{BlockDigest, Encoder, Level, is_zero};
-use mimeo_protocol::fec::Code;
+use mimeo_protocol::block::{BlockDigest, Coding, Encoder, Level, is_zero};
 use mimeo_protocol::manifest::StoredBlock;
 use mimeo_protocol::sender::{Fetch, Rows};
-use mimeo_protocol::units::{BLOCK_SIZE, Place, SYMBOL_SIZE};
+use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
+use super::pool::{Buffer, Pool};
 use super::queue::{Allowance, Encoded, Expected, Order, Work, WorkQueue};
 use super::reader::{Output, SharedSource, read_source};
 
@@ -75,6 +75,7 @@ impl Pipeline {
         let results_in = Results { channel, waker };
         let queue = Arc::new(WorkQueue::default());
         let allowance = Arc::new(Allowance::new(AHEAD));
+        let pool = Pool::default();
         let mut source = source;
         let encoders = thread::available_parallelism()
             .map_or(1, usize::from)
@@ -82,7 +83,8 @@ impl Pipeline {
         let mut threads = Vec::new();
         for i in 0..encoders {
             let (queue, results, disk) = (Arc::clone(&queue), results_in.clone(), source.disk());
-            let body = move || Worker::new(level, disk, results).run(&queue);
+            let pool = pool.clone();
+            let body = move || Worker::new(level, disk, pool, results).run(&queue);
             threads.push(
                 thread::Builder::new()
                     .name(format!("encode-{i}"))
@@ -96,6 +98,7 @@ impl Pipeline {
                     queue: &queue,
                     allowance: &allowance,
                     results: &results_in,
+                    pool: &pool,
                 };
                 read_source(&mut source, &output);
             }
@@ -175,19 +178,19 @@ struct Worker {
     encoder: Encoder,
     disk: Option<Arc<DiskSource>>,
     results: Results,
-    raw: Vec<u8>,
-    body: Vec<u8>,
+    pool: Pool,
+    /// What the encoder compresses into.
+    compressed: Vec<u8>,
 }
 
 impl Worker {
-    fn new(level: Level, disk: Option<Arc<DiskSource>>, results: Results) -> Self {
-        let encoder = Encoder::new(level);
+    fn new(level: Level, disk: Option<Arc<DiskSource>>, pool: Pool, results: Results) -> Self {
         Self {
-            encoder,
+            encoder: Encoder::new(level),
             disk,
             results,
-            raw: vec![0; BLOCK_SIZE],
-            body: Vec::new(),
+            pool,
+            compressed: Vec::new(),
         }
     }
 
@@ -206,10 +209,8 @@ impl Worker {
                 len,
                 only,
             } => {
-                self.read(place, len)?;
-                let raw = std::mem::take(&mut self.raw);
-                let encoded = self.encode(place, &raw[..len], only);
-                self.raw = raw;
+                let raw = self.read(place, len)?;
+                let encoded = self.encode(place, raw, only);
                 Produced::Item { order, encoded }
             }
             Work::Encode {
@@ -219,7 +220,7 @@ impl Worker {
                 only,
             } => Produced::Item {
                 order,
-                encoded: self.encode(place, &raw, only),
+                encoded: self.encode(place, raw, only),
             },
             Work::Zeros {
                 order,
@@ -251,12 +252,15 @@ impl Worker {
             .is_some_and(|disk| disk.len() <= BLOCK_SIZE as u64)
     }
 
-    fn read(&mut self, place: Place, len: usize) -> Result<(), SourceError> {
+    fn read(&mut self, place: Place, len: usize) -> Result<Buffer, SourceError> {
         let disk = self.disk.as_ref().expect("only disks are read here");
-        disk.read_exact_at(place.offset(), &mut self.raw[..len])
+        let mut raw = self.pool.take(len);
+        disk.read_exact_at(place.offset(), raw.bytes_mut())?;
+        Ok(raw)
     }
 
-    fn encode(&mut self, place: Place, raw: &[u8], only: bool) -> Encoded {
+    fn encode(&mut self, place: Place, block: Buffer, only: bool) -> Encoded {
+        let raw = block.as_ref();
         let digest = BlockDigest::of(place, raw, only);
         if raw.len() == BLOCK_SIZE && is_zero(raw) {
             return Encoded::Zeros {
@@ -264,10 +268,10 @@ impl Worker {
                 digests: vec![digest],
             };
         }
-        let coding = self.encoder.encode(raw, &mut self.body);
-        let body = Bytes::copy_from_slice(&self.body);
-        let stored_len = u32::try_from(body.len()).expect("bodies are below 264 KiB");
         let raw_len = u32::try_from(raw.len()).expect("blocks are 256 KiB");
+        let coding = self.encoder.encode(raw, &mut self.compressed);
+        let body = self.body(coding, block);
+        let stored_len = u32::try_from(body.len()).expect("bodies are below 264 KiB");
         let stored = StoredBlock {
             place,
             stored_len,
@@ -282,41 +286,40 @@ impl Worker {
         }
     }
 
+    /// The body of a block that was encoded just now.
+    fn body(&self, coding: Coding, block: Buffer) -> Bytes {
+        match coding {
+            Coding::Raw => block.into_body(),
+            Coding::Zstd => {
+                let mut body = self.pool.take(self.compressed.len());
+                body.bytes_mut().copy_from_slice(&self.compressed);
+                body.into_body()
+            }
+        }
+    }
+
     /// Has the symbols of a share at hand; a block that is not is read and encoded again, which
     /// yields the same body if the source is the same.
     fn fetch(&mut self, fetch: Fetch, expected: Expected) -> Result<Produced, SourceError> {
         let body = match &fetch.body {
             Some(body) => body.clone(),
             None => {
-                let len = expected.raw_len as usize;
-                self.read(fetch.place, len)?;
-                let digest = BlockDigest::of(fetch.place, &self.raw[..len], expected.only);
+                let raw = self.read(fetch.place, expected.raw_len as usize)?;
+                let digest = BlockDigest::of(fetch.place, raw.as_ref(), expected.only);
                 if digest != expected.digest {
                     return Ok(Produced::Changed { place: fetch.place });
                 }
-                self.encoder.encode(&self.raw[..len], &mut self.body);
-                Bytes::copy_from_slice(&self.body)
+                if expected.coding == Coding::Zstd {
+                    let shorter = self.encoder.compress(raw.as_ref(), &mut self.compressed);
+                    assert!(
+                        shorter,
+                        "the same bytes were shorter when they were sent first"
+                    );
+                }
+                self.body(expected.coding, raw)
             }
         };
-        let rows = repair_rows(&fetch, &body);
+        let rows = Rows::of(&fetch.share, &body);
         Ok(Produced::Fetched { fetch, body, rows })
     }
-}
-
-/// The repair symbols of a share; they follow each other, but for a wrap behind the last.
-fn repair_rows(fetch: &Fetch, body: &[u8]) -> Rows {
-    let esis = Rows::wanted(&fetch.share);
-    let mut bytes = vec![0; esis.len() * SYMBOL_SIZE];
-    let code = Code::new(fetch.share.k).expect("blocks have 1 to 187 source symbols");
-    let mut from = 0;
-    while from < esis.len() {
-        let run = (from + 1..esis.len())
-            .find(|&i| esis[i].0 != esis[i - 1].0 + 1)
-            .unwrap_or(esis.len());
-        let row = esis[from].0 - fetch.share.k;
-        code.repair(row, body, &mut bytes[from * SYMBOL_SIZE..run * SYMBOL_SIZE])
-            .expect("shares hold symbols of the code");
-        from = run;
-    }
-    Rows { esis, bytes }
 }

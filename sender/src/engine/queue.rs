@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use mimeo_protocol::block::BlockDigest;
+use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::manifest::StoredBlock;
 use mimeo_protocol::sender::Fetch;
 use mimeo_protocol::units::Place;
+
+use super::pool::Buffer;
 
 /// Number of an item in the order of places; results are put back into it.
 pub(super) type Order = u64;
@@ -26,7 +28,7 @@ pub(super) enum Work {
     Encode {
         order: Order,
         place: Place,
-        raw: Vec<u8>,
+        raw: Buffer,
         only: bool,
     },
     /// Digest a run of zeros that was not read.
@@ -43,6 +45,7 @@ pub(super) enum Work {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Expected {
     pub(super) digest: BlockDigest,
+    pub(super) coding: Coding,
     pub(super) raw_len: u32,
     pub(super) only: bool,
 }

@@ -4,6 +4,7 @@ use mimeo_image::source::{DiskSource, ExtentKind, SourceError, StreamSource};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use super::pipeline::{Produced, Results};
+use super::pool::{Buffer, Pool};
 use super::queue::{Allowance, Order, Work, WorkQueue};
 
 /// Zero blocks of one piece of work: 64 x 27 us of hashing.
@@ -14,6 +15,7 @@ pub(super) struct Output<'a> {
     pub(super) queue: &'a WorkQueue,
     pub(super) allowance: &'a Allowance,
     pub(super) results: &'a Results,
+    pub(super) pool: &'a Pool,
 }
 
 /// Why reading ended early.
@@ -100,18 +102,19 @@ fn read_disk(disk: &DiskSource, output: &Output<'_>) -> Result<(Order, u64), Sto
 
 fn read_stream(stream: &mut StreamSource, output: &Output<'_>) -> Result<(Order, u64), Stop> {
     let (mut order, mut image_len) = (0, 0);
-    let mut next = read_block(stream)?;
+    let mut next = read_block(stream, output.pool)?;
     // Whether the first block is the only one decides on its digest, so one block of look-ahead.
     while let Some(raw) = next.take() {
-        let full = raw.len() == BLOCK_SIZE;
+        let len = raw.as_ref().len();
+        let full = len == BLOCK_SIZE;
         if image_len == 0 && full {
-            next = read_block(stream)?;
+            next = read_block(stream, output.pool)?;
         }
         if !output.allowance.take() {
             return Err(Stop::Withdrawn);
         }
         let (offset, only) = (image_len, image_len == 0 && next.is_none());
-        image_len += raw.len() as u64;
+        image_len += len as u64;
         output.queue.push(Work::Encode {
             order,
             place: place(offset),
@@ -120,7 +123,7 @@ fn read_stream(stream: &mut StreamSource, output: &Output<'_>) -> Result<(Order,
         });
         order += 1;
         if offset > 0 && full {
-            next = read_block(stream)?;
+            next = read_block(stream, output.pool)?;
         }
     }
     if image_len == 0 {
@@ -132,9 +135,9 @@ fn read_stream(stream: &mut StreamSource, output: &Output<'_>) -> Result<(Order,
     Ok((order, image_len))
 }
 
-fn read_block(stream: &mut StreamSource) -> Result<Option<Vec<u8>>, SourceError> {
-    let mut raw = vec![0; BLOCK_SIZE];
-    let len = stream.read_full(&mut raw)?;
+fn read_block(stream: &mut StreamSource, pool: &Pool) -> Result<Option<Buffer>, SourceError> {
+    let mut raw = pool.take(BLOCK_SIZE);
+    let len = stream.read_full(raw.bytes_mut())?;
     raw.truncate(len);
     Ok((len > 0).then_some(raw))
 }

@@ -4,10 +4,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use mimeo_protocol::block::{BlockDigest, Coding, Encoder, ImageHasher, Level, is_zero};
-use mimeo_protocol::fec::Code;
 use mimeo_protocol::manifest::{Entry, Run, StoredBlock};
 use mimeo_protocol::sender::{Body, Fetch, Rows};
-use mimeo_protocol::units::{BLOCK_SIZE, Place, SYMBOL_SIZE};
+use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use super::Dice;
 
@@ -134,8 +133,10 @@ impl Source {
         let image = self.image.clone();
         let from = place.offset() as usize;
         let raw = &image.0[from..(from + BLOCK_SIZE).min(image.len())];
-        let coding = self.encoder.encode(raw, &mut body);
-        (Bytes::from(body), coding)
+        match self.encoder.encode(raw, &mut body) {
+            Coding::Zstd => (Bytes::from(body), Coding::Zstd),
+            Coding::Raw => (Bytes::copy_from_slice(raw), Coding::Raw),
+        }
     }
 
     /// Length and BLAKE3 hash of the whole image, all of which was read.
@@ -161,14 +162,8 @@ impl Source {
                 self.encode(fetch.place).0
             }
         };
-        let esis = Rows::wanted(&fetch.share);
-        let mut bytes = vec![0; esis.len() * SYMBOL_SIZE];
-        let code = Code::new(fetch.share.k).expect("shares have valid k");
-        for (esi, row) in esis.iter().zip(bytes.chunks_exact_mut(SYMBOL_SIZE)) {
-            code.repair(esi.0 - fetch.share.k, &body, row)
-                .expect("the sender asks for rows that exist");
-        }
-        (body, Rows { esis, bytes })
+        let rows = Rows::of(&fetch.share, &body);
+        (body, rows)
     }
 }
 

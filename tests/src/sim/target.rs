@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::block::{BlockDigest, Decoder, content_size};
-use mimeo_protocol::fec::Code;
+use mimeo_protocol::block::{Decoder, RawBlock};
 use mimeo_protocol::manifest::Run;
 use mimeo_protocol::receiver::Assembled;
-use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, SYMBOL_SIZE};
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber};
 
 use super::Image;
 
@@ -76,7 +75,7 @@ pub struct Target {
     written: u64,
     free_at: Option<Instant>,
     decoder: Decoder,
-    raw: Vec<u8>,
+    room: Box<RawBlock>,
 }
 
 /// What was on the disk before: not zeros, so that zeros have to be written.
@@ -92,7 +91,9 @@ impl Target {
             written: 0,
             free_at: None,
             decoder: Decoder::new(),
-            raw: vec![0; BLOCK_SIZE],
+            room: vec![0; BLOCK_SIZE]
+                .try_into()
+                .expect("it has the size of a block"),
         }
     }
 
@@ -116,12 +117,15 @@ impl Target {
         assembled: &mut Assembled,
     ) -> Option<(Instant, Completion)> {
         let (block, place) = (assembled.block, assembled.entry.place);
-        let len = self.decode(image_len, assembled)?;
-        let raw = std::mem::take(&mut self.raw);
-        let end = self.put(place.offset(), &raw[..len]);
-        self.raw = raw;
-        let (at, busy) = self.work(now, len as u64);
-        let bytes = len as u64;
+        if let Some(Trouble::BadMemory(times @ 1..)) = &mut self.profile.trouble {
+            *times -= 1;
+            assembled.symbols[13] ^= 4;
+        }
+        let raw = assembled.decode(image_len, &mut self.decoder, &mut self.room)?;
+        let raw = raw.to_vec();
+        let end = self.put(place.offset(), &raw);
+        let bytes = raw.len() as u64;
+        let (at, busy) = self.work(now, bytes);
         Some((
             at,
             end.unwrap_or(Completion::Written { block, bytes, busy }),
@@ -144,34 +148,6 @@ impl Target {
         }
         let (at, _) = self.work(now, 0);
         (at + self.profile.flush, Completion::Flushed)
-    }
-
-    /// The raw bytes into `raw`; returns how many.
-    fn decode(&mut self, image_len: Option<u64>, assembled: &mut Assembled) -> Option<usize> {
-        let entry = &assembled.entry;
-        let k = entry.source_symbols();
-        let symbols = &mut assembled.symbols[..k * SYMBOL_SIZE];
-        let code = Code::new(u8::try_from(k).ok()?).ok()?;
-        code.recover(symbols, &mut assembled.esis).ok()?;
-        if let Some(Trouble::BadMemory(times @ 1..)) = &mut self.profile.trouble {
-            *times -= 1;
-            symbols[13] ^= 4;
-        }
-        let body = &symbols[..entry.stored_len as usize];
-        let len = match image_len {
-            Some(image_len) => entry.place.raw_len(image_len),
-            None => content_size(body)?,
-        };
-        let raw = &mut self.raw[..len];
-        self.decoder.decode(entry.coding, body, raw).ok()?;
-        // A full block at place 0 of a stream may be all of it, or not: either digest proves it.
-        let only = match image_len {
-            _ if entry.place.0 > 0 => [false, false],
-            Some(image_len) => [image_len <= BLOCK_SIZE as u64; 2],
-            None => [true, len < BLOCK_SIZE],
-        };
-        let right = only.map(|only| BlockDigest::of(entry.place, raw, only) == entry.digest);
-        right.contains(&true).then_some(len)
     }
 
     fn put(&mut self, offset: u64, raw: &[u8]) -> Option<Completion> {

@@ -47,7 +47,7 @@ fn sample() -> Page {
         block(0x10, 0x1234, Coding::Zstd),
         zero(0x11, 0x300),
         unused(0x311, 2),
-        block(0xa0b0_c0d0, 262_159, Coding::Raw),
+        block(0xa0b0_c0d0, 262_143, Coding::Raw),
     ];
     let mut page = page(entries).unwrap();
     page.set_signature([0xee; SIGNATURE_LEN]);
@@ -68,7 +68,7 @@ fn a_page_has_golden_bytes() {
         &"00".repeat(32),
         "04 00000311 00000002",
         &"00".repeat(32),
-        "02 a0b0c0d0 0004000f",
+        "02 a0b0c0d0 0003ffff",
         &"d0".repeat(32),
         &"ee".repeat(64),
     ];
@@ -147,7 +147,7 @@ fn refused(entries: Vec<Entry>) -> PageError {
 fn wrong_entries_are_refused() {
     let entry = |index, error| PageError::Entry { index, error };
     let good = || block(0, 1, Coding::Zstd);
-    for found in [0, 262_161, u32::MAX] {
+    for found in [0, 262_145, u32::MAX] {
         let error = entry(1, EntryError::StoredLen { found });
         assert_eq!(refused(vec![good(), block(1, found, Coding::Raw)]), error);
     }

@@ -49,11 +49,12 @@ impl Assembly {
 
     fn slot_for(&self, esi: Esi) -> Option<u8> {
         let slots = &self.slots[..usize::from(self.k)];
-        if self.held == self.k || slots.contains(&esi) {
-            return None;
-        }
+        // A source symbol whose slot is empty came nowhere else: it would have taken the slot.
         if slots.get(usize::from(esi.0)) == Some(&EMPTY) {
             return Some(esi.0);
+        }
+        if self.held == self.k || slots.contains(&esi) {
+            return None;
         }
         let free = slots.iter().rposition(|&slot| slot == EMPTY)?;
         u8::try_from(free).ok()

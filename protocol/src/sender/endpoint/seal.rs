@@ -12,7 +12,10 @@ use crate::wire::{
 
 impl Endpoint {
     pub(super) fn seal_burst(&self, first: Seq, out: &mut Vec<u8>) {
-        out.resize(self.burst.len() * SYMBOL_DATAGRAM, 0);
+        // Whatever stood there is overwritten: zeros are needed only where it grows.
+        let len = self.burst.len() * SYMBOL_DATAGRAM;
+        out.truncate(len);
+        out.resize(len, 0);
         let datagrams = out.chunks_exact_mut(SYMBOL_DATAGRAM);
         for (i, (symbol, datagram)) in self.burst.iter().zip(datagrams).enumerate() {
             self.seal_symbol(Seq(first.0 + i as u64), symbol, datagram);

@@ -11,15 +11,18 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 /// What a process that ended has cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// Exit code or signal.
     pub status: ExitStatus,
-    /// CPU time in user mode and in the kernel on its behalf, all threads.
-    pub cpu: Duration,
+    /// CPU time in user mode, all threads and the children it waited for.
+    pub user: Duration,
+    /// CPU time in the kernel on its behalf, counted likewise. What a datagram costs on its
+    /// way through a virtual network is the sender's, up to the receivers' sockets.
+    pub system: Duration,
     /// Peak resident memory in bytes.
     ///
     /// Never less than the peak of the process that started it, because the kernel
@@ -30,6 +33,14 @@ pub struct Usage {
     pub wall: Duration,
     /// When the end was noticed.
     pub ended: Instant,
+}
+
+impl Usage {
+    /// CPU time in both modes.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        self.user + self.system
+    }
 }
 
 /// A process that was started by [`spawn`]. Dropping it kills the process.
@@ -95,6 +106,23 @@ impl Running {
         self.usage
     }
 
+    /// Ends every process of its group at once, if it still runs: for one that was started
+    /// as the leader of a group, as a shell with a pipeline.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn kill_group(&self) -> io::Result<()> {
+        if self.usage.is_some() {
+            return Ok(());
+        }
+        // It is not reaped yet, so the number is still its own.
+        match kill_process_group(self.pid, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Waits for the end, at most for `timeout`; `None` when it still runs then.
     ///
     /// # Errors
@@ -140,7 +168,8 @@ impl Running {
         let ended = Instant::now();
         let usage = Usage {
             status: ExitStatus::from_raw(status),
-            cpu: duration(account.ru_utime) + duration(account.ru_stime),
+            user: duration(account.ru_utime),
+            system: duration(account.ru_stime),
             // `ru_maxrss` counts KiB on Linux, getrusage(2).
             max_rss: u64::try_from(account.ru_maxrss).unwrap_or(0) * 1024,
             wall: ended - self.started,
@@ -242,6 +271,9 @@ fn wait4(pid: Pid) -> io::Result<(i32, libc::rusage)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
+    use std::os::unix::process::CommandExt;
+    use std::process::Stdio;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -263,8 +295,8 @@ mod tests {
         let idle = shell("exec sleep 0.1").wait(LONG).unwrap().unwrap();
         let busy = shell("i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done");
         let busy = { busy }.wait(LONG).unwrap().unwrap();
-        assert!(busy.cpu > idle.cpu, "{busy:?} {idle:?}");
-        assert!(busy.cpu > Duration::from_millis(10), "{busy:?}");
+        assert!(busy.cpu() > idle.cpu(), "{busy:?} {idle:?}");
+        assert!(busy.user > Duration::from_millis(10), "{busy:?}");
     }
 
     #[test]
@@ -281,6 +313,20 @@ mod tests {
                 .signal(),
             Some(9)
         );
+    }
+
+    #[test]
+    fn a_group_ends_together() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 | sleep 1000; true"]);
+        command.stdout(Stdio::piped()).process_group(0);
+        let mut running = spawn(command).unwrap();
+        running.kill_group().unwrap();
+        // Its members hold the other end of the pipe.
+        let mut output = running.stdout.take().unwrap();
+        assert_eq!(output.read(&mut [0]).unwrap(), 0);
+        let usage = running.wait(LONG).unwrap().unwrap();
+        assert_eq!(usage.status.signal(), Some(9));
     }
 
     #[test]

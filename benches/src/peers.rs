@@ -5,10 +5,12 @@
 //! sender puts on the wire to the moment the last receiver says it is done;
 //! rendezvous before and farewells after it do not count against a tool.
 
+mod limit;
 mod mimeo;
 mod transfer;
 mod udpcast;
 mod uftp;
+mod zstd_udpcast;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,9 +19,11 @@ use serde::Serialize;
 
 use crate::netlab::{Host, Room};
 
+pub use limit::limit;
 pub use mimeo::{Mimeo, commands as mimeo_commands, mimeo};
 pub use udpcast::udpcast;
 pub use uftp::uftp;
+pub use zstd_udpcast::zstd_udpcast;
 
 /// One transfer to every receiver of a room.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +41,8 @@ pub struct Job<'a> {
 /// Where receivers put what they receive.
 #[derive(Clone, Debug)]
 pub enum Targets {
-    /// Files below this directory, compared with the image and then removed.
+    /// Files below this directory, compared with the image and then removed. What earlier
+    /// runs left for its filesystem to write is written before a run.
     Files(PathBuf),
     /// Nowhere.
     Discard,
@@ -56,6 +61,24 @@ impl Targets {
     }
 }
 
+/// CPU time in seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Cpu {
+    /// In user mode.
+    pub user: f64,
+    /// In the kernel. On a virtual network the sender's holds what it costs to carry each
+    /// datagram to every receiver's socket.
+    pub system: f64,
+}
+
+impl Cpu {
+    /// In both modes.
+    #[must_use]
+    pub fn total(self) -> f64 {
+        self.user + self.system
+    }
+}
+
 /// What came of a transfer.
 #[derive(Clone, Debug, Serialize)]
 pub struct PeerRun {
@@ -68,10 +91,10 @@ pub struct PeerRun {
     /// From the first data to the last receiver's end; `None` when a receiver did
     /// not get that far.
     pub seconds: Option<f64>,
-    /// CPU time of the sender in seconds.
-    pub sender_cpu_seconds: f64,
-    /// CPU time of all receivers together in seconds.
-    pub receivers_cpu_seconds: f64,
+    /// CPU time of the sender.
+    pub sender_cpu: Cpu,
+    /// CPU time of all receivers together.
+    pub receivers_cpu: Cpu,
     /// Peak resident memory of the largest process in bytes.
     pub max_rss: u64,
     /// Bytes that the sender's interface has sent, with all headers; too few by the
@@ -93,24 +116,19 @@ impl PeerRun {
         self.ok = false;
     }
 
-    /// CPU seconds of all processes for each GB (10^9 bytes) of the image.
+    /// The image's length in GB (10^9 bytes).
     #[must_use]
     #[allow(
         clippy::cast_precision_loss,
         reason = "exact to 2^53 bytes, and only for display"
     )]
-    pub fn cpu_seconds_per_gigabyte(&self) -> f64 {
-        (self.sender_cpu_seconds + self.receivers_cpu_seconds) / (self.bytes as f64 / 1e9)
+    pub fn gigabytes(&self) -> f64 {
+        self.bytes as f64 / 1e9
     }
 
     /// Image bits per second that every receiver got, in Gbit/s.
     #[must_use]
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "exact to 2^53 bits, and only for display"
-    )]
     pub fn gigabits_per_second(&self) -> Option<f64> {
-        self.seconds
-            .map(|seconds| self.bytes as f64 * 8.0 / seconds / 1e9)
+        self.seconds.map(|seconds| self.gigabytes() * 8.0 / seconds)
     }
 }

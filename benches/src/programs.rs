@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use crate::limit;
 use crate::netlab::{Host, Room};
 
 /// The word that makes a program the sender.
@@ -21,7 +22,10 @@ const AS_SENDER: &str = "as-sender";
 /// The word that makes a program the receiver.
 const AS_RECEIVER: &str = "as-receiver";
 
-/// Runs the sender or the receiver if this process was started to be one, with the
+/// The word that makes a program the bare limit.
+const AS_LIMIT: &str = "as-limit";
+
+/// Runs the sender, the receiver or the bare limit if this process was started to be one, with the
 /// arguments behind the word. To be called before anything else.
 #[must_use]
 pub fn play_role() -> Option<ExitCode> {
@@ -32,6 +36,8 @@ pub fn play_role() -> Option<ExitCode> {
         Some(mimeo_sender::cli::main(named("mimeo-sender")))
     } else if role == AS_RECEIVER {
         Some(mimeo_receiver::cli::main(named("mimeo-receiver")))
+    } else if role == AS_LIMIT {
+        Some(limit::main(named("mimeo-limit")))
     } else {
         None
     }
@@ -63,11 +69,33 @@ pub fn free_port() -> io::Result<u16> {
     result
 }
 
+/// A program of this workspace, and how it is started.
+#[derive(Clone, Debug)]
+struct Program {
+    path: PathBuf,
+    /// The word that makes it that program, for one that holds several.
+    role: Option<&'static str>,
+}
+
+impl Program {
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(self.role);
+        command
+    }
+
+    fn command_in(&self, room: &Room, host: Host) -> Command {
+        let mut command = room.command(host, &self.path);
+        command.args(self.role);
+        command
+    }
+}
+
 /// Starts senders and receivers.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// A program that calls [`play_role`].
-    host: PathBuf,
+    sender: Program,
+    receiver: Program,
 }
 
 impl Programs {
@@ -77,50 +105,118 @@ impl Programs {
     ///
     /// The system does not tell which file this program is.
     pub fn own() -> io::Result<Self> {
-        Ok(Self {
-            host: env::current_exe()?,
-        })
+        Ok(Self::at(&env::current_exe()?))
     }
 
-    /// Of another program.
+    /// Of another program that calls [`play_role`].
     #[must_use]
     pub fn at(host: &Path) -> Self {
+        let program = |role| Program {
+            path: host.to_owned(),
+            role: Some(role),
+        };
         Self {
-            host: host.to_owned(),
+            sender: program(AS_SENDER),
+            receiver: program(AS_RECEIVER),
         }
+    }
+
+    /// `mimeo-sender` and `mimeo-receiver` in a directory, of whichever build.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not there.
+    pub fn in_directory(directory: &Path) -> io::Result<Self> {
+        let program = |name| {
+            // Absolute, because a bare name would be looked for in the search path.
+            let path = directory.join(name).canonicalize().map_err(|error| {
+                let text = format!("there is no {name} in {}: {error}", directory.display());
+                io::Error::new(error.kind(), text)
+            })?;
+            io::Result::Ok(Program { path, role: None })
+        };
+        Ok(Self {
+            sender: program("mimeo-sender")?,
+            receiver: program("mimeo-receiver")?,
+        })
     }
 
     /// A sender without arguments.
     #[must_use]
     pub fn sender(&self) -> Command {
-        self.play(AS_SENDER)
+        self.sender.command()
     }
 
     /// A receiver without arguments.
     #[must_use]
     pub fn receiver(&self) -> Command {
-        self.play(AS_RECEIVER)
+        self.receiver.command()
     }
 
     /// A sender on the first machine of a virtual network.
     #[must_use]
     pub fn sender_in(&self, room: &Room) -> Command {
-        let mut command = room.command(Host::SENDER, &self.host);
-        command.arg(AS_SENDER);
-        command
+        self.sender.command_in(room, Host::SENDER)
     }
 
     /// A receiver on a machine of a virtual network.
     #[must_use]
     pub fn receiver_in(&self, room: &Room, host: Host) -> Command {
-        let mut command = room.command(host, &self.host);
-        command.arg(AS_RECEIVER);
-        command
+        self.receiver.command_in(room, host)
+    }
+}
+
+/// Starts [`crate::limit`].
+#[derive(Clone, Debug)]
+pub struct Limit(Program);
+
+impl Limit {
+    /// Of the running program, which must have called [`play_role`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Programs::own`].
+    pub fn own() -> io::Result<Self> {
+        Ok(Self::at(&env::current_exe()?))
     }
 
-    fn play(&self, role: &str) -> Command {
-        let mut command = Command::new(&self.host);
-        command.arg(role);
-        command
+    /// Of another program that calls [`play_role`].
+    #[must_use]
+    pub fn at(host: &Path) -> Self {
+        Self(Program {
+            path: host.to_owned(),
+            role: Some(AS_LIMIT),
+        })
+    }
+
+    /// The program without arguments on a machine of a virtual network.
+    #[must_use]
+    pub fn command_in(&self, room: &Room, host: Host) -> Command {
+        self.0.command_in(room, host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_build_needs_both_programs() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        std::fs::write(path.join("mimeo-sender"), "").unwrap();
+        let error = Programs::in_directory(path).unwrap_err().to_string();
+        assert!(error.contains("no mimeo-receiver in"), "{error}");
+        std::fs::write(path.join("mimeo-receiver"), "").unwrap();
+        let programs = Programs::in_directory(path).unwrap();
+        let command = programs.sender();
+        assert!(
+            command
+                .get_program()
+                .to_str()
+                .unwrap()
+                .ends_with("/mimeo-sender")
+        );
+        assert_eq!(command.get_args().count(), 0);
     }
 }

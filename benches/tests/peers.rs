@@ -5,6 +5,7 @@
     reason = "helpers of tests, which the lint takes for other code"
 )]
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use mimeo_benches::fixture::random_file;
 use mimeo_benches::netlab::{
     Direction, Loss, Room, RoomConfig, Snooping, is_installed, skip, usable,
 };
-use mimeo_benches::peers::{Job, Mimeo, PeerRun, Targets, mimeo, udpcast, uftp};
-use mimeo_benches::programs::Programs;
+use mimeo_benches::peers::{
+    Job, Mimeo, PeerRun, Targets, limit, mimeo, udpcast, uftp, zstd_udpcast,
+};
+use mimeo_benches::programs::{Limit, Programs};
 
 const LENGTH: u64 = (8 << 20) + 77;
 
@@ -33,9 +36,19 @@ fn run(
     timeout: Duration,
     runner: impl FnOnce(&Job<'_>) -> anyhow::Result<PeerRun>,
 ) -> anyhow::Result<PeerRun> {
+    run_length(LENGTH, targets, loss, timeout, runner)
+}
+
+fn run_length(
+    length: u64,
+    targets: impl FnOnce(&Path) -> Targets,
+    loss: u16,
+    timeout: Duration,
+    runner: impl FnOnce(&Job<'_>) -> anyhow::Result<PeerRun>,
+) -> anyhow::Result<PeerRun> {
     let directory = tempfile::tempdir().unwrap();
     let image = directory.path().join("image");
-    random_file(&image, LENGTH, 4).unwrap();
+    random_file(&image, length, 4).unwrap();
     let room = Room::build(&RoomConfig {
         receivers: 2,
         snooping: Snooping::Off,
@@ -65,7 +78,7 @@ fn assert_delivered(run: &PeerRun) {
     assert_eq!((run.receivers, run.bytes), (2, LENGTH));
     assert!(run.seconds.is_some_and(|seconds| seconds > 0.0), "{run:?}");
     assert!(
-        run.sender_cpu_seconds > 0.0 && run.receivers_cpu_seconds > 0.0,
+        run.sender_cpu.total() > 0.0 && run.receivers_cpu.total() > 0.0,
         "{run:?}"
     );
 }
@@ -77,6 +90,26 @@ fn udpcast_delivers_to_files_and_to_nowhere() {
     }
     assert_delivered(&run(files, 0, LONG, udpcast).unwrap());
     assert_delivered(&run(|_| Targets::Discard, 0, LONG, udpcast).unwrap());
+}
+
+#[test]
+fn udpcast_between_two_zstd_delivers_to_files_and_to_nowhere() {
+    if !can_run("udp-sender") || !can_run("zstd") {
+        return;
+    }
+    assert_delivered(&run(files, 0, LONG, zstd_udpcast).unwrap());
+    assert_delivered(&run(|_| Targets::Discard, 0, LONG, zstd_udpcast).unwrap());
+}
+
+#[test]
+fn a_pipeline_that_does_not_end_is_stopped_as_a_whole() {
+    if !can_run("udp-sender") || !can_run("zstd") {
+        return;
+    }
+    // The run comes back only when nobody holds the pipes of its output any more.
+    let run = run(files, 1000, Duration::from_secs(3), zstd_udpcast).unwrap();
+    assert!(!run.ok && run.seconds.is_none(), "{run:?}");
+    assert!(run.note.contains("not over after 3 s"), "{run:?}");
 }
 
 #[test]
@@ -104,13 +137,15 @@ fn mimeo_run(
     targets: impl FnOnce(&Path) -> Targets,
     loss: u16,
     timeout: Duration,
-    rate: Option<&str>,
+    sender_args: &[&str],
 ) -> PeerRun {
     let programs = Programs::at(Path::new(env!("CARGO_BIN_EXE_netlab")));
     let reports = tempfile::tempdir().unwrap();
+    let sender_args: Vec<_> = sender_args.iter().map(OsString::from).collect();
     let mimeo_job = Mimeo {
+        name: "mimeo",
         programs: &programs,
-        rate,
+        sender_args: &sender_args,
         reports: reports.path(),
     };
     run(targets, loss, timeout, |job| mimeo(job, &mimeo_job)).unwrap()
@@ -122,11 +157,11 @@ fn mimeo_delivers_and_accounts() {
         return;
     }
     for targets in [files, |_: &Path| Targets::Discard] {
-        let run = mimeo_run(targets, 0, LONG, None);
+        let run = mimeo_run(targets, 0, LONG, &[]);
         assert!(run.ok, "{run:?}");
         assert_eq!((run.bytes, run.receivers), (LENGTH, 2));
         assert!(
-            run.seconds.unwrap() > 0.0 && run.sender_cpu_seconds > 0.0,
+            run.seconds.unwrap() > 0.0 && run.sender_cpu.user > 0.0,
             "{run:?}"
         );
         assert!(
@@ -141,7 +176,43 @@ fn a_mimeo_that_is_not_done_in_time_is_told() {
     if !usable("mimeo") {
         return;
     }
-    let run = mimeo_run(files, 0, Duration::from_secs(3), Some("1M"));
+    let run = mimeo_run(files, 0, Duration::from_secs(3), &["--rate", "1M"]);
     assert!(!run.ok && run.seconds.is_none(), "{run:?}");
     assert!(run.note.contains("not over after 3 s"), "{run:?}");
+}
+
+/// The bare limit of an image of `length` bytes.
+fn limit_run(length: u64, targets: impl FnOnce(&Path) -> Targets, loss: u16) -> PeerRun {
+    let program = Limit::at(Path::new(env!("CARGO_BIN_EXE_netlab")));
+    let reports = tempfile::tempdir().unwrap();
+    let runner = |job: &Job<'_>| limit(job, &program, reports.path());
+    run_length(length, targets, loss, LONG, runner).unwrap()
+}
+
+#[test]
+fn the_limit_delivers_images_of_any_length() {
+    if !usable("limit") {
+        return;
+    }
+    // A byte, a datagram and its neighbours, a burst and a byte, and odd megabytes.
+    for length in [1, 1439, 1440, 1441, 45 * 1440 + 1, LENGTH] {
+        let run = limit_run(length, files, 0);
+        assert!(run.ok && run.seconds.is_some(), "{run:?}");
+        assert_eq!((run.bytes, run.receivers), (length, 2));
+    }
+    let run = limit_run(LENGTH, |_| Targets::Discard, 0);
+    assert!(
+        run.ok && run.seconds.is_some_and(|seconds| seconds > 0.0),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn the_limit_fails_when_something_is_lost() {
+    if !usable("limit with loss") {
+        return;
+    }
+    let run = limit_run(LENGTH, files, 200);
+    assert!(!run.ok && run.seconds.is_none(), "{run:?}");
+    assert!(run.note.contains("were lost"), "{run:?}");
 }

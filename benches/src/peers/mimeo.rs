@@ -1,5 +1,6 @@
 //! mimeo itself, measured like the others.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -12,10 +13,12 @@ use crate::report::{ReceiverReport, SenderReport};
 /// What mimeo is told beside the [`Job`].
 #[derive(Clone, Copy, Debug)]
 pub struct Mimeo<'a> {
+    /// What the runs are called, to tell builds apart.
+    pub name: &'static str,
     /// The programs.
     pub programs: &'a Programs,
-    /// Sending rate that is not exceeded, as `--rate` takes it.
-    pub rate: Option<&'a str>,
+    /// Further arguments of the sender.
+    pub sender_args: &'a [OsString],
     /// An existing directory for the reports.
     pub reports: &'a Path,
 }
@@ -28,7 +31,7 @@ pub struct Mimeo<'a> {
 ///
 /// The room or the files cannot be used.
 pub fn mimeo(job: &Job<'_>, mimeo: &Mimeo<'_>) -> Result<PeerRun> {
-    let (mut sender, mut receivers) = commands(job, mimeo.programs, mimeo.rate)?;
+    let (mut sender, mut receivers) = commands(job, mimeo.programs, mimeo.sender_args)?;
     let reports = mimeo.reports;
     let sender_report = reports.join("sender.json");
     sender.arg("--report").arg(&sender_report);
@@ -42,11 +45,11 @@ pub fn mimeo(job: &Job<'_>, mimeo: &Mimeo<'_>) -> Result<PeerRun> {
         transfer::remove(old)?;
     }
     let cast = transfer::Cast {
-        tool: "mimeo",
+        tool: mimeo.name,
         sender,
         receivers,
         done: transfer::Done::Ends,
-        daemons: false,
+        nature: transfer::Nature::Programs,
     };
     let mut run = transfer::run(job, cast)?;
     if run.ok {
@@ -72,7 +75,7 @@ pub fn mimeo(job: &Job<'_>, mimeo: &Mimeo<'_>) -> Result<PeerRun> {
 pub fn commands(
     job: &Job<'_>,
     programs: &Programs,
-    rate: Option<&str>,
+    sender_args: &[OsString],
 ) -> Result<(Command, Vec<Command>)> {
     transfer::prepare(job)?;
     let mut receivers = Vec::new();
@@ -86,7 +89,7 @@ pub fn commands(
     let mut sender = programs.sender_in(job.room);
     common(&mut sender);
     sender.args(["--min-receivers", &receivers.len().to_string()]);
-    sender.args(rate.iter().flat_map(|rate| ["--rate", rate]));
+    sender.args(sender_args);
     sender.arg(job.image).stdin(Stdio::null());
     Ok((sender, receivers))
 }

@@ -1,7 +1,8 @@
 //! What all tools have in common: start, clock, end, account, comparison.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Job, PeerRun, Targets};
+use super::{Cpu, Job, PeerRun, Targets};
 use crate::files::is_same;
 use crate::measure::{self, Running, Usage};
 use crate::netlab::Host;
@@ -32,8 +33,19 @@ pub(super) struct Cast {
     pub(super) receivers: Vec<Command>,
     /// How a receiver says that it has everything.
     pub(super) done: Done,
-    /// True when receivers wait for the next sender instead of ending.
-    pub(super) daemons: bool,
+    /// What they are.
+    pub(super) nature: Nature,
+}
+
+/// What the programs are, which decides how they are ended.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Nature {
+    /// Each is one process that ends by itself.
+    Programs,
+    /// The receivers wait for the next sender instead of ending.
+    Daemons,
+    /// Each is a shell with a pipeline, which is ended as a whole.
+    Pipelines,
 }
 
 /// How a receiver says that it has everything.
@@ -48,6 +60,7 @@ pub(super) enum Done {
 /// A program whose output is followed.
 struct Player {
     process: Running,
+    nature: Nature,
     /// The moment it printed what was waited for, and everything it printed.
     output: Receiver<Event>,
 }
@@ -63,32 +76,29 @@ pub(super) fn run(job: &Job<'_>, cast: Cast) -> Result<PeerRun> {
     prepare(job)?;
     let deadline = Instant::now() + job.timeout;
     let sent_before = job.room.traffic(Host::SENDER)?.sent_bytes;
-    let mut receivers = Vec::new();
-    for command in cast.receivers {
-        receivers.push(Player::start(command, cast.done)?);
-    }
+    let daemons = cast.nature == Nature::Daemons;
+    let start = |command| Player::start(command, cast.done, cast.nature);
+    let receivers: Result<Vec<_>> = cast.receivers.into_iter().map(start).collect();
+    let mut receivers = receivers?;
     for receiver in &receivers {
         // A program that ends at once has spoken, too: the account tells.
         let left = deadline.saturating_duration_since(Instant::now());
         let _ = receiver.output.recv_timeout(left);
     }
-    let mut sender = Player::start(cast.sender, cast.done)?;
+    let mut sender = start(cast.sender)?;
     let started = first_data(job, &mut sender, sent_before, deadline)?;
 
     let mut notes = Vec::new();
     let left = deadline.saturating_duration_since(Instant::now());
     let waited_for = receivers
         .iter_mut()
-        .filter(|_| !cast.daemons)
+        .filter(|_| !daemons)
         .chain([&mut sender]);
     if !measure::wait_all(waited_for.map(|player| &mut player.process), left)? {
         notes.push(format!("not over after {} s", job.timeout.as_secs_f64()));
     }
     let stopped_here = |player: &Player, daemon| daemon && player.process.usage().is_none();
-    let forgiven: Vec<_> = receivers
-        .iter()
-        .map(|r| stopped_here(r, cast.daemons))
-        .collect();
+    let forgiven: Vec<_> = receivers.iter().map(|r| stopped_here(r, daemons)).collect();
 
     let sender = sender.finish()?;
     let ends: Result<Vec<_>> = receivers.into_iter().map(Player::finish).collect();
@@ -112,14 +122,23 @@ pub(super) fn run(job: &Job<'_>, cast: Cast) -> Result<PeerRun> {
         seconds: started
             .zip(last)
             .map(|(start, end)| (end - start).as_secs_f64()),
-        sender_cpu_seconds: sender.usage.cpu.as_secs_f64(),
-        receivers_cpu_seconds: ends.iter().map(|end| end.usage.cpu.as_secs_f64()).sum(),
+        sender_cpu: cpu([&sender]),
+        receivers_cpu: cpu(&ends),
         max_rss: all().map(|end| end.usage.max_rss).max().unwrap_or(0),
         wire_bytes: job.room.traffic(Host::SENDER)?.sent_bytes - sent_before,
         sent_per_needed: None,
         ok: notes.is_empty(),
         note: notes.join("; "),
     })
+}
+
+/// CPU time of programs together.
+fn cpu<'a>(ends: impl IntoIterator<Item = &'a End>) -> Cpu {
+    let add = |sum: Cpu, end: &End| Cpu {
+        user: sum.user + end.usage.user.as_secs_f64(),
+        system: sum.system + end.usage.system.as_secs_f64(),
+    };
+    ends.into_iter().fold(Cpu::default(), add)
 }
 
 /// The moment when the sender has put data on the wire; `None` when it ended, or
@@ -168,7 +187,10 @@ impl End {
 }
 
 impl Player {
-    fn start(mut command: Command, done: Done) -> Result<Self> {
+    fn start(mut command: Command, done: Done, nature: Nature) -> Result<Self> {
+        if nature == Nature::Pipelines {
+            command.process_group(0);
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -183,11 +205,18 @@ impl Player {
             Done::Ends => None,
         };
         thread::spawn(move || follow(stderr, words, &events));
-        Ok(Self { process, output })
+        Ok(Self {
+            process,
+            nature,
+            output,
+        })
     }
 
     /// Ends the program if it still runs.
     fn finish(mut self) -> Result<End> {
+        if self.nature == Nature::Pipelines {
+            self.process.kill_group()?;
+        }
         let usage = self.process.kill()?;
         let mut said = None;
         for event in self.output {
@@ -233,8 +262,13 @@ fn follow(mut from: impl Read, words: Option<&str>, events: &Sender<Event>) {
     let _ = events.send(Event::Ended(String::from_utf8_lossy(&text).into_owned()));
 }
 
-/// Makes each receiver's directory, without what an earlier run may have left.
+/// Makes each receiver's directory, without what an earlier run may have left, neither
+/// files nor writing that the kernel still has to do.
 pub(super) fn prepare(job: &Job<'_>) -> Result<()> {
+    if let Targets::Files(directory) = job.targets {
+        let opened = File::open(directory).with_context(|| format!("cannot use {directory:?}"))?;
+        rustix::fs::syncfs(opened).with_context(|| format!("cannot flush {directory:?}"))?;
+    }
     for file in job
         .room
         .receivers()

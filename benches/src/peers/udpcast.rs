@@ -7,9 +7,21 @@ use anyhow::{Result, ensure};
 use super::{Job, PeerRun, transfer};
 use crate::netlab::{Host, is_installed};
 
+/// The sending program.
+pub(super) const SENDER: &str = "udp-sender";
+
+/// The receiving program.
+pub(super) const RECEIVER: &str = "udp-receiver";
+
 /// Options that both programs take; the ports are those Clonezilla and FOG leave at
 /// their default.
-const COMMON: [&str; 4] = ["--nokbd", "--no-progress", "--interface", "eth0"];
+pub(super) const COMMON: [&str; 4] = ["--nokbd", "--no-progress", "--interface", "eth0"];
+
+/// The sender's own options; the number of receivers follows.
+pub(super) const SENDING: [&str; 3] = ["--full-duplex", "--nopointopoint", "--min-receivers"];
+
+/// Lets a receiver leave it to the kernel when the disk writes.
+pub(super) const NO_SYNC: &str = "--nosync";
 
 /// Sends the image with `udp-sender` in full-duplex mode, its fastest without loss,
 /// as multicast also for a single receiver.
@@ -18,27 +30,22 @@ const COMMON: [&str; 4] = ["--nokbd", "--no-progress", "--interface", "eth0"];
 ///
 /// udpcast is not installed, or the room or the files cannot be used.
 pub fn udpcast(job: &Job<'_>) -> Result<PeerRun> {
-    for program in ["udp-sender", "udp-receiver"] {
+    for program in [SENDER, RECEIVER] {
         ensure!(
             is_installed(program),
             "{program} is not installed (package udpcast)"
         );
     }
     let receivers = job.room.receivers().map(|host| {
-        let mut command = job.room.command(host, "udp-receiver");
+        let mut command = job.room.command(host, RECEIVER);
         let target = job.targets.file(host);
         let target = target.as_deref().unwrap_or(Path::new("/dev/null"));
-        command
-            .args(COMMON)
-            .args(["--nosync", "--file"])
-            .arg(target);
+        command.args(COMMON).args([NO_SYNC, "--file"]).arg(target);
         command
     });
     let receivers: Vec<_> = receivers.collect();
-    let mut sender = job.room.command(Host::SENDER, "udp-sender");
-    sender
-        .args(COMMON)
-        .args(["--full-duplex", "--nopointopoint", "--min-receivers"]);
+    let mut sender = job.room.command(Host::SENDER, SENDER);
+    sender.args(COMMON).args(SENDING);
     sender
         .arg(receivers.len().to_string())
         .arg("--file")
@@ -48,7 +55,7 @@ pub fn udpcast(job: &Job<'_>) -> Result<PeerRun> {
         sender,
         receivers,
         done: transfer::Done::Says("Transfer complete"),
-        daemons: false,
+        nature: transfer::Nature::Programs,
     };
     transfer::run(job, cast)
 }

@@ -53,7 +53,7 @@ pub fn uftp(job: &Job<'_>, kilobits: u64) -> Result<PeerRun> {
             sender,
             receivers,
             done,
-            daemons: true,
+            nature: transfer::Nature::Daemons,
         },
     )
 }

@@ -43,9 +43,9 @@ impl Kill {
     /// Returns when the last receiver was done, and how many were.
     fn once(&self, kill: bool) -> Result<(f64, u16)> {
         let workspace = self.setup.workspace()?;
-        let image = self.setup.image(workspace.path())?;
-        let room = self.setup.room(self.receivers)?;
-        let targets = self.setup.targets(workspace.path());
+        let image = self.setup.image.provide(workspace.path())?;
+        let room = self.setup.wires.room(self.receivers)?;
+        let targets = self.setup.targets(&workspace);
         let programs = Programs::own()?;
         let job = Job {
             room: &room,
@@ -55,8 +55,7 @@ impl Kill {
         };
         let deadline = Instant::now() + job.timeout;
         let before = room.traffic(Host::SENDER)?.sent_bytes;
-        let rate = self.setup.rate.as_deref();
-        let (sender, receivers) = mimeo_commands(&job, &programs, rate)?;
+        let (sender, receivers) = mimeo_commands(&job, &programs, &self.setup.sender.list())?;
         let mut session = Session::start(sender, receivers, workspace.path())?;
         if kill {
             let half = image.metadata()?.len() / 2;

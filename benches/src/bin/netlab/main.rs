@@ -1,9 +1,14 @@
 //! `netlab`: measures imaging tools on a virtual network.
 
 mod compare;
+mod image;
 mod kill;
+mod plot;
+mod scale;
 mod setup;
+mod summary;
 mod table;
+mod wires;
 
 use std::process::ExitCode;
 
@@ -29,6 +34,8 @@ enum Command {
     Compare(Box<compare::Compare>),
     /// Send an image with mimeo and kill one receiver half-way: what does it cost the others?
     Kill(Box<kill::Kill>),
+    /// What mimeo costs as images grow and receivers become more, nothing being written
+    Scale(Box<scale::Scale>),
     /// Remove networks that killed runs have left
     Clean,
 }
@@ -56,5 +63,6 @@ fn run(command: &Command) -> Result<bool> {
         }
         Command::Compare(compare) => compare.run(),
         Command::Kill(kill) => kill.run(),
+        Command::Scale(scale) => scale.run(),
     }
 }

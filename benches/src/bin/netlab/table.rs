@@ -1,16 +1,15 @@
-//! Runs as a table: one row for a tool and a number of receivers.
+//! Rows in Markdown.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use mimeo_benches::peers::PeerRun;
 
-/// The tool that the others are compared with.
-const YARDSTICK: &str = "udpcast";
+use crate::summary::{Cost, Row};
 
 const HEAD: &str = "\
-| receivers | tool | ok | Gbit/s | ratio to udpcast | wire bytes / image byte | sent / needed | CPU s / GB | peak MiB |
-|---|---|---|---|---|---|---|---|---|
+| receivers | tool | ok | Gbit/s | of the faster peer | of the limit | sent / needed | wire / image \
+| sender CPU s/GB (user + system) | receivers CPU s/GB (each) | sender + 1 receiver | peak MiB |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 /// A run in a line, while others go on.
@@ -23,52 +22,49 @@ pub(crate) fn line(run: &PeerRun) -> String {
     )
 }
 
-/// The medians of the runs that were all right, in Markdown.
-pub(crate) fn table(runs: &[PeerRun]) -> String {
-    let mut rows: BTreeMap<(u16, &str), Vec<&PeerRun>> = BTreeMap::new();
-    for run in runs {
-        rows.entry((run.receivers, run.tool)).or_default().push(run);
-    }
-    let rate = |key: &(u16, &str)| median(rows.get(key)?, PeerRun::gigabits_per_second);
+/// The rows.
+pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = HEAD.to_owned();
-    for (key @ (receivers, tool), runs) in &rows {
-        let ok = runs.iter().filter(|run| run.ok).count();
-        let ratio = rate(key)
-            .zip(rate(&(*receivers, YARDSTICK)))
-            .map(|(own, other)| own / other);
+    for row in rows {
+        let receivers = row.receivers_cpu_per_gigabyte.map(|cost| cost.total);
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "| {receivers} | {tool} | {ok} of {} | {} | {} | {} | {} | {} | {} |",
-            runs.len(),
-            number(rate(key)),
-            number(ratio),
-            precise(median(runs, |run| Some(per_byte(run)))),
-            precise(median(runs, |run| run.sent_per_needed)),
-            number(median(runs, |run| Some(run.cpu_seconds_per_gigabyte()))),
-            runs.iter().map(|run| run.max_rss >> 20).max().unwrap_or(0),
+            "| {} | {} | {} of {} | {} | {} | {} | {} | {} | {} | {} ({}) | {} | {} |",
+            row.receivers,
+            row.tool,
+            row.good,
+            row.runs,
+            number(row.rate()),
+            number(row.ratio_to_faster_peer),
+            number(row.ratio_to_limit),
+            precise(row.sent_per_needed),
+            precise(row.wire_bytes_per_image_byte),
+            parts(row.sender_cpu_per_gigabyte),
+            number(receivers),
+            number(row.one_receiver_cpu_per_gigabyte),
+            number(row.sender_and_one_receiver_cpu_per_gigabyte),
+            row.max_rss >> 20,
         );
-    }
-    for run in runs.iter().filter(|run| !run.ok) {
-        let _ = writeln!(text, "{} to {}: {}", run.tool, run.receivers, run.note);
     }
     text
 }
 
-#[allow(clippy::cast_precision_loss, reason = "only for display")]
-fn per_byte(run: &PeerRun) -> f64 {
-    run.wire_bytes as f64 / run.bytes as f64
+/// What went wrong, a line for each run.
+pub(crate) fn failures(runs: &[PeerRun]) -> String {
+    let bad = runs.iter().filter(|run| !run.ok);
+    bad.map(|run| format!("{} to {}: {}\n", run.tool, run.receivers, run.note))
+        .collect()
 }
 
-/// The middle of the values of good runs, the lower one of two.
-fn median(runs: &[&PeerRun], value: impl Fn(&PeerRun) -> Option<f64>) -> Option<f64> {
-    let good = runs.iter().filter(|run| run.ok);
-    let mut values: Vec<f64> = good.filter_map(|run| value(run)).collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len().checked_sub(1)? / 2).copied()
+/// A sum with its parts.
+pub(crate) fn parts(cost: Option<Cost>) -> String {
+    cost.map_or("-".to_owned(), |cost| {
+        format!("{:.2} ({:.2} + {:.2})", cost.total, cost.user, cost.system)
+    })
 }
 
-fn number(value: Option<f64>) -> String {
+pub(crate) fn number(value: Option<f64>) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.2}"))
 }
 
@@ -79,52 +75,45 @@ fn precise(value: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn run(tool: &'static str, seconds: f64, ok: bool) -> PeerRun {
-        PeerRun {
-            tool,
-            receivers: 4,
-            bytes: 1_000_000_000,
-            seconds: Some(seconds),
-            sender_cpu_seconds: 1.0,
-            receivers_cpu_seconds: 2.0,
-            max_rss: 5 << 20,
-            wire_bytes: 1_100_000_000,
-            sent_per_needed: (tool == "mimeo").then_some(1.0123),
-            ok,
-            note: if ok {
-                String::new()
-            } else {
-                "it hung".to_owned()
-            },
-        }
-    }
+    use crate::summary::{rows, tests::run};
 
     #[test]
-    fn rows_are_medians_of_good_runs_and_failures_are_told() {
+    fn a_row_says_everything() {
         let runs = [
-            run("mimeo", 2.0, true),
             run("mimeo", 1.0, true),
-            run("mimeo", 4.0, true),
             run("udpcast", 8.0, true),
             run("udpcast", 0.5, false),
+            run("limit", 0.5, true),
         ];
-        let text = table(&runs);
-        let rows: Vec<_> = text.lines().skip(2).collect();
+        let text = table(&rows(&runs));
+        let lines: Vec<_> = text.lines().collect();
         assert_eq!(
-            rows[0],
-            "| 4 | mimeo | 3 of 3 | 4.00 | 4.00 | 1.1000 | 1.0123 | 3.00 | 5 |"
+            lines[2],
+            "| 4 | mimeo | 1 of 1 | 8.00 | 8.00 | 0.50 | 1.0123 | 1.1000 \
+             | 1.50 (1.00 + 0.50) | 8.00 (2.00) | 3.50 | 5 |"
         );
         assert_eq!(
-            rows[1],
-            "| 4 | udpcast | 1 of 2 | 1.00 | 1.00 | 1.1000 | - | 3.00 | 5 |"
+            lines[3],
+            "| 4 | udpcast | 1 of 2 | 1.00 | 1.00 | 0.06 | - | 1.1000 \
+             | 1.50 (1.00 + 0.50) | 8.00 (2.00) | 3.50 | 5 |"
         );
-        assert_eq!(rows[2], "udpcast to 4: it hung");
+        // Every line has as many columns as the head.
+        for line in &lines {
+            assert_eq!(
+                line.matches('|').count(),
+                lines[0].matches('|').count(),
+                "{line}"
+            );
+        }
+        assert_eq!(failures(&runs), "udpcast to 4: it hung\n");
     }
 
     #[test]
-    fn without_a_yardstick_there_is_no_ratio() {
-        assert!(table(&[run("mimeo", 1.0, true)]).contains("| 8.00 | - |"));
-        assert!(table(&[run("mimeo", 1.0, false)]).contains("| 0 of 1 | - | - |"));
+    fn what_is_not_known_is_a_dash() {
+        let text = table(&rows(&[run("mimeo", 1.0, false)]));
+        assert!(
+            text.ends_with("| 0 of 1 | - | - | - | - | - | - | - (-) | - | 5 |\n"),
+            "{text}"
+        );
     }
 }

@@ -11,6 +11,7 @@ pub mod ids;
 pub mod keys;
 pub mod manifest;
 pub mod pacing;
+mod prefetch;
 pub mod receiver;
 pub mod sender;
 mod strays;

@@ -3,6 +3,7 @@
 use super::admission::Peer;
 use super::{Destination, Endpoint};
 use crate::ids::{ReceiverNumber, Seq};
+use crate::prefetch::prefetch;
 use crate::sender::session::SymbolRef;
 use crate::units::{BlockNumber, PageNumber, SYMBOL_SIZE};
 use crate::wire::{
@@ -18,7 +19,19 @@ impl Endpoint {
         out.resize(len, 0);
         let datagrams = out.chunks_exact_mut(SYMBOL_DATAGRAM);
         for (i, (symbol, datagram)) in self.burst.iter().zip(datagrams).enumerate() {
+            if let Some(next) = self.burst.get(i + 1) {
+                self.prefetch(next);
+            }
             self.seal_symbol(Seq(first.0 + i as u64), symbol, datagram);
+        }
+    }
+
+    fn prefetch(&self, symbol: &SymbolRef) {
+        if symbol.kind == SymbolKind::Block {
+            let bytes = self
+                .store
+                .symbol(BlockNumber(symbol.number), symbol.k, symbol.esi);
+            prefetch(bytes.unwrap_or_default());
         }
     }
 

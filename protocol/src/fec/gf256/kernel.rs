@@ -22,6 +22,8 @@ enum Isa {
     Ssse3(x86::Ssse3),
     #[cfg(target_arch = "x86_64")]
     Avx2(x86::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Gfni(x86::Gfni),
     #[cfg(target_arch = "aarch64")]
     Neon(aarch64::Neon),
 }
@@ -49,6 +51,8 @@ impl Kernel {
             Isa::Ssse3(ssse3) => ssse3.mul_add(targets, coefficients, source),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(avx2) => avx2.mul_add(targets, coefficients, source),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Gfni(gfni) => gfni.mul_add(targets, coefficients, source),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(neon) => neon.mul_add(targets, coefficients, source),
         }
@@ -62,6 +66,7 @@ impl Kernel {
         {
             kernels.extend(x86::Ssse3::detect().map(|ssse3| Kernel(Isa::Ssse3(ssse3))));
             kernels.extend(x86::Avx2::detect().map(|avx2| Kernel(Isa::Avx2(avx2))));
+            kernels.extend(x86::Gfni::detect().map(|gfni| Kernel(Isa::Gfni(gfni))));
         }
         #[cfg(target_arch = "aarch64")]
         kernels.extend(aarch64::Neon::detect().map(|neon| Kernel(Isa::Neon(neon))));
@@ -72,7 +77,9 @@ impl Kernel {
 impl Isa {
     #[cfg(target_arch = "x86_64")]
     fn fastest() -> Isa {
-        if let Some(avx2) = x86::Avx2::detect() {
+        if let Some(gfni) = x86::Gfni::detect() {
+            Isa::Gfni(gfni)
+        } else if let Some(avx2) = x86::Avx2::detect() {
             Isa::Avx2(avx2)
         } else if let Some(ssse3) = x86::Ssse3::detect() {
             Isa::Ssse3(ssse3)

@@ -60,6 +60,28 @@ static NIBBLES: [[[u8; 16]; 2]; 256] = {
     table
 };
 
+/// Multiplication by each constant `c` as a matrix of bits, in the order of the instruction
+/// GF2P8AFFINEQB: byte `7 - i` holds the bits of a factor whose sum is bit `i` of the product. 2 KiB.
+#[cfg(target_arch = "x86_64")]
+static MATRICES: [u64; 256] = {
+    let mut table = [0; 256];
+    let mut c = 0;
+    while c < 256 {
+        let mut j = 0;
+        while j < 8 {
+            let column = product(c as u8, 1 << j);
+            let mut i = 0;
+            while i < 8 {
+                table[c] |= ((column >> i & 1) as u64) << (8 * (7 - i) + j);
+                i += 1;
+            }
+            j += 1;
+        }
+        c += 1;
+    }
+    table
+};
+
 const fn times_two(a: u8) -> u8 {
     (a << 1) ^ if a & 0x80 != 0 { POLYNOMIAL } else { 0 }
 }

@@ -1,7 +1,8 @@
-//! Kernels for x86-64: a byte shuffle looks up 16 or 32 nibbles at once.
+//! Kernels for x86-64.
 //!
-//! The method is that of Plank, Greenan and Miller, "Screaming Fast Galois Field Arithmetic
-//! Using Intel SIMD Instructions" (FAST 2013).
+//! A byte shuffle looks up 16 or 32 nibbles at once: the method of Plank, Greenan and Miller,
+//! "Screaming Fast Galois Field Arithmetic Using Intel SIMD Instructions" (FAST 2013). Processors
+//! with GFNI multiply 64 bytes by a matrix of bits in one instruction.
 
 #![allow(
     unsafe_code,
@@ -10,7 +11,7 @@
 
 use core::arch::x86_64::*;
 
-use super::NIBBLES;
+use super::{MATRICES, NIBBLES};
 use crate::units::{SYMBOL_SIZE, Symbol};
 
 /// Proof that the processor has SSSE3.
@@ -20,6 +21,10 @@ pub(super) struct Ssse3(());
 /// Proof that the processor has AVX2, and the system saves its registers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Avx2(());
+
+/// Proof that the processor has GFNI and AVX-512, and the system saves their registers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gfni(());
 
 impl Ssse3 {
     pub(super) fn detect() -> Option<Ssse3> {
@@ -52,6 +57,25 @@ impl Avx2 {
     ) {
         // SAFETY: a value of this type exists only where AVX2 was detected.
         unsafe { mul_add_avx2(targets, coefficients, source) }
+    }
+}
+
+impl Gfni {
+    pub(super) fn detect() -> Option<Gfni> {
+        let has = std::arch::is_x86_feature_detected!("gfni")
+            && std::arch::is_x86_feature_detected!("avx512f");
+        has.then_some(Gfni(()))
+    }
+
+    #[inline]
+    pub(super) fn mul_add<const N: usize>(
+        self,
+        targets: [&mut Symbol; N],
+        coefficients: [u8; N],
+        source: &Symbol,
+    ) {
+        // SAFETY: a value of this type exists only where GFNI and AVX-512 were detected.
+        unsafe { mul_add_gfni(targets, coefficients, source) }
     }
 }
 
@@ -112,6 +136,28 @@ fn mul_add_avx2<const N: usize>(
             unsafe {
                 let sum: *mut __m256i = target.as_mut_ptr().add(at).cast();
                 _mm256_storeu_si256(sum, _mm256_xor_si256(_mm256_loadu_si256(sum), product));
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "gfni,avx512f")]
+fn mul_add_gfni<const N: usize>(
+    mut targets: [&mut Symbol; N],
+    coefficients: [u8; N],
+    source: &Symbol,
+) {
+    const { assert!(SYMBOL_SIZE.is_multiple_of(64)) };
+    let matrices = coefficients.map(|c| _mm512_set1_epi64(MATRICES[usize::from(c)].cast_signed()));
+    for at in (0..SYMBOL_SIZE).step_by(64) {
+        // SAFETY: `at + 64 <= SYMBOL_SIZE`, the length of the array; unaligned loads are allowed.
+        let bytes = unsafe { _mm512_loadu_si512(source.as_ptr().add(at).cast()) };
+        for (target, &matrix) in targets.iter_mut().zip(&matrices) {
+            let product = _mm512_gf2p8affine_epi64_epi8::<0>(bytes, matrix);
+            // SAFETY: as above, and `target` is borrowed exclusively.
+            unsafe {
+                let sum: *mut __m512i = target.as_mut_ptr().add(at).cast();
+                _mm512_storeu_si512(sum, _mm512_xor_si512(_mm512_loadu_si512(sum), product));
             }
         }
     }

@@ -5,6 +5,7 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
+use mimeo_protocol::AlignedBytes;
 use mimeo_protocol::fec::Code;
 use mimeo_protocol::units::{Esi, SYMBOL_SIZE};
 
@@ -12,8 +13,15 @@ use support::{K, random_bytes};
 
 const BODY: usize = K as usize * SYMBOL_SIZE;
 
-fn rows(code: &Code, body: &[u8], count: usize) -> Vec<u8> {
-    let mut rows = vec![0; count * SYMBOL_SIZE];
+/// Where the programs keep their blocks.
+fn aligned(bytes: &[u8]) -> AlignedBytes {
+    let mut aligned = AlignedBytes::zeroed(bytes.len());
+    aligned.copy_from_slice(bytes);
+    aligned
+}
+
+fn rows(code: &Code, body: &[u8], count: usize) -> AlignedBytes {
+    let mut rows = AlignedBytes::zeroed(count * SYMBOL_SIZE);
     code.repair(0, body, &mut rows)
         .expect("a code of 187 source symbols has 68 rows");
     rows
@@ -21,7 +29,7 @@ fn rows(code: &Code, body: &[u8], count: usize) -> Vec<u8> {
 
 fn fec_rows(criterion: &mut Criterion) {
     let code = Code::new(K).expect("187 is the most");
-    let body = random_bytes(2, BODY);
+    let body = aligned(&random_bytes(2, BODY));
     let mut group = criterion.benchmark_group("fec_rows");
     group.throughput(Throughput::Bytes(BODY as u64));
     for count in [1, 4, 16] {
@@ -38,8 +46,8 @@ struct Damaged {
     code: Code,
     /// The slots with a repair symbol, in the order of the rows.
     missing: Vec<usize>,
-    rows: Vec<u8>,
-    slots: Vec<u8>,
+    rows: AlignedBytes,
+    slots: AlignedBytes,
     esis: Vec<Esi>,
 }
 
@@ -50,7 +58,7 @@ impl Damaged {
             code,
             missing: (0..erasures).map(spread).collect(),
             rows: rows(&code, body, erasures),
-            slots: body.to_vec(),
+            slots: aligned(body),
             esis: (0..K).map(Esi).collect(),
         }
     }
@@ -72,14 +80,14 @@ impl Damaged {
 
 fn fec_decode(criterion: &mut Criterion) {
     let code = Code::new(K).expect("187 is the most");
-    let body = random_bytes(2, BODY);
+    let body = aligned(&random_bytes(2, BODY));
     let mut group = criterion.benchmark_group("fec_decode");
     group.throughput(Throughput::Bytes(BODY as u64));
     for erasures in [1, 4, 16, 64] {
         let mut block = Damaged::new(code, &body, erasures);
         block.damage();
         block.recover();
-        assert!(block.slots == body, "{erasures} erasures were not mended");
+        assert!(block.slots[..] == body[..], "{erasures} erasures were not mended");
         group.bench_function(format!("k{K}_erasures{erasures}"), |bencher| {
             bencher.iter(|| {
                 // One copy of a symbol beside 187 products of one: it hardly counts.

@@ -5,6 +5,7 @@
 //! and random bytes are arguments, datagrams are slices. `mimeo-sender` and `mimeo-receiver` put
 //! it on a network and on disks; the simulated rooms of `mimeo-tests` drive the same code.
 
+mod aligned;
 pub mod block;
 pub mod fec;
 pub mod ids;
@@ -18,4 +19,5 @@ mod strays;
 pub mod units;
 pub mod wire;
 
+pub use aligned::AlignedBytes;
 pub use strays::Strays;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::rendezvous::Admitted;
 use super::session::{BufferId, Event, Placement, Session, SessionConfig};
+use crate::aligned::AlignedBytes;
 use crate::ids::ReceiverNumber;
 use crate::keys::{JoinKeys, ReplayWindow, SealKey};
 use crate::strays::Strays;
@@ -14,7 +15,7 @@ use crate::wire::{
 };
 
 /// Room for the symbols of one block.
-pub type SymbolBuffer = Box<[u8]>;
+pub type SymbolBuffer = AlignedBytes;
 
 /// Bytes of a [`SymbolBuffer`].
 pub const BUFFER_SIZE: usize = MAX_SOURCE_SYMBOLS * SYMBOL_SIZE;
@@ -230,7 +231,7 @@ impl Endpoint {
 }
 
 fn slot_of(buffers: &mut [Option<SymbolBuffer>], buffer: BufferId, slot: u8) -> &mut [u8] {
-    let bytes = buffers[buffer.0 as usize].get_or_insert_with(|| vec![0; BUFFER_SIZE].into());
+    let bytes = buffers[buffer.0 as usize].get_or_insert_with(|| AlignedBytes::zeroed(BUFFER_SIZE));
     let from = usize::from(slot) * SYMBOL_SIZE;
     &mut bytes[from..from + SYMBOL_SIZE]
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use bytes::Bytes;
 
 use super::interleave::Share;
+use crate::aligned::AlignedBytes;
 use crate::fec::Code;
 use crate::units::{BlockNumber, Esi, SYMBOL_SIZE};
 
@@ -16,12 +17,12 @@ pub type Body = Bytes;
 const CACHE_BYTES: usize = 64 << 20;
 
 /// Repair rows of a share, in the order of its symbols; empty where it has source symbols only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Rows {
     /// The symbols that are repair symbols, in order.
     pub esis: Vec<Esi>,
     /// Their bytes, [`SYMBOL_SIZE`] each.
-    pub bytes: Vec<u8>,
+    pub bytes: AlignedBytes,
 }
 
 impl Rows {
@@ -33,7 +34,7 @@ impl Rows {
     #[must_use]
     pub fn of(share: &Share, body: &[u8]) -> Rows {
         let esis = Rows::wanted(share);
-        let mut bytes = vec![0; esis.len() * SYMBOL_SIZE];
+        let mut bytes = AlignedBytes::zeroed(esis.len() * SYMBOL_SIZE);
         let code = Code::new(share.k).expect("blocks have 1 to 187 source symbols");
         let mut rest = &mut bytes[..];
         // They follow each other, but for a wrap behind the last: made together they cost less.
@@ -203,9 +204,11 @@ mod tests {
     #[test]
     fn symbols_are_slices_of_the_body_or_rows() {
         let mut store = Store::new(false);
+        let mut bytes = AlignedBytes::zeroed(SYMBOL_SIZE);
+        bytes.fill(9);
         let rows = Rows {
             esis: vec![Esi(3)],
-            bytes: vec![9; SYMBOL_SIZE],
+            bytes,
         };
         store.pin(BlockNumber(0), body(2 * SYMBOL_SIZE + 5), rows);
         assert_eq!(

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use mimeo_protocol::AlignedBytes;
 use mimeo_protocol::units::BLOCK_SIZE;
 
 /// Buffers have whole multiples of this many bytes: a body that compressed well does not hold the
@@ -23,14 +24,14 @@ pub(super) struct Pool(Arc<Mutex<Free>>);
 struct Free {
     /// Buffers of one grain, of two, and so on. The last one used is the first to be used again:
     /// it is the likeliest to be in a cache.
-    classes: [Vec<Box<[u8]>>; CLASSES],
+    classes: [Vec<AlignedBytes>; CLASSES],
     bytes: usize,
 }
 
 /// Bytes in a buffer that returns to its pool when nobody needs it any more.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    bytes: Box<[u8]>,
+    bytes: AlignedBytes,
     len: usize,
     pool: Pool,
 }
@@ -45,13 +46,13 @@ impl Pool {
             used
         });
         Buffer {
-            bytes: used.unwrap_or_else(|| vec![0; grains * GRAIN].into()),
+            bytes: used.unwrap_or_else(|| AlignedBytes::zeroed(grains * GRAIN)),
             len,
             pool: self.clone(),
         }
     }
 
-    fn give_back(&self, bytes: Box<[u8]>) {
+    fn give_back(&self, bytes: AlignedBytes) {
         let surplus = self.with(|free| {
             if bytes.is_empty() || free.bytes + bytes.len() > MOST_FREE {
                 return Some(bytes);

@@ -87,7 +87,10 @@ fn fec_decode(criterion: &mut Criterion) {
         let mut block = Damaged::new(code, &body, erasures);
         block.damage();
         block.recover();
-        assert!(block.slots[..] == body[..], "{erasures} erasures were not mended");
+        assert!(
+            block.slots[..] == body[..],
+            "{erasures} erasures were not mended"
+        );
         group.bench_function(format!("k{K}_erasures{erasures}"), |bencher| {
             bencher.iter(|| {
                 // One copy of a symbol beside 187 products of one: it hardly counts.

@@ -109,6 +109,7 @@ fn session(
     let endpoint = endpoint(config, *admitted, window, target.is_sequential());
     let mut engine = Engine::new(Parts {
         endpoint,
+        window,
         room,
         sender,
         waiter,

@@ -1,5 +1,6 @@
 //! The receiver at work: the session's thread between the network and the writer.
 
+mod gather;
 mod pictures;
 mod room;
 mod search;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::exit::Exit;
 use crate::run::{Command, Severity, Update};
 use crate::status::Status;
+use gather::Gather;
 pub(crate) use pictures::Pictures;
 pub(crate) use room::Room;
 pub(crate) use search::{NotJoined, Search};
@@ -27,20 +29,14 @@ use writer::{Done, Work, Writer};
 /// Pictures are sent and the socket's drops are looked at this often.
 const PICTURE_EVERY: Duration = Duration::from_millis(200);
 
-/// After a few datagrams came, the next are left to gather in the socket for this long: waking up
-/// for each one would cost more than receiving it. A tenth of the shortest interval between
-/// reports.
-const GATHER: Duration = Duration::from_micros(500);
-
-/// So many messages of the kernel at once show that they gather by themselves.
-const GATHERED: usize = 64;
-
 /// Batches that are received before other inputs are looked at: a few MiB at most.
 const BATCHES_AT_ONCE: usize = 16;
 
 /// What an engine is made of.
 pub(crate) struct Parts {
     pub(crate) endpoint: Endpoint,
+    /// Datagrams that the data socket holds.
+    pub(crate) window: u32,
     pub(crate) room: Room,
     pub(crate) sender: SocketAddr,
     pub(crate) waiter: Waiter,
@@ -61,9 +57,8 @@ pub(crate) struct Engine {
     pictures: Pictures,
     batch: ReceiveBatch,
     out: Vec<u8>,
-    /// Messages of the kernel that came since the last sleep.
-    came: usize,
-    /// Whether there may be more of them.
+    gather: Gather,
+    /// Whether more may wait in the sockets than was received.
     more: bool,
     ended: Option<(Exit, Option<String>)>,
 }
@@ -81,7 +76,7 @@ impl Engine {
             pictures: parts.pictures,
             batch: ReceiveBatch::new(),
             out: Vec::new(),
-            came: 0,
+            gather: Gather::new(parts.window),
             more: false,
             ended: None,
         }
@@ -143,19 +138,20 @@ impl Engine {
         let now = Instant::now();
         let until = self.endpoint.poll_timeout(now).unwrap_or(now);
         let until = until.min(self.pictures.last() + PICTURE_EVERY);
-        let came = std::mem::take(&mut self.came);
+        let pause = self.gather.pause();
         if std::mem::take(&mut self.more) {
             return None;
         }
-        let waited = if (1..GATHERED).contains(&came) {
+        let waited = match pause {
             // Only the writer ends this wait.
-            self.waiter
-                .wait(&[], Some(until.min(now + GATHER)))
-                .map(|_| None)
-        } else {
-            self.waiter
+            Some(pause) => self
+                .waiter
+                .wait(&[], Some(until.min(now + pause)))
+                .map(|_| None),
+            None => self
+                .waiter
                 .wait(&self.room.interests(), Some(until))
-                .map(Some)
+                .map(Some),
         };
         waited.unwrap_or_else(|error| {
             let text = format!("waiting for the network failed: {error}");
@@ -170,22 +166,21 @@ impl Engine {
                 continue;
             }
             for batch in 1..=BATCHES_AT_ONCE {
-                match socket.recv(&mut self.batch) {
+                let messages = match socket.recv(&mut self.batch) {
                     Ok(0) => break,
-                    Ok(came) if batch == BATCHES_AT_ONCE => {
-                        self.came += came;
-                        self.more = true;
-                    }
-                    Ok(came) => self.came += came,
+                    Ok(messages) => messages,
                     Err(error) => {
                         tracing::warn!(%error, "receiving failed");
                         break;
                     }
-                }
-                let now = Instant::now();
+                };
+                self.more |= batch == BATCHES_AT_ONCE;
+                let (now, mut datagrams) = (Instant::now(), 0);
                 for (_, datagram) in self.batch.datagrams() {
                     self.endpoint.handle_datagram(now, datagram);
+                    datagrams += 1;
                 }
+                self.gather.on_received(messages, datagrams);
             }
         }
     }

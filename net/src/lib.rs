@@ -16,6 +16,7 @@ compile_error!(
     "mimeo-net supports Linux only: it relies on sysfs, recvmmsg, UDP segmentation offload and eventfd"
 );
 
+mod ancillary;
 mod buffers;
 mod interface;
 mod membership;

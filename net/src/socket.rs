@@ -24,7 +24,7 @@ pub use error::SocketError;
 pub use receive::ReceiveBatch;
 pub use send::{MAX_DATAGRAM, SendError, Sent};
 
-use crate::{Interface, membership::Membership};
+use crate::{Interface, ancillary, membership::Membership};
 
 /// The version of the Internet Protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +139,8 @@ impl Socket {
             .map_err(failed("read the address of a socket"))?;
         let local = local.as_socket().expect("an IP socket has an IP address");
         let state = UdpSocketState::new((&socket).into()).map_err(failed("set up a socket"))?;
+        ancillary::leave_out(&socket, Family::of(address.ip()))
+            .map_err(failed("set up a socket"))?;
         Ok(Self {
             socket,
             state,

@@ -32,8 +32,15 @@ fn turn_off(socket: &socket2::Socket, level: c_int, name: c_int) -> io::Result<(
     let len = size_of_val(&off) as libc::socklen_t;
     // SAFETY: the descriptor is open while `socket` is borrowed, and the kernel reads `len` bytes
     // of `off`, which is that long.
-    let result =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const off).cast(), len) };
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const off).cast(),
+            len,
+        )
+    };
     if result == 0 {
         Ok(())
     } else {

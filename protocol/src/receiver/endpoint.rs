@@ -7,6 +7,7 @@ use super::session::{BufferId, Event, Placement, Session, SessionConfig};
 use crate::aligned::AlignedBytes;
 use crate::ids::ReceiverNumber;
 use crate::keys::{JoinKeys, ReplayWindow, SealKey};
+use crate::prefetch::prefetch;
 use crate::strays::Strays;
 use crate::units::{MAX_SOURCE_SYMBOLS, SYMBOL_SIZE};
 use crate::wire::{
@@ -83,6 +84,19 @@ impl Endpoint {
             Some(Kind::Announce) => self.handle_announce(now, datagram),
             Some(Kind::Welcome | Kind::Probe | Kind::Join | Kind::Reject) => {}
             Some(Kind::ToSender) | None => self.strays.malformed += 1,
+        }
+    }
+
+    /// A datagram is about to be handled: begins to load where its symbol will stand.
+    pub fn prefetch(&self, datagram: &[u8]) {
+        let Ok(header) = SymbolHeader::decode(datagram) else {
+            return;
+        };
+        if let Placement::Slot(buffer, slot) = self.session.place(&header)
+            && let Some(Some(bytes)) = self.buffers.get(buffer.0 as usize)
+        {
+            let from = usize::from(slot) * SYMBOL_SIZE;
+            prefetch(&bytes[from..from + SYMBOL_SIZE]);
         }
     }
 

@@ -176,7 +176,15 @@ impl Engine {
                 };
                 self.more |= batch == BATCHES_AT_ONCE;
                 let (now, mut datagrams) = (Instant::now(), 0);
-                for (_, datagram) in self.batch.datagrams() {
+                let mut coming = self
+                    .batch
+                    .datagrams()
+                    .map(|(_, datagram)| datagram)
+                    .peekable();
+                while let Some(datagram) = coming.next() {
+                    if let Some(next) = coming.peek() {
+                        self.endpoint.prefetch(next);
+                    }
                     self.endpoint.handle_datagram(now, datagram);
                     datagrams += 1;
                 }

@@ -112,7 +112,8 @@ pub struct Args {
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse::parity)]
     pub(crate) parity: Parity,
 
-    /// Compression: none, fast, default, max, or a level of zstd from -7 to 22
+    /// Compression: none, fast, default, max, or a level of zstd from -7 to 22; default is at most
+    /// 3, and less while the network is faster than that
     #[arg(long, value_name = "LEVEL", default_value_t = Level::DEFAULT,
           allow_negative_numbers = true)]
     pub(crate) compress: Level,

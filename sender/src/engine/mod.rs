@@ -1,5 +1,6 @@
 //! The sender at work: the session's thread between the network and the encoders.
 
+mod effort;
 mod events;
 mod pictures;
 mod pipeline;
@@ -15,7 +16,7 @@ use mimeo_image::source::Source;
 use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
 use mimeo_protocol::block::{BlockDigest, ImageHasher};
 use mimeo_protocol::manifest::{Entry, Run};
-use mimeo_protocol::sender::{Destination, Endpoint, MemberState, Outgoing};
+use mimeo_protocol::sender::{Destination, Endpoint, MemberState, Outgoing, Phase};
 use mimeo_protocol::units::BlockNumber;
 use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
@@ -232,6 +233,9 @@ impl Engine {
             self.pipeline.release();
             self.handle_encoded(encoded);
         }
+        let running = *self.endpoint.session().phase() == Phase::Running;
+        let ahead = self.endpoint.session().ahead() + self.reorder.len();
+        self.pipeline.set_ahead(running.then_some(ahead));
         if let Some(image_len) = self.reorder.take_end() {
             self.end_source(image_len);
         }
@@ -242,6 +246,7 @@ impl Engine {
         match encoded {
             Encoded::Body {
                 stored,
+                level,
                 raw_len,
                 only,
                 body,
@@ -250,6 +255,7 @@ impl Engine {
                 self.expected.push(Expected {
                     digest: stored.digest,
                     coding: stored.coding,
+                    level,
                     raw_len,
                     only,
                 });

@@ -13,6 +13,7 @@ use mimeo_protocol::manifest::StoredBlock;
 use mimeo_protocol::sender::{Fetch, Rows};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
+use super::effort::Effort;
 use super::pool::{Buffer, Pool};
 use super::queue::{Allowance, Encoded, Expected, Order, Work, WorkQueue};
 use super::reader::{Output, SharedSource, read_source};
@@ -64,6 +65,7 @@ impl Results {
 pub(super) struct Pipeline {
     queue: Arc<WorkQueue>,
     allowance: Arc<Allowance>,
+    effort: Effort,
     results: mpsc::Receiver<Produced>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -71,6 +73,7 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// Starts to read ahead.
     pub(super) fn start(source: SharedSource, level: Level, waker: Waker) -> std::io::Result<Self> {
+        let effort = Effort::new(level);
         let (channel, results) = mpsc::channel();
         let results_in = Results { channel, waker };
         let queue = Arc::new(WorkQueue::default());
@@ -83,8 +86,8 @@ impl Pipeline {
         let mut threads = Vec::new();
         for i in 0..encoders {
             let (queue, results, disk) = (Arc::clone(&queue), results_in.clone(), source.disk());
-            let pool = pool.clone();
-            let body = move || Worker::new(level, disk, pool, results).run(&queue);
+            let (pool, effort) = (pool.clone(), effort.clone());
+            let body = move || Worker::new(effort, disk, pool, results).run(&queue);
             threads.push(
                 thread::Builder::new()
                     .name(format!("encode-{i}"))
@@ -108,6 +111,7 @@ impl Pipeline {
         Ok(Self {
             queue,
             allowance,
+            effort,
             results,
             threads,
         })
@@ -121,6 +125,11 @@ impl Pipeline {
     /// An item was taken by the session: another may be read.
     pub(super) fn release(&self) {
         self.allowance.give();
+    }
+
+    /// Tells the encoders how far they are ahead of what is sent.
+    pub(super) fn set_ahead(&self, blocks: Option<u32>) {
+        self.effort.set_ahead(blocks);
     }
 
     /// Asks for the symbols of a share.
@@ -153,6 +162,11 @@ impl Reorder {
         self.early.insert(order, encoded);
     }
 
+    /// Items that wait for their turn.
+    pub(super) fn len(&self) -> u32 {
+        u32::try_from(self.early.len()).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn set_end(&mut self, order: Order, image_len: u64) {
         self.end = Some((order, image_len));
     }
@@ -173,9 +187,25 @@ impl Reorder {
     }
 }
 
+/// An encoder for each level that was used: the memory of one is larger than a block.
+#[derive(Default)]
+struct Encoders(Vec<(Level, Encoder)>);
+
+impl Encoders {
+    fn of(&mut self, level: Level) -> &mut Encoder {
+        let at = self.0.iter().position(|&(of, _)| of == level);
+        let at = at.unwrap_or_else(|| {
+            self.0.push((level, Encoder::new(level)));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+}
+
 /// One encoder thread.
 struct Worker {
-    encoder: Encoder,
+    effort: Effort,
+    encoders: Encoders,
     disk: Option<Arc<DiskSource>>,
     results: Results,
     pool: Pool,
@@ -184,9 +214,10 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(level: Level, disk: Option<Arc<DiskSource>>, pool: Pool, results: Results) -> Self {
+    fn new(effort: Effort, disk: Option<Arc<DiskSource>>, pool: Pool, results: Results) -> Self {
         Self {
-            encoder: Encoder::new(level),
+            effort,
+            encoders: Encoders::default(),
             disk,
             results,
             pool,
@@ -269,7 +300,9 @@ impl Worker {
             };
         }
         let raw_len = u32::try_from(raw.len()).expect("blocks are 256 KiB");
-        let coding = self.encoder.encode(raw, &mut self.compressed);
+        let level = self.effort.level();
+        let encoder = self.encoders.of(level);
+        let coding = encoder.encode(raw, &mut self.compressed);
         let body = self.body(coding, block);
         let stored_len = u32::try_from(body.len()).expect("bodies are below 264 KiB");
         let stored = StoredBlock {
@@ -280,6 +313,7 @@ impl Worker {
         };
         Encoded::Body {
             stored,
+            level,
             raw_len,
             only,
             body,
@@ -310,7 +344,8 @@ impl Worker {
                     return Ok(Produced::Changed { place: fetch.place });
                 }
                 if expected.coding == Coding::Zstd {
-                    let shorter = self.encoder.compress(raw.as_ref(), &mut self.compressed);
+                    let encoder = self.encoders.of(expected.level);
+                    let shorter = encoder.compress(raw.as_ref(), &mut self.compressed);
                     assert!(
                         shorter,
                         "the same bytes were shorter when they were sent first"

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use mimeo_protocol::block::{BlockDigest, Coding};
+use mimeo_protocol::block::{BlockDigest, Coding, Level};
 use mimeo_protocol::manifest::StoredBlock;
 use mimeo_protocol::sender::Fetch;
 use mimeo_protocol::units::Place;
@@ -46,6 +46,7 @@ pub(super) enum Work {
 pub(super) struct Expected {
     pub(super) digest: BlockDigest,
     pub(super) coding: Coding,
+    pub(super) level: Level,
     pub(super) raw_len: u32,
     pub(super) only: bool,
 }
@@ -56,6 +57,8 @@ pub(super) enum Encoded {
     /// A block that is sent.
     Body {
         stored: StoredBlock,
+        /// The level that was tried.
+        level: Level,
         raw_len: u32,
         only: bool,
         body: Bytes,

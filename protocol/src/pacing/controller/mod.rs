@@ -44,9 +44,11 @@ const LEAST_STEP: f64 = 0.9;
 const EASE: f64 = 0.8;
 /// Rounds in a row with remarkable loss before the rate is eased.
 const REMARKABLE: u32 = 3;
-/// Between probes, first and at most: a path at its limit loses a fifth of what is sent in a probe
-/// of 50 ms, which is 0.5 % of what is sent in 2 s.
-const FIRST_WAIT: Duration = Duration::from_millis(60);
+/// Before a probe of a rate that no path was found to limit.
+const SHORTEST_WAIT: Duration = Duration::from_millis(60);
+/// Between probes of a rate that a path limits, first and at most: it loses a fifth of what is sent
+/// in a probe of 50 ms, which is 0.5 % of what is sent in 2 s.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Loss above this is looked into now and then: it may have come so slowly that no round stood
 /// out.
@@ -111,7 +113,7 @@ impl Controller {
             round: Round::new(now, Seq(0)),
             paths: BTreeMap::new(),
             trial: Vec::new(),
-            wait: FIRST_WAIT,
+            wait: SHORTEST_WAIT,
             probe_at: now,
             looked_at: None,
         }
@@ -198,6 +200,7 @@ impl Controller {
         let limited = |path: &Path, sample: &Sample| path.is_limited(outcome.sent, sample);
         if let Some(least) = self.least_carried(outcome, limited) {
             if doubted {
+                self.wait = FIRST_WAIT;
                 // The rate before was carried.
                 self.hold(now, (MARGIN * least).max(self.base.datagrams()));
             } else {
@@ -249,12 +252,12 @@ impl Controller {
     fn on_probed(&mut self, now: Instant, outcome: &Outcome) {
         let limited = |path: &Path, sample: &Sample| path.is_limited(outcome.sent, sample);
         if let Some(least) = self.least_carried(outcome, limited) {
-            self.wait = (2 * self.wait).min(LONGEST_WAIT);
+            self.wait = (2 * self.wait).clamp(FIRST_WAIT, LONGEST_WAIT);
             // It was held without remarkable loss, so it is not far from what is carried.
             let base = self.base.datagrams();
             return self.hold(now, (MARGIN * least).clamp(LEAST_STEP * base, base));
         }
-        self.wait = FIRST_WAIT;
+        self.wait = SHORTEST_WAIT;
         self.on_risen(now, outcome, false);
     }
 

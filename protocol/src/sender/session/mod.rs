@@ -212,9 +212,15 @@ impl Session {
         let known = self.manifest.known_blocks().0;
         self.end.is_none()
             && self.abort.is_none()
-            && known - self.pass.begun().0 < READ_AHEAD
+            && self.ahead() < READ_AHEAD
             && self.page_queue.len() < 8
             && (self.config.seekable || known - self.kept_from.0 < STREAM_WINDOW + READ_AHEAD)
+    }
+
+    /// Blocks of the first cycle that are known and were not begun.
+    #[must_use]
+    pub fn ahead(&self) -> u32 {
+        self.manifest.known_blocks().0 - self.pass.begun().0
     }
 
     /// Takes the next entry of the image in the order of places. The body of a block is at

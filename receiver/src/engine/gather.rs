@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A tenth of the shortest interval between reports.
 const SHORTEST: Duration = Duration::from_micros(500);
 
-/// A sixth of the time that a sender waits before it looks after lost last datagrams.
+/// A tenth of the time after which an idle sender looks after lost last datagrams.
 const LONGEST: Duration = Duration::from_millis(2);
 
 /// With fewer datagrams than this at once the pause gets longer; with four times as many it gets

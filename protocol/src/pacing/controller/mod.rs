@@ -198,15 +198,20 @@ impl Controller {
 
     fn on_risen(&mut self, now: Instant, outcome: &Outcome, doubted: bool) {
         let limited = |path: &Path, sample: &Sample| path.is_limited(outcome.sent, sample);
-        if let Some(least) = self.least_carried(outcome, limited) {
-            if doubted {
-                self.wait = FIRST_WAIT;
-                // The rate before was carried.
-                self.hold(now, (MARGIN * least).max(self.base.datagrams()));
-            } else {
+        if self.least_carried(outcome, limited).is_some() {
+            if !doubted {
                 self.phase = Phase::Rising { doubted: true };
+                return;
             }
-            return;
+            let held = match self.least_overflowing(outcome) {
+                Some(least) => {
+                    self.wait = FIRST_WAIT;
+                    // The rate before was carried.
+                    (MARGIN * least).max(self.base.datagrams())
+                }
+                None => self.rate.datagrams(),
+            };
+            return self.hold(now, held);
         }
         for (receiver, sample) in &outcome.samples {
             if let Some(path) = self.paths.get_mut(receiver) {
@@ -251,11 +256,18 @@ impl Controller {
 
     fn on_probed(&mut self, now: Instant, outcome: &Outcome) {
         let limited = |path: &Path, sample: &Sample| path.is_limited(outcome.sent, sample);
-        if let Some(least) = self.least_carried(outcome, limited) {
-            self.wait = (2 * self.wait).clamp(FIRST_WAIT, LONGEST_WAIT);
-            // It was held without remarkable loss, so it is not far from what is carried.
+        if self.least_carried(outcome, limited).is_some() {
             let base = self.base.datagrams();
-            return self.hold(now, (MARGIN * least).clamp(LEAST_STEP * base, base));
+            let held = match self.least_overflowing(outcome) {
+                // It was held without remarkable loss, so it is not far from what is carried.
+                Some(least) => {
+                    self.wait = self.wait.max(FIRST_WAIT);
+                    (MARGIN * least).clamp(LEAST_STEP * base, base)
+                }
+                None => self.rate.datagrams(),
+            };
+            self.wait = (2 * self.wait).min(LONGEST_WAIT);
+            return self.hold(now, held);
         }
         self.wait = SHORTEST_WAIT;
         self.on_risen(now, outcome, false);
@@ -271,6 +283,7 @@ impl Controller {
             }
         }
         if let Some(least) = self.least_carried(outcome, relieved) {
+            self.wait = (2 * self.wait).clamp(FIRST_WAIT, LONGEST_WAIT);
             return self.hold(now, MARGIN * least);
         }
         for (receiver, sample) in &outcome.samples {
@@ -279,6 +292,17 @@ impl Controller {
             }
         }
         self.hold(now, self.base.datagrams());
+    }
+
+    /// The least that a path carries which is at its limit and loses more than at any rate.
+    ///
+    /// A path that is at its limit and loses nothing ends in a receiver whose processor is busy;
+    /// then the receiver's window is the brake, and a lower rate would only keep the sender from
+    /// using the moments at which it gets on. Or it has a long queue, which overflows before long.
+    fn least_overflowing(&self, outcome: &Outcome) -> Option<f64> {
+        self.least_carried(outcome, |path, sample| {
+            path.is_limited(outcome.sent, sample) && path.overflows(sample)
+        })
     }
 
     /// The least that a path of the given kind carries, in datagrams per second.

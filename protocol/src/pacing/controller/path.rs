@@ -13,6 +13,9 @@ const EXCESS_DEVIATIONS: f64 = 4.0;
 /// A path is at its limit when its delivery follows a change of the rate by less than this share.
 const FOLLOWS: f64 = 0.4;
 
+/// A queue on the path overflows when so much more is lost than at any rate.
+const OVERFLOW: f64 = 0.02;
+
 /// A path is relieved when its loss falls below this share.
 const RELIEVED: f64 = 0.7;
 
@@ -46,6 +49,8 @@ pub(super) struct Path {
     loss: f64,
     deviation: f64,
     reference: Option<Reference>,
+    /// Whether a queue on the path overflowed before: what it carries is known to be limited.
+    overflowed: bool,
     /// Rounds in a row with remarkable loss, and what they showed.
     remarkable: u32,
     remarkable_reference: Option<Reference>,
@@ -72,6 +77,11 @@ impl Path {
             // Both are positive when the rate rose and negative when it fell.
             change.abs() > 0.01 && followed / change < FOLLOWS
         })
+    }
+
+    /// Whether more is lost than the path loses at any rate, or soon will be, as it was before.
+    pub(super) fn overflows(&self, sample: &Sample) -> bool {
+        self.overflowed || sample.loss > self.loss + OVERFLOW
     }
 
     /// Whether a lower rate made the path lose less and not deliver less: it was at its limit.
@@ -126,6 +136,7 @@ impl Path {
     /// The path was relieved: the loss that it has at any rate is at most this.
     pub(super) fn on_relieved(&mut self, sample: &Sample) {
         self.loss = self.loss.min(sample.loss);
+        self.overflowed = true;
     }
 
     /// Remarkable loss turned out not to depend on the rate: it is what the path has.

@@ -161,7 +161,7 @@ fn mimeo_delivers_and_accounts() {
         assert!(run.ok, "{run:?}");
         assert_eq!((run.bytes, run.receivers), (LENGTH, 2));
         assert!(
-            run.seconds.unwrap() > 0.0 && run.sender_cpu.user > 0.0,
+            run.seconds.unwrap() > 0.0 && run.sender_cpu.total() > 0.0,
             "{run:?}"
         );
         assert!(

@@ -6,7 +6,7 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use mimeo_protocol::block::{BlockDigest, Coding, Decoder, Encoder, Level, RawBlock};
+use mimeo_protocol::block::{BlockDigest, Coding, Decoder, Encoder, Level};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use support::{random_bytes, text_block};
@@ -56,29 +56,21 @@ fn decompress(criterion: &mut Criterion) {
                 Coding::Zstd => &compressed,
                 Coding::Raw => &raw,
             };
-            let (mut decoder, mut room) = (Decoder::new(), room());
-            let decoded = decoder.decode(coding, body, raw.len(), &mut room);
+            let mut decoder = Decoder::new();
+            let decoded = decoder.decode(coding, body, raw.len());
             assert!(
                 decoded == Ok(&raw[..]),
                 "{level}_{name} came back otherwise"
             );
             group.bench_function(format!("{level}_{name}"), |bencher| {
                 bencher.iter(|| {
-                    let room = black_box(&mut *room);
-                    decoder
-                        .decode(coding, black_box(body), raw.len(), room)
-                        .is_ok()
+                    let decoded = decoder.decode(coding, black_box(body), raw.len());
+                    black_box(decoded).is_ok()
                 });
             });
         }
     }
     group.finish();
-}
-
-fn room() -> Box<RawBlock> {
-    vec![0; BLOCK_SIZE]
-        .try_into()
-        .expect("it has the size of a block")
 }
 
 fn main() {

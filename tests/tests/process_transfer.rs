@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use mimeo_benches::session::{Process, Session};
 use mimeo_tests::host::{Place, assert_code, assert_same, assert_success, finish};
 
 fn place() -> Place {
@@ -150,6 +151,12 @@ fn an_archive_is_packed_sent_and_unpacked() {
     assert_same(&original.join("big"), &copy.join("big"));
 }
 
+/// Starts one more receiver in a room that is already running.
+fn join_late(place: &Place, session: &mut Session, command: Command) {
+    let process = Process::start(command, place.directory(), "late").unwrap();
+    session.receivers.push(process);
+}
+
 #[test]
 fn a_late_receiver_gets_what_it_missed() {
     let place = place();
@@ -161,9 +168,7 @@ fn a_late_receiver_gets_what_it_missed() {
         first.metadata().is_ok_and(|about| about.blocks() > 0)
     });
     let command = place.receiver(&late, &[]);
-    let directory = place.directory();
-    let process = mimeo_benches::session::Process::start(command, directory, "late").unwrap();
-    session.receivers.push(process);
+    join_late(&place, &mut session, command);
     let outcome = finish(session);
     assert_success(&outcome, &image);
     assert_same(&image, &first);
@@ -187,9 +192,7 @@ fn a_late_pipe_starts_from_the_beginning_and_holds_nobody_up() {
     });
     let mut command = place.receiver("-", &["--memory", "16MiB"]);
     command.stdout(File::create(&late).unwrap());
-    let directory = place.directory();
-    let process = mimeo_benches::session::Process::start(command, directory, "late").unwrap();
-    session.receivers.push(process);
+    join_late(&place, &mut session, command);
     let outcome = finish(session);
     assert_success(&outcome, &image);
     assert_same(&image, &first);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::block::{Decoder, RawBlock};
+use mimeo_protocol::block::Decoder;
 use mimeo_protocol::ids::{Mac, Nonce};
 use mimeo_protocol::receiver::{
     Assembled, Endpoint, Event, Rendezvous, RendezvousConfig, RendezvousEvent, SessionConfig,
@@ -21,7 +21,6 @@ pub struct Receiving {
     rendezvous: Rendezvous,
     endpoint: Option<Endpoint>,
     decoder: Decoder,
-    room: Box<RawBlock>,
     target: Vec<u8>,
     confirmed: bool,
 }
@@ -44,9 +43,6 @@ impl Receiving {
             rendezvous: Rendezvous::new(now, config),
             endpoint: None,
             decoder: Decoder::new(),
-            room: vec![0; BLOCK_SIZE]
-                .try_into()
-                .expect("it has the size of a block"),
             target: vec![LEFTOVERS; image_len],
             confirmed: false,
         }
@@ -147,7 +143,7 @@ impl Receiving {
         let place = assembled.entry.place;
         let image_len = Some(self.target.len() as u64);
         let raw = assembled
-            .decode(image_len, &mut self.decoder, &mut self.room)
+            .decode(image_len, &mut self.decoder)
             .expect("nothing was damaged");
         self.target[place.0 as usize * BLOCK_SIZE..][..raw.len()].copy_from_slice(raw);
         raw.len()

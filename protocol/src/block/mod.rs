@@ -11,7 +11,7 @@ mod digest;
 mod level;
 mod probe;
 
-pub use coding::{Coding, DecodeError, Decoder, Encoder, RawBlock, content_size};
+pub use coding::{Coding, DecodeError, Decoder, Encoder, content_size};
 pub(crate) use digest::write_hex;
 pub use digest::{BlockDigest, ImageDigest, ImageHasher};
 pub use level::{Level, LevelError};

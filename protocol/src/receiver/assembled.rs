@@ -2,7 +2,7 @@
 
 use super::endpoint::SymbolBuffer;
 use super::session::BufferId;
-use crate::block::{BlockDigest, Decoder, RawBlock, content_size};
+use crate::block::{BlockDigest, Decoder, content_size};
 use crate::fec::Code;
 use crate::manifest::StoredBlock;
 use crate::units::{BLOCK_SIZE, BlockNumber, Esi, Place, SYMBOL_SIZE};
@@ -24,14 +24,13 @@ pub struct Assembled {
 
 impl Assembled {
     /// The raw block, if it is what its entry says: it stands among the symbols where it was not
-    /// compressed, else in `room`.
+    /// compressed, else in the decoder.
     ///
     /// Without `image_len`, for an image of unknown length, the body tells the block's length.
     pub fn decode<'a>(
         &'a mut self,
         image_len: Option<u64>,
-        decoder: &mut Decoder,
-        room: &'a mut RawBlock,
+        decoder: &'a mut Decoder,
     ) -> Option<&'a [u8]> {
         let k = self.esis.len();
         let code = Code::new(u8::try_from(k).ok()?).ok()?;
@@ -43,7 +42,7 @@ impl Assembled {
             Some(len) => entry.place.raw_len(len),
             None => content_size(entry.coding, body)?,
         };
-        let raw = decoder.decode(entry.coding, body, raw_len, room).ok()?;
+        let raw = decoder.decode(entry.coding, body, raw_len).ok()?;
         let is = |only| BlockDigest::of(entry.place, raw, only) == entry.digest;
         let right = match image_len {
             Some(len) => is(len <= BLOCK_SIZE as u64),

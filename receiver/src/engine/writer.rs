@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mimeo_image::target::{TargetError, TargetWriter};
 use mimeo_net::Waker;
-use mimeo_protocol::block::{Decoder, RawBlock};
+use mimeo_protocol::block::Decoder;
 use mimeo_protocol::manifest::Run;
 use mimeo_protocol::receiver::{Assembled, BufferId, SymbolBuffer};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Place};
@@ -78,9 +78,6 @@ impl Writer {
             target,
             image_len,
             decoder: Decoder::new(),
-            room: vec![0; BLOCK_SIZE]
-                .try_into()
-                .expect("it has the size of a block"),
             done: finished,
             waker,
         };
@@ -106,8 +103,6 @@ struct Worker {
     target: TargetWriter,
     image_len: Option<u64>,
     decoder: Decoder,
-    /// What a compressed block is decompressed into.
-    room: Box<RawBlock>,
     done: mpsc::Sender<Done>,
     waker: Waker,
 }
@@ -173,7 +168,7 @@ impl Worker {
 
     fn block(&mut self, mut assembled: Assembled) -> Result<bool, TargetError> {
         let offset = assembled.entry.place.offset();
-        let raw = assembled.decode(self.image_len, &mut self.decoder, &mut self.room);
+        let raw = assembled.decode(self.image_len, &mut self.decoder);
         let written = match raw {
             Some(raw) => {
                 let from = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::block::{Decoder, RawBlock};
+use mimeo_protocol::block::Decoder;
 use mimeo_protocol::manifest::Run;
 use mimeo_protocol::receiver::Assembled;
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber};
@@ -75,7 +75,6 @@ pub struct Target {
     written: u64,
     free_at: Option<Instant>,
     decoder: Decoder,
-    room: Box<RawBlock>,
 }
 
 /// What was on the disk before: not zeros, so that zeros have to be written.
@@ -91,9 +90,6 @@ impl Target {
             written: 0,
             free_at: None,
             decoder: Decoder::new(),
-            room: vec![0; BLOCK_SIZE]
-                .try_into()
-                .expect("it has the size of a block"),
         }
     }
 
@@ -121,7 +117,7 @@ impl Target {
             *times -= 1;
             assembled.symbols[13] ^= 4;
         }
-        let raw = assembled.decode(image_len, &mut self.decoder, &mut self.room)?;
+        let raw = assembled.decode(image_len, &mut self.decoder)?;
         let raw = raw.to_vec();
         let end = self.put(place.offset(), &raw);
         let bytes = raw.len() as u64;

@@ -35,9 +35,9 @@ const MARGIN: f64 = 0.95;
 /// How far a probe goes beyond the rate.
 const PROBE: f64 = 1.25;
 /// Rounds of a probe: one may be a burst of loss that has nothing to do with the rate.
-const PROBE_ROUNDS: u32 = 2;
+const PROBE_ROUNDS: usize = 2;
 /// Rounds of easing, which costs less than a probe and compares smaller differences.
-const EASE_ROUNDS: u32 = 4;
+const EASE_ROUNDS: usize = 4;
 /// A probe that shows a limit lowers the rate to this share at most.
 const LEAST_STEP: f64 = 0.9;
 /// Easing goes at least this far below the rate.
@@ -77,9 +77,9 @@ enum Phase {
     /// The rate stays.
     Holding,
     /// The rate is raised for some rounds.
-    Probing { rounds: u32 },
+    Probing,
     /// The rate is lowered for some rounds.
-    Easing { rounds: u32 },
+    Easing,
 }
 
 /// Decides on the rate; see the module's page.
@@ -174,22 +174,14 @@ impl Controller {
             Phase::Rising { doubted: false } => self.phase = Phase::Rising { doubted: true },
             Phase::Rising { doubted: true } => self.hold(now, self.rate.datagrams()),
             Phase::Holding => self.on_held(now, &outcome, filled),
-            Phase::Probing { .. } if !filled => self.hold(now, self.base.datagrams()),
-            Phase::Probing { rounds } => {
-                self.trial.push(outcome);
-                if rounds < PROBE_ROUNDS {
-                    self.phase = Phase::Probing { rounds: rounds + 1 };
-                } else {
-                    let mean = self.take_trial();
+            Phase::Probing if !filled => self.hold(now, self.base.datagrams()),
+            Phase::Probing => {
+                if let Some(mean) = self.add_to_trial(outcome, PROBE_ROUNDS) {
                     self.on_probed(now, &mean);
                 }
             }
-            Phase::Easing { rounds } => {
-                self.trial.push(outcome);
-                if rounds < EASE_ROUNDS {
-                    self.phase = Phase::Easing { rounds: rounds + 1 };
-                } else {
-                    let mean = self.take_trial();
+            Phase::Easing => {
+                if let Some(mean) = self.add_to_trial(outcome, EASE_ROUNDS) {
                     self.on_eased(now, &mean);
                 }
             }
@@ -213,11 +205,7 @@ impl Controller {
             };
             return self.hold(now, held);
         }
-        for (receiver, sample) in &outcome.samples {
-            if let Some(path) = self.paths.get_mut(receiver) {
-                path.on_raised(outcome.sent, sample);
-            }
-        }
+        self.tell_paths(outcome, |path, sample| path.on_raised(outcome.sent, sample));
         self.base = self.rate;
         if self.rate == self.cap {
             return self.hold(now, self.cap.datagrams());
@@ -227,11 +215,7 @@ impl Controller {
     }
 
     fn on_held(&mut self, now: Instant, outcome: &Outcome, filled: bool) {
-        for (receiver, sample) in &outcome.samples {
-            if let Some(path) = self.paths.get_mut(receiver) {
-                path.on_held(outcome.sent, sample);
-            }
-        }
+        self.tell_paths(outcome, |path, sample| path.on_held(outcome.sent, sample));
         let looked = self.looked_at.is_some_and(|at| now < at + LOOK_AGAIN);
         let suspect =
             |path: &Path| path.is_remarkable(REMARKABLE) || (!looked && path.loss() > HIGH_LOSS);
@@ -247,10 +231,10 @@ impl Controller {
             }
             // At what arrives now, a path that is at its limit would lose nothing.
             self.rate = Rate::of_datagrams((EASE * outcome.sent).min(MARGIN * least));
-            self.phase = Phase::Easing { rounds: 1 };
+            self.phase = Phase::Easing;
         } else if now >= self.probe_at && filled && calm && self.base < self.cap {
             self.rate = Rate::of_datagrams(PROBE * self.base.datagrams()).min(self.cap);
-            self.phase = Phase::Probing { rounds: 1 };
+            self.phase = Phase::Probing;
         }
     }
 
@@ -275,23 +259,26 @@ impl Controller {
 
     fn on_eased(&mut self, now: Instant, outcome: &Outcome) {
         let relieved = |path: &Path, sample: &Sample| path.is_relieved(outcome.sent, sample);
-        for (receiver, sample) in &outcome.samples {
-            if let Some(path) = self.paths.get_mut(receiver)
-                && relieved(path, sample)
-            {
+        self.tell_paths(outcome, |path, sample| {
+            if relieved(path, sample) {
                 path.on_relieved(sample);
             }
-        }
+        });
         if let Some(least) = self.least_carried(outcome, relieved) {
             self.wait = (2 * self.wait).clamp(FIRST_WAIT, LONGEST_WAIT);
             return self.hold(now, MARGIN * least);
         }
+        self.tell_paths(outcome, Path::accept);
+        self.hold(now, self.base.datagrams());
+    }
+
+    /// Tells every path what a round showed of it.
+    fn tell_paths(&mut self, outcome: &Outcome, mut tell: impl FnMut(&mut Path, &Sample)) {
         for (receiver, sample) in &outcome.samples {
             if let Some(path) = self.paths.get_mut(receiver) {
-                path.accept(sample);
+                tell(path, sample);
             }
         }
-        self.hold(now, self.base.datagrams());
     }
 
     /// The least that a path carries which is at its limit and loses more than at any rate.
@@ -329,10 +316,15 @@ impl Controller {
         }
     }
 
-    /// The mean of a trial's rounds, for receivers that told something in each.
-    fn take_trial(&mut self) -> Outcome {
+    /// Adds a round to a trial of so many. The last yields the mean of all, for receivers that told
+    /// something in each.
+    fn add_to_trial(&mut self, outcome: Outcome, of: usize) -> Option<Outcome> {
+        self.trial.push(outcome);
+        if self.trial.len() < of {
+            return None;
+        }
         let rounds = std::mem::take(&mut self.trial);
-        let count = rounds.len().max(1) as f64;
+        let count = rounds.len() as f64;
         let mean = |of: &dyn Fn(&Outcome) -> f64| rounds.iter().map(of).sum::<f64>() / count;
         let told = rounds.first().map(|round| round.samples.keys().copied());
         let told = told.into_iter().flatten();
@@ -345,10 +337,10 @@ impl Controller {
             };
             (receiver, sample)
         });
-        Outcome {
+        Some(Outcome {
             samples: samples.collect(),
             sent: mean(&|round| round.sent),
-        }
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
+use mimeo_benches::netlab::is_installed;
 use mimeo_benches::peers::{Job, Mimeo, PeerRun, limit, mimeo, udpcast, uftp, zstd_udpcast};
 use mimeo_benches::programs::{Limit, Programs};
 
@@ -68,6 +69,30 @@ enum Tool {
     Limit,
 }
 
+impl Tool {
+    /// What has to be installed for it.
+    fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Mimeo | Self::Limit => &[],
+            Self::Udpcast => &["udp-sender", "udp-receiver"],
+            Self::ZstdUdpcast => &["udp-sender", "udp-receiver", "zstd"],
+            Self::Uftp => &["uftp", "uftpd"],
+        }
+    }
+
+    /// Finds out before the first run what would make one of the last impossible.
+    fn check(self, discard: bool) -> Result<()> {
+        for program in self.programs() {
+            ensure!(is_installed(program), "{program} is not installed");
+        }
+        ensure!(
+            self != Self::Uftp || !discard,
+            "UFTP cannot discard what it receives: leave it out of --tools"
+        );
+        Ok(())
+    }
+}
+
 /// mimeo in one or two builds.
 struct Builds {
     own: Programs,
@@ -83,6 +108,9 @@ impl Compare {
             !self.tools.contains(&Tool::Limit) || !self.setup.wires.lose(),
             "the limit mends no losses: measure it without --loss, --burst and limits of ports"
         );
+        for tool in &self.tools {
+            tool.check(self.setup.discards())?;
+        }
         let base = self.base.as_deref().map(Programs::in_directory);
         let builds = Builds {
             own: Programs::own()?,

@@ -100,6 +100,11 @@ impl Setup {
         })
     }
 
+    /// Whether nothing is written.
+    pub(crate) fn discards(&self) -> bool {
+        matches!(self.targets, Where::Null)
+    }
+
     /// The targets below the workspace.
     pub(crate) fn targets(&self, workspace: &Workspace) -> Targets {
         match self.targets {

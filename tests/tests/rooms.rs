@@ -262,6 +262,34 @@ fn a_receiver_that_stands_still_for_5_s_finishes_and_the_others_do_not_wait() {
 }
 
 #[test]
+fn a_sender_that_stood_still_for_30_s_goes_on_where_it_was() {
+    let mut quiet = long_room(3);
+    truth(&mut quiet);
+    let mut room = long_room(3);
+    run_until_begun(&mut room, 30);
+    let pause = Duration::from_secs(30);
+    room.suspend_sender();
+    room.at(room.elapsed() + pause, Room::resume_sender);
+    truth(&mut room);
+    for machine in 0..3 {
+        let (alone, with) = (finished_at(&quiet, machine), finished_at(&room, machine));
+        assert!(
+            with <= alone + pause + ms(500),
+            "{with:?} instead of {alone:?}"
+        );
+    }
+    // Nobody's silence in that time counted.
+    let session = room.operator.endpoint.session();
+    assert!(
+        session
+            .roster()
+            .members()
+            .all(|(_, member)| !member.was_away)
+    );
+    assert_eq!(session.position().cycle.0, 1);
+}
+
+#[test]
 fn pauses_and_little_memory_do_not_stop_a_room() {
     let mut room = long_room(1);
     let small = room.join(MachineProfile {

@@ -307,6 +307,14 @@ impl Roster {
         }
     }
 
+    /// The sender itself stood still for this long: nobody's silence in that time counts.
+    pub fn forgive(&mut self, now: Instant, gap: Duration) {
+        for member in self.members.values_mut() {
+            member.heard_at = (member.heard_at + gap).min(now);
+            member.caught_at = (member.caught_at + gap).min(now);
+        }
+    }
+
     /// Ages the entries. Returns those whose state changed.
     pub fn age(&mut self, now: Instant, running: bool, patience: Duration) -> Vec<ReceiverNumber> {
         let mut changed = Vec::new();

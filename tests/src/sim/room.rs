@@ -68,8 +68,13 @@ pub struct Room {
     tap: Tap,
     filter: Option<Filter>,
     watched: Option<(usize, Vec<Rc<[u8]>>)>,
+    /// What happens to a sender that stands still; `None` while it runs.
+    suspended: Option<Vec<Event>>,
     trace: DefaultHasher,
 }
+
+/// Datagrams that wait for a sender that stands still.
+const SOCKET: usize = 500;
 
 /// Where the sender is reached.
 const SENDER: ([u8; 4], u16) = ([10, 0, 0, 1], 64636);
@@ -111,6 +116,7 @@ impl Room {
             dice,
             filter: None,
             watched: None,
+            suspended: None,
             trace: DefaultHasher::new(),
         };
         room.drive_operator();
@@ -177,6 +183,19 @@ impl Room {
             self.drive_machine(machine);
         }
         self.wake(machine);
+    }
+
+    /// The sender's machine stands still.
+    pub fn suspend_sender(&mut self) {
+        self.suspended.get_or_insert_default();
+    }
+
+    /// The sender's machine goes on, and finds what its sockets and disk hold for it.
+    pub fn resume_sender(&mut self) {
+        for event in self.suspended.take().unwrap_or_default() {
+            self.handle(event);
+        }
+        self.drive_operator();
     }
 
     /// A person interrupts a receiver.
@@ -253,6 +272,16 @@ impl Room {
 
     fn handle(&mut self, event: Event) {
         let now = self.timeline.now();
+        let of_sender = matches!(
+            event,
+            Event::OperatorAlarm(_) | Event::ToOperator(..) | Event::Read | Event::Fetched(_)
+        );
+        if let Some(held) = self.suspended.as_mut().filter(|_| of_sender) {
+            if held.len() < SOCKET || !matches!(event, Event::ToOperator(..)) {
+                held.push(event);
+            }
+            return;
+        }
         match event {
             Event::OperatorAlarm(at) => {
                 if self.operator.alarm == Some(at) {

@@ -13,6 +13,7 @@ use crate::wire::{ALL_SYMBOLS, Deficit, FailCode, Report, ToReceiver, ToSender};
 impl Session {
     /// A message of a receiver, opened under its own key; reports come in the order of sending.
     pub fn handle_message(&mut self, now: Instant, from: ReceiverNumber, message: ToSender) {
+        self.notice_standstill(now);
         match message {
             ToSender::Report(report) => self.handle_report(now, from, report),
             ToSender::Confirm {

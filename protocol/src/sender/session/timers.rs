@@ -18,6 +18,9 @@ const WAITING_CONTROL_EVERY: Duration = Duration::from_millis(500);
 /// Report intervals are of this order, so ages are looked at as often.
 const AGEING_EVERY: Duration = Duration::from_millis(50);
 
+/// A sender that is not called for this long stood still: it was suspended, or its machine was.
+const STOOD_STILL: Duration = Duration::from_millis(500);
+
 /// What fires when. Each is an absolute moment.
 #[derive(Debug)]
 pub(super) struct Timers {
@@ -27,6 +30,8 @@ pub(super) struct Timers {
     control: Option<Instant>,
     /// Receivers are looked at for their silence.
     ageing: Instant,
+    /// When anything was done last.
+    awake: Instant,
 }
 
 impl Timers {
@@ -35,6 +40,7 @@ impl Timers {
             announce: now,
             control: Some(now + WAITING_CONTROL_EVERY),
             ageing: now,
+            awake: now,
         }
     }
 
@@ -54,6 +60,7 @@ impl Timers {
 impl Session {
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.notice_standstill(now);
         self.close_page_by_age(now);
         self.age_members(now);
         match self.phase {
@@ -62,6 +69,15 @@ impl Session {
             _ => {}
         }
         self.consider_end(now);
+    }
+
+    /// A laptop that slept knows nothing of what its receivers said meanwhile.
+    pub(super) fn notice_standstill(&mut self, now: Instant) {
+        let gap = now.saturating_duration_since(self.timers.awake);
+        self.timers.awake = now;
+        if gap >= STOOD_STILL {
+            self.roster.forgive(now, gap);
+        }
     }
 
     fn close_page_by_age(&mut self, now: Instant) {

@@ -20,7 +20,8 @@ use serde::Serialize;
 use crate::netlab::{Host, Room};
 
 pub use limit::limit;
-pub use mimeo::{Mimeo, commands as mimeo_commands, mimeo};
+pub use mimeo::{Mimeo, mimeo, receiver as mimeo_receiver, sender as mimeo_sender};
+pub use transfer::prepare;
 pub use udpcast::udpcast;
 pub use uftp::uftp;
 pub use zstd_udpcast::zstd_udpcast;

@@ -58,6 +58,8 @@ pub struct ReceiverLine {
     pub state: String,
     /// Why it failed.
     pub reason: Option<String>,
+    /// Share of the datagrams to it that were lost, 0..=1.
+    pub loss: f64,
     /// From the start of the session to its confirmation or failure.
     pub finished_seconds: Option<f64>,
 }

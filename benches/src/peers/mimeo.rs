@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 
 use super::{Job, PeerRun, transfer};
+use crate::netlab::Host;
 use crate::programs::Programs;
 use crate::report::{ReceiverReport, SenderReport};
 
@@ -72,26 +73,41 @@ pub fn mimeo(job: &Job<'_>, mimeo: &Mimeo<'_>) -> Result<PeerRun> {
 /// # Errors
 ///
 /// A target's directory cannot be made.
-pub fn commands(
+fn commands(
     job: &Job<'_>,
     programs: &Programs,
     sender_args: &[OsString],
 ) -> Result<(Command, Vec<Command>)> {
     transfer::prepare(job)?;
-    let mut receivers = Vec::new();
-    for host in job.room.receivers() {
-        let mut command = programs.receiver_in(job.room, host);
-        common(&mut command);
-        let target = job.targets.file(host);
-        command.arg(target.as_deref().unwrap_or(Path::new("null:")));
-        receivers.push(command);
-    }
+    let receivers = job.room.receivers();
+    let receivers: Vec<_> = receivers
+        .map(|host| receiver(job, programs, host, &[]))
+        .collect();
+    let count = u16::try_from(receivers.len())?;
+    Ok((sender(job, programs, count, sender_args), receivers))
+}
+
+/// The command of a sender that waits for so many receivers.
+#[must_use]
+pub fn sender(job: &Job<'_>, programs: &Programs, receivers: u16, args: &[OsString]) -> Command {
     let mut sender = programs.sender_in(job.room);
     common(&mut sender);
-    sender.args(["--min-receivers", &receivers.len().to_string()]);
-    sender.args(sender_args);
-    sender.arg(job.image).stdin(Stdio::null());
-    Ok((sender, receivers))
+    sender.args(["--min-receivers", &receivers.to_string()]);
+    sender.args(args).arg(job.image).stdin(Stdio::null());
+    sender
+}
+
+/// The command of a receiver on one of the machines.
+#[must_use]
+pub fn receiver(job: &Job<'_>, programs: &Programs, host: Host, args: &[&str]) -> Command {
+    let mut receiver = programs.receiver_in(job.room, host);
+    common(&mut receiver);
+    let target = job.targets.file(host);
+    receiver
+        .args(args)
+        .arg(target.as_deref().unwrap_or(Path::new("null:")))
+        .stdin(Stdio::null());
+    receiver
 }
 
 fn common(command: &mut Command) {

@@ -264,7 +264,7 @@ fn follow(mut from: impl Read, words: Option<&str>, events: &Sender<Event>) {
 
 /// Makes each receiver's directory, without what an earlier run may have left, neither
 /// files nor writing that the kernel still has to do.
-pub(super) fn prepare(job: &Job<'_>) -> Result<()> {
+pub fn prepare(job: &Job<'_>) -> Result<()> {
     if let Targets::Files(directory) = job.targets {
         let opened = File::open(directory).with_context(|| format!("cannot use {directory:?}"))?;
         rustix::fs::syncfs(opened).with_context(|| format!("cannot flush {directory:?}"))?;

@@ -118,7 +118,9 @@ impl Compare {
             limit: Limit::own()?,
             sender_args: self.setup.sender.list(),
         };
-        let workspace = self.setup.workspace()?;
+        let workspace = self
+            .setup
+            .workspace(self.receivers.iter().copied().max().unwrap_or(1))?;
         let image = self.setup.image.provide(workspace.path())?;
         let mut runs = Vec::new();
         for &receivers in &self.receivers {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use mimeo_benches::fixture::{make_disk, random_file};
 use mimeo_benches::units::parse_size;
@@ -44,6 +44,17 @@ impl Image {
         match &self.image {
             Some(given) => given.canonicalize().with_context(|| format!("{given:?}")),
             None => self.kind.make(directory.join("image"), self.size),
+        }
+    }
+
+    /// Its length, and how much of that is made.
+    pub(crate) fn lengths(&self) -> Result<(u64, u64)> {
+        match &self.image {
+            Some(given) => {
+                let about = given.metadata().with_context(|| format!("{given:?}"))?;
+                Ok((about.len(), 0))
+            }
+            None => Ok((self.size, self.size)),
         }
     }
 
@@ -88,6 +99,22 @@ pub(crate) fn size(bytes: u64) -> String {
 pub(crate) fn is_in_memory(directory: &Path) -> Result<bool> {
     let about = statfs(directory).with_context(|| format!("cannot use {directory:?}"))?;
     Ok(about.f_type == TMPFS_MAGIC)
+}
+
+/// Left to the programs and the system where images are kept in memory.
+const SPARE: u64 = 2 << 30;
+
+/// Refuses what does not fit: a machine whose memory is full of images does nothing any more.
+pub(crate) fn ensure_space(directory: &Path, needed: u64) -> Result<()> {
+    let spare = if is_in_memory(directory)? { SPARE } else { 0 };
+    let free = free_space(directory)?.saturating_sub(spare);
+    ensure!(
+        needed <= free,
+        "{directory:?} has room for {} MiB, but the image and its copies take {} MiB",
+        free >> 20,
+        needed >> 20
+    );
+    Ok(())
 }
 
 /// How many bytes fit into `directory`. A tmpfs may promise more than the machine has.

@@ -2,12 +2,12 @@
 
 mod compare;
 mod image;
-mod kill;
 mod plot;
 mod scale;
 mod setup;
 mod summary;
 mod table;
+mod trouble;
 mod wires;
 
 use std::process::ExitCode;
@@ -32,10 +32,11 @@ struct Cli {
 enum Command {
     /// Send an image with mimeo and with other tools, one after the other in the same room
     Compare(Box<compare::Compare>),
-    /// Send an image with mimeo and kill one receiver half-way: what does it cost the others?
-    Kill(Box<kill::Kill>),
     /// What mimeo costs as images grow and receivers become more, nothing being written
     Scale(Box<scale::Scale>),
+    /// Receivers that die, stand still, come late or are slow, senders that are started again: what
+    /// does it cost the others?
+    Trouble(Box<trouble::Trouble>),
     /// Remove networks that killed runs have left
     Clean,
 }
@@ -62,7 +63,7 @@ fn run(command: &Command) -> Result<bool> {
             Ok(true)
         }
         Command::Compare(compare) => compare.run(),
-        Command::Kill(kill) => kill.run(),
+        Command::Trouble(trouble) => trouble.run(),
         Command::Scale(scale) => scale.run(),
     }
 }

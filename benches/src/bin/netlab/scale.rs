@@ -106,6 +106,7 @@ impl Scale {
             return temporary(&self.directory);
         }
         let other = env::temp_dir();
+        image::ensure_space(&other, needed)?;
         eprintln!("{:?} is too small, images go to {other:?}", self.directory);
         temporary(&other)
     }

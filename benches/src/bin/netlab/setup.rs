@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use mimeo_benches::peers::Targets;
+use mimeo_benches::units::parse_rate;
 use tempfile::TempDir;
 
-use crate::image::{Image, is_in_memory};
+use crate::image::{Image, ensure_space, is_in_memory};
 use crate::wires::Wires;
 
 /// Files and network.
@@ -59,6 +60,17 @@ pub(crate) struct SenderArgs {
 }
 
 impl SenderArgs {
+    /// `--rate` in bit/s, or `default` where it is not given.
+    pub(crate) fn rate_or(&self, default: u64) -> Result<u64> {
+        let given = self.rate.as_deref().map(parse_rate).transpose();
+        Ok(given.map_err(anyhow::Error::msg)?.unwrap_or(default))
+    }
+
+    /// All but `--rate`.
+    pub(crate) fn extra(&self) -> Vec<OsString> {
+        self.mimeo_arg.clone()
+    }
+
     /// All of them.
     pub(crate) fn list(&self) -> Vec<OsString> {
         let rate = self.rate.iter().flat_map(|rate| ["--rate", rate]);
@@ -81,8 +93,19 @@ impl Workspace {
 }
 
 impl Setup {
-    /// Makes the directories.
-    pub(crate) fn workspace(&self) -> Result<Workspace> {
+    /// Makes the directories, if the image and a copy for each of the receivers fit.
+    pub(crate) fn workspace(&self, receivers: u16) -> Result<Workspace> {
+        let (len, made) = self.image.lengths()?;
+        let copies = len.saturating_mul(receivers.into());
+        let beside = if matches!(self.targets, Where::Tmpfs) {
+            copies
+        } else {
+            0
+        };
+        ensure_space(&self.directory, made.saturating_add(beside))?;
+        if matches!(self.targets, Where::Disk) {
+            ensure_space(&self.target_directory, copies)?;
+        }
         let disk = match self.targets {
             Where::Disk => {
                 let directory = &self.target_directory;

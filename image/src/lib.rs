@@ -20,4 +20,6 @@ pub mod target;
 
 pub use size::ByteSize;
 pub use source::{Source, SourceError};
-pub use target::{Target, TargetError, TargetOptions, TargetWriter};
+pub use target::{
+    ReadMode, ReadPath, Target, TargetError, TargetOptions, TargetReader, TargetWriter,
+};

@@ -10,7 +10,7 @@ use rustix::fs::ioctl_blksszget;
 
 use super::paged::PagedFile;
 use super::zeroout::{align, zero_out};
-use super::{TargetError, TargetOptions};
+use super::{ReadMode, TargetError, TargetOptions, TargetReader};
 use crate::disk::{BlockDevice, DeviceNumber, Signature, System, Use, probe};
 
 /// Shorter ranges are zeroed by writing zeros: BLKZEROOUT waits for the disk,
@@ -237,6 +237,10 @@ impl DeviceWriter {
 
     pub(super) fn flush(&mut self) -> Result<(), TargetError> {
         self.paged.sync()
+    }
+
+    pub(super) fn reader(&self, mode: ReadMode) -> Result<TargetReader, TargetError> {
+        self.paged.reader(mode)
     }
 
     fn check_range(&self, offset: u64, len: u64) -> Result<(), TargetError> {

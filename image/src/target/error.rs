@@ -203,6 +203,23 @@ pub enum TargetError {
         /// Byte offset that was given.
         offset: u64,
     },
+    /// A pipe, or nothing, was to be read back.
+    #[error("target {target}: what went there cannot be read back; name a file or a block device")]
+    NotReadable {
+        /// What the target is.
+        target: String,
+    },
+    /// Reading what was written failed.
+    #[error("target {}: cannot be read back at offset {offset}: {source}; do not use it, look \
+             for disk errors in the kernel's log (dmesg)", path.display())]
+    ReadBack {
+        /// The path.
+        path: PathBuf,
+        /// Byte offset that could not be read.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Any other error of the system. What was written stays.
     #[error(
         "target {name}: cannot {action} at offset {offset}: {source}; the target is \
@@ -248,6 +265,8 @@ impl TargetError {
             Self::NoSpace { .. }
             | Self::Closed { .. }
             | Self::OutOfOrder { .. }
+            | Self::NotReadable { .. }
+            | Self::ReadBack { .. }
             | Self::Io { .. } => false,
         }
     }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, FallocateFlags, access, fallocate, fstatvfs};
 use rustix::io::Errno;
 
-use super::TargetError;
 use super::paged::PagedFile;
+use super::{ReadMode, TargetError, TargetReader};
 use crate::ByteSize;
 use crate::disk::System;
 use crate::lock;
@@ -236,6 +236,10 @@ impl FileWriter {
                 .attempt("flush its directory", 0, |_| sync_dir(&parent))?;
         }
         Ok(())
+    }
+
+    pub(super) fn reader(&self, mode: ReadMode) -> Result<TargetReader, TargetError> {
+        self.paged.reader(mode)
     }
 }
 

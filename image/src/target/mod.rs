@@ -6,6 +6,8 @@
 //! Target::prepare  the image's length is known now, or known to be unknown
 //!      |
 //! TargetWriter     write_at, zero_at  ...  finish, flush
+//!      |
+//! TargetReader     read_at, past the page cache or through it
 //! ```
 //!
 //! Everything that can be refused is refused by the first two steps, except
@@ -18,6 +20,7 @@ mod error;
 mod file;
 mod null;
 mod paged;
+mod reader;
 mod stream;
 mod writer;
 mod zeroout;
@@ -33,6 +36,7 @@ pub use dirty::MAX_DIRTY;
 pub use error::TargetError;
 pub use file::FileTarget;
 pub use null::NullTarget;
+pub use reader::{ReadMode, ReadPath, TargetReader};
 pub use stream::StreamTarget;
 pub use writer::TargetWriter;
 
@@ -128,6 +132,14 @@ impl Target {
     pub fn prepare(self, image_len: Option<u64>) -> Result<TargetWriter, TargetError> {
         TargetWriter::new(self, image_len)
     }
+}
+
+/// Whether what `spec` names can be read back, as far as that can be told
+/// without opening it: a pipe cannot, nor what is discarded.
+#[must_use]
+pub fn can_be_read_back(spec: &OsStr) -> bool {
+    let is_pipe = || fs::metadata(spec).is_ok_and(|meta| meta.file_type().is_fifo());
+    spec != "-" && spec != "null:" && !is_pipe()
 }
 
 fn open_path(path: &Path, options: &TargetOptions) -> Result<Target, TargetError> {

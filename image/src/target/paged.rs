@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::TargetError;
 use super::dirty::{DirtyPages, Step, WINDOW};
+use super::{ReadMode, TargetError, TargetReader};
 
 /// 64 KiB of zeros, to be written where a hole cannot be made.
 pub(super) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -69,6 +69,11 @@ impl PagedFile {
     /// Waits until everything is on the disk, including its own cache.
     pub(super) fn sync(&mut self) -> Result<(), TargetError> {
         self.attempt("flush", self.reached, File::sync_all)
+    }
+
+    /// Reads what is written; it need not be flushed.
+    pub(super) fn reader(&self, mode: ReadMode) -> Result<TargetReader, TargetError> {
+        TargetReader::new(&self.file, &self.path, mode)
     }
 
     /// Runs an operation that changes the file, unless one failed before.

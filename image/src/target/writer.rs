@@ -2,7 +2,7 @@
 
 use super::device::DeviceWriter;
 use super::file::FileWriter;
-use super::{NullTarget, StreamTarget, Target, TargetError};
+use super::{NullTarget, ReadMode, StreamTarget, Target, TargetError, TargetReader};
 
 /// A target that is being written, by one thread.
 ///
@@ -104,6 +104,22 @@ impl TargetWriter {
             Kind::Stream(stream) => stream.flush(),
             Kind::Null(_) => Ok(()),
         }
+    }
+
+    /// Reads what the target holds, of a file or a block device. Both may be
+    /// used side by side; what is written is read.
+    ///
+    /// # Errors
+    /// [`TargetError::NotReadable`] of a stream and of `null:`;
+    /// [`TargetError::ReadBack`] if the system refuses.
+    pub fn reader(&self, mode: ReadMode) -> Result<TargetReader, TargetError> {
+        let target = match &self.0 {
+            Kind::Device(device) => return device.reader(mode),
+            Kind::File(file) => return file.reader(mode),
+            Kind::Stream(stream) => stream.describe(),
+            Kind::Null(_) => "null:".to_owned(),
+        };
+        Err(TargetError::NotReadable { target })
     }
 
     /// Bytes discarded so far; `None` unless the target is `null:`.

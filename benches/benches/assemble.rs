@@ -57,6 +57,7 @@ fn session_config() -> SessionConfig {
         idle_timeout: Duration::from_secs(60),
         seed: 1,
         image_len: None,
+        verify: false,
     }
 }
 

@@ -59,6 +59,7 @@ fn some_report() -> Report {
         blocks_done: 4990,
         bytes_written: 4990 << 18,
         busy_ms: 9000,
+        bytes_verified: 0,
         pages_up_to: PageNumber(88),
         missing_pages: (0..PAGES).map(run).collect(),
         complete_up_to: BlockNumber(4990),

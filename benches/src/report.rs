@@ -24,6 +24,8 @@ pub struct SenderReport {
     pub image_bytes: Option<u64>,
     /// BLAKE3 of the image in hexadecimal.
     pub digest: Option<String>,
+    /// Identity of the image in hexadecimal.
+    pub identity: Option<String>,
     /// What was sent.
     pub counters: Counters,
     /// The receivers by number.
@@ -60,6 +62,8 @@ pub struct ReceiverLine {
     pub reason: Option<String>,
     /// Share of the datagrams to it that were lost, 0..=1.
     pub loss: f64,
+    /// How its target was read back, if it was.
+    pub read_back: Option<String>,
     /// From the start of the session to its confirmation or failure.
     pub finished_seconds: Option<f64>,
 }
@@ -77,6 +81,10 @@ pub struct ReceiverReport {
     pub bytes_written: u64,
     /// BLAKE3 of the image in hexadecimal.
     pub digest: Option<String>,
+    /// Identity of the image in hexadecimal.
+    pub identity: Option<String>,
+    /// How the target was read back, if it was.
+    pub read_back: Option<String>,
 }
 
 impl Counters {

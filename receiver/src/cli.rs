@@ -26,6 +26,8 @@ const EXAMPLES: &str = "\
 Examples:
   Write the machine's only internal disk, whatever it holds, and start from it:
     mimeo-receiver --key-file room.key --yes --then reboot auto
+  The same, and read back what the disk has made of it before it is believed:
+    mimeo-receiver --key-file room.key --yes --verify --then reboot auto
   Write a certain disk, in a session of a certain name:
     mimeo-receiver --open --session lab-3 --serial S4EWNX0M --yes /dev/nvme0n1
   Ask a sender that multicast announces do not come from:
@@ -75,6 +77,11 @@ pub struct Args {
     /// Join a session that is open to everybody, without a key
     #[arg(long)]
     pub(crate) open: bool,
+
+    /// Read the whole target back when it is flushed, past the page cache, and compare it with what
+    /// was sent, before success is told; for files and block devices
+    #[arg(long)]
+    pub(crate) verify: bool,
 
     /// Overwrite a disk although it holds a partition table or a file system
     #[arg(long)]
@@ -159,6 +166,7 @@ mod tests {
         assert_eq!(args.idle_timeout, Duration::from_secs(60));
         assert_eq!((args.then, args.progress), (Then::None, Mode::Auto));
         assert_eq!((args.yes, args.serial, args.report), (false, None, None));
+        assert!(!args.verify);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a receiver is to do: the command line, checked as a whole and resolved.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mimeo_console::{KeyFileError, Mode, ReportFile, ReportFileError, keyfile};
 use mimeo_image::TargetOptions;
+use mimeo_image::target::can_be_read_back;
 use mimeo_protocol::keys::Secret;
 
 use crate::cli::Args;
@@ -24,6 +25,8 @@ pub struct Config {
     pub target: OsString,
     /// What the operator allows to overwrite.
     pub target_options: TargetOptions,
+    /// Read the target back before it is confirmed: it is a file or a block device.
+    pub verify: bool,
     /// Name of the network interface; without it the only suitable one is taken.
     pub interface: Option<String>,
     /// Join this session only: 1 to 255 bytes without control characters.
@@ -65,6 +68,13 @@ pub struct Presentation {
 /// Why a command line cannot be carried out. Every message names the option and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// There is nothing to read back.
+    #[error(
+        "--verify: {} cannot be read back; name a file or a block device, or leave --verify out: \
+         every block is checked before it is written all the same",
+        name_of(.0)
+    )]
+    Verify(OsString),
     /// Neither `--key-file` nor `--open`.
     #[error(
         "say which senders to trust: --key-file FILE joins the one that holds the same key (copy \
@@ -115,7 +125,8 @@ impl ConfigError {
     pub fn exit(&self) -> Exit {
         match self {
             ConfigError::Sender { .. } => Exit::Failure,
-            ConfigError::NoAdmission
+            ConfigError::Verify(_)
+            | ConfigError::NoAdmission
             | ConfigError::KeyFile { .. }
             | ConfigError::SessionName(_)
             | ConfigError::Report { .. } => Exit::Usage,
@@ -130,6 +141,9 @@ impl ConfigError {
 ///
 /// When they name a session, a key, a host or a report that cannot be used.
 pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
+    if args.verify && !can_be_read_back(&args.target) {
+        return Err(ConfigError::Verify(args.target));
+    }
     let report = args
         .report
         .map(|path| {
@@ -155,6 +169,7 @@ pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
             yes: args.yes,
             serial: args.serial,
         },
+        verify: args.verify,
         interface: args.interface,
         session_name,
         sender,
@@ -170,6 +185,15 @@ pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
         then: args.then,
     };
     Ok((config, presentation))
+}
+
+/// A target as messages call it.
+fn name_of(target: &OsStr) -> String {
+    match target.to_string_lossy().as_ref() {
+        "-" => "standard output".to_owned(),
+        "null:" => "what null: discards".to_owned(),
+        path => format!("the pipe {path}"),
+    }
 }
 
 fn admission(key_file: Option<PathBuf>, open: bool) -> Result<Admission, ConfigError> {

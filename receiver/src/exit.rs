@@ -10,7 +10,7 @@ Exit codes:
   2    usage: the command line cannot be carried out
   3    the target was refused
   4    no session was joined in time, or too few receivers were
-  6    digest mismatch
+  6    digest mismatch: what arrived, or what the target reads back, is not the image
   7    not admitted
   130  interrupted";
 

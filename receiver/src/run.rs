@@ -222,6 +222,7 @@ fn endpoint(config: &Config, admitted: Admitted, window: u32, in_order: bool) ->
         idle_timeout: config.idle_timeout,
         seed,
         image_len: admitted.body.image_len,
+        verify: config.verify,
     };
     Endpoint::new(Instant::now(), session, admitted)
 }

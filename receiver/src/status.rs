@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mimeo_protocol::wire::ReadBack;
+
 /// A picture of the receiver at a moment.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
@@ -16,14 +18,22 @@ pub struct Status {
     pub sender: Option<SocketAddr>,
     /// Since the program started.
     pub elapsed: Duration,
-    /// From the first data to now, or to the end; zero before.
+    /// From the first data to now, or to the end, without reading back; zero before.
     pub transfer_time: Duration,
+    /// How long it was doing what.
+    pub times: PhaseTimes,
     /// Bytes of the image, once known.
     pub image_len: Option<u64>,
     /// Bytes that are written, zeros included.
     pub bytes_written: u64,
     /// Bits per second of the image that were written since the last picture.
     pub write_rate: u64,
+    /// Bytes that were read back from the target and found right.
+    pub bytes_verified: u64,
+    /// Bits per second of the image that were read back since the last picture.
+    pub verify_rate: u64,
+    /// Whether all of the target was read back and found right.
+    pub read_back: ReadBack,
     /// Share of the datagrams that were lost, 0 to 1.
     pub loss: f64,
     /// Group datagrams that arrived.
@@ -42,6 +52,21 @@ pub struct Status {
     pub cycle: u32,
     /// BLAKE3 of the image in hexadecimal, as `b3sum` prints it, once the sender told it.
     pub digest: Option<String>,
+    /// Identity of the image in hexadecimal, once the sender told it.
+    pub identity: Option<String>,
+}
+
+/// How long a receiver was doing what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PhaseTimes {
+    /// From the program's start to the first data: searching, joining, waiting.
+    pub waiting: Duration,
+    /// To the last block written.
+    pub receiving: Duration,
+    /// Waiting for the disk.
+    pub flushing: Duration,
+    /// Reading back.
+    pub verifying: Duration,
 }
 
 /// What the receiver is doing.
@@ -58,6 +83,8 @@ pub enum Phase {
     Receiving,
     /// Everything is written; the target is being flushed.
     Flushing,
+    /// Everything is flushed; the target is being read back.
+    Verifying,
     /// Verified and flushed; telling the sender.
     Confirming,
     /// Done.

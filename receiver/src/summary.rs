@@ -2,6 +2,7 @@
 
 use mimeo_console::{Program as _, human};
 use mimeo_image::ByteSize;
+use mimeo_protocol::wire::ReadBack;
 
 use crate::exit::Exit;
 use crate::progress::Receiver;
@@ -24,6 +25,7 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
         .into_iter()
         .collect();
     lines.extend(figures(status));
+    lines.extend(read_back(status));
     if let Some(digest) = &status.digest {
         lines.push(format!("b3sum of the image: {digest}"));
     }
@@ -45,10 +47,27 @@ fn figures(status: &Status) -> Option<String> {
     ))
 }
 
+/// What was proved of the target, where that was wanted.
+fn read_back(status: &Status) -> Option<String> {
+    let from = match status.read_back {
+        ReadBack::No => return None,
+        ReadBack::Direct => "from the disk, past the page cache",
+        ReadBack::CacheDropped => {
+            "through the page cache, which was told to forget it first: direct reads were refused"
+        }
+        ReadBack::Memory => "from memory: its file system has no disk behind the page cache",
+    };
+    Some(format!(
+        "{} read back in {} {from}",
+        ByteSize(status.bytes_verified),
+        human::clock(status.times.verifying),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::example::receiving;
+    use crate::progress::example::{receiving, verifying};
 
     fn outcome(exit: Exit, status: Status, error: Option<&str>) -> Outcome {
         Outcome {
@@ -68,6 +87,24 @@ mod tests {
                 &format!("b3sum of the image: {}", "ab".repeat(32)),
             ]
         );
+    }
+
+    #[test]
+    fn it_is_told_where_the_proof_comes_from() {
+        for (read_back, words) in [
+            (ReadBack::Direct, "from the disk"),
+            (ReadBack::CacheDropped, "direct reads were refused"),
+            (ReadBack::Memory, "no disk behind"),
+        ] {
+            let status = Status {
+                read_back,
+                ..verifying()
+            };
+            let lines = lines(&outcome(Exit::Verified, status, None));
+            let line = &lines[2];
+            assert!(line.starts_with("800.0 MB read back in 0:01 "), "{line}");
+            assert!(line.contains(words), "{line}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mimeo_protocol::wire::ReadBack;
+
 /// A picture of the session at a moment.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
@@ -16,6 +18,8 @@ pub struct Status {
     pub elapsed: Duration,
     /// From the first data to now, or to the last confirmation; zero before the start.
     pub transfer_time: Duration,
+    /// From the program's start to that of the session, or to now.
+    pub waiting_time: Duration,
     /// Bytes of the image, once known.
     pub image_len: Option<u64>,
     /// Bytes of the image that had their first pass, zeros included.
@@ -30,6 +34,8 @@ pub struct Status {
     pub counters: Counters,
     /// BLAKE3 of the image in hexadecimal, as `b3sum` prints it, once known.
     pub digest: Option<String>,
+    /// Identity of the image in hexadecimal, once known.
+    pub identity: Option<String>,
     /// The receivers in the order of their numbers.
     pub receivers: Vec<ReceiverStatus>,
 }
@@ -90,6 +96,10 @@ pub struct ReceiverStatus {
     pub bytes_written: u64,
     /// Bits per second of the image that it wrote since the last picture.
     pub write_rate: u64,
+    /// Bytes that it read back from its target and found right.
+    pub bytes_verified: u64,
+    /// Whether it read all of its target back, as its confirmation says.
+    pub read_back: ReadBack,
     /// Share of the datagrams to it that were lost, 0 to 1.
     pub loss: f64,
     /// Datagrams that its own kernel dropped.
@@ -111,6 +121,8 @@ pub enum ReceiverState {
     Receiving,
     /// Everything is written; its disk is being flushed.
     Flushing,
+    /// Its disk is flushed and being read back.
+    Verifying,
     /// Not heard for some time; the others go on.
     Silent,
     /// Given up.
@@ -119,6 +131,24 @@ pub enum ReceiverState {
     Confirmed,
     /// It failed, or was failed; the reason.
     Failed(String),
+}
+
+impl ReceiverState {
+    /// Why a receiver does not have the image, once the session is over. What it is doing before
+    /// that is no failure, unless it failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        Some(match self {
+            Self::Confirmed => return None,
+            Self::Failed(reason) => reason,
+            Self::Lost => "lost, nothing was heard from it any more",
+            Self::Silent => "silent when the session ended",
+            Self::Verifying => "still reading its disk back when the session ended",
+            Self::Flushing => "still flushing its disk when the session ended",
+            Self::Receiving => "incomplete when the session ended",
+            Self::Waiting => "the session did not start",
+        })
+    }
 }
 
 /// What holds a receiver back.

@@ -2,6 +2,7 @@
 
 use mimeo_console::{Program as _, human};
 use mimeo_image::ByteSize;
+use mimeo_protocol::wire::ReadBack;
 
 use crate::progress::Sender;
 use crate::report::{image_rate, overhead};
@@ -44,21 +45,26 @@ fn machines(receivers: &[ReceiverStatus]) -> Vec<String> {
             human::pad(&name(receiver), names),
             human::pad(&mac(receiver), macs),
             human::pad(&address(receiver), addresses),
-            result(&receiver.state),
+            result(receiver),
         )
     };
     receivers.iter().map(line).collect()
 }
 
-fn result(state: &ReceiverState) -> String {
-    match state {
-        ReceiverState::Confirmed => "verified".to_owned(),
-        ReceiverState::Failed(reason) => format!("FAILED: {}", human::clean(reason)),
-        ReceiverState::Lost => "FAILED: lost, nothing was heard from it any more".to_owned(),
-        ReceiverState::Silent => "FAILED: silent when the session ended".to_owned(),
-        ReceiverState::Flushing => "FAILED: still flushing its disk when the session ended".into(),
-        ReceiverState::Receiving => "FAILED: incomplete when the session ended".to_owned(),
-        ReceiverState::Waiting => "FAILED: the session did not start".to_owned(),
+fn result(receiver: &ReceiverStatus) -> String {
+    match receiver.state.failure() {
+        Some(reason) => format!("FAILED: {}", human::clean(reason)),
+        None => format!("verified{}", proof(receiver.read_back)),
+    }
+}
+
+/// What a receiver has proved beyond what each of them does.
+fn proof(read_back: ReadBack) -> &'static str {
+    match read_back {
+        ReadBack::No => "",
+        ReadBack::Direct => ", read back from its disk",
+        ReadBack::CacheDropped => ", read back through its page cache",
+        ReadBack::Memory => ", read back from its memory",
     }
 }
 
@@ -146,6 +152,24 @@ mod tests {
         assert_eq!(nobody, ["no receiver joined"]);
         let refused = super::lines(&outcome(Status::default(), Some("no such file")));
         assert_eq!(refused, ["mimeo-sender: error: no such file"]);
+    }
+
+    #[test]
+    fn a_machine_that_read_its_disk_back_says_so() {
+        let mut one = receiver(1, "pc", ReceiverState::Confirmed);
+        for (read_back, end) in [
+            (ReadBack::No, "  verified"),
+            (ReadBack::Direct, "  verified, read back from its disk"),
+            (
+                ReadBack::CacheDropped,
+                "  verified, read back through its page cache",
+            ),
+            (ReadBack::Memory, "  verified, read back from its memory"),
+        ] {
+            one.read_back = read_back;
+            let lines = machines(std::slice::from_ref(&one));
+            assert!(lines[0].ends_with(end), "{}", lines[0]);
+        }
     }
 
     #[test]

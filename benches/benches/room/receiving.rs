@@ -94,6 +94,7 @@ impl Receiving {
                     idle_timeout: Duration::from_secs(60),
                     seed: 9,
                     image_len: admitted.body.image_len,
+                    verify: false,
                 };
                 self.endpoint = Some(Endpoint::new(now, config, *admitted));
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::ids::{Cycle, Mac, ReceiverNumber, Seq, Slot};
 use crate::units::BlockNumber;
-use crate::wire::{FailCode, Report, Stage};
+use crate::wire::{FailCode, ReadBack, Report, Stage};
 
 /// A receiver that is silent for this long is lost; one that is heard again is back.
 pub const LOST_AFTER: Duration = Duration::from_secs(10);
@@ -125,6 +125,8 @@ pub struct Member {
     pub was_away: bool,
     /// Round trip to it, as its newest report shows.
     pub round_trip: Option<Duration>,
+    /// Whether its target was read back, as its confirmation says.
+    pub read_back: ReadBack,
 }
 
 impl Member {

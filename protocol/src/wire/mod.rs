@@ -25,7 +25,7 @@ pub use join::{Join, Reject, RejectReason};
 pub use reader::{Reader, Write};
 pub use report::{ALL_SYMBOLS, Deficit, MAX_REPORT, PageRun, Report, Stage};
 pub use symbol::{SYMBOL_HEADER, SymbolHeader, SymbolKind};
-pub use unicast::{FailCode, ToReceiver, ToSender};
+pub use unicast::{FailCode, ReadBack, ToReceiver, ToSender};
 pub use welcome::{Welcome, WelcomeBody};
 
 /// The version of this protocol, the first byte of every datagram.

@@ -25,6 +25,8 @@ pub enum Stage {
     Flushing,
     /// Verified and flushed.
     Complete,
+    /// Flushed; the target is being read back.
+    Verifying,
 }
 
 impl Stage {
@@ -34,6 +36,7 @@ impl Stage {
             1 => Ok(Self::Receiving),
             2 => Ok(Self::Flushing),
             3 => Ok(Self::Complete),
+            4 => Ok(Self::Verifying),
             _ => Err(WireError::Value { field: "stage" }),
         }
     }
@@ -84,6 +87,8 @@ pub struct Report {
     pub bytes_written: u64,
     /// Milliseconds spent in writing.
     pub busy_ms: u32,
+    /// Bytes of the image that were read back from the target and found right.
+    pub bytes_verified: u64,
     /// All pages below this one arrived.
     pub pages_up_to: PageNumber,
     /// Pages that are known to be missing from there on, oldest first.
@@ -111,6 +116,7 @@ impl Report {
         out.put_u32(self.blocks_done);
         out.put_u64(self.bytes_written);
         out.put_u32(self.busy_ms);
+        out.put_u64(self.bytes_verified);
         self.encode_pages(out);
         self.encode_deficits(start, out);
     }
@@ -158,6 +164,7 @@ impl Report {
             blocks_done: reader.u32("blocks done")?,
             bytes_written: reader.u64("bytes written")?,
             busy_ms: reader.u32("busy")?,
+            bytes_verified: reader.u64("bytes verified")?,
             pages_up_to: PageNumber(reader.u32("pages up to")?),
             missing_pages: Vec::new(),
             complete_up_to: BlockNumber(0),

@@ -24,6 +24,8 @@ pub enum FailCode {
     Internal,
     /// Too few receivers came in time.
     NotStarted,
+    /// The target reads back something else than was written to it.
+    ReadBackDiffers,
 }
 
 impl FailCode {
@@ -38,6 +40,7 @@ impl FailCode {
             Self::Silence => 7,
             Self::Internal => 8,
             Self::NotStarted => 9,
+            Self::ReadBackDiffers => 10,
         }
     }
 
@@ -52,7 +55,34 @@ impl FailCode {
             7 => Self::Silence,
             8 => Self::Internal,
             9 => Self::NotStarted,
+            10 => Self::ReadBackDiffers,
             _ => return Err(WireError::Value { field: "code" }),
+        })
+    }
+}
+
+/// How a target was read back, after it was flushed, before it was confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadBack {
+    /// It was not: nobody asked for it.
+    #[default]
+    No,
+    /// From the disk, past the page cache.
+    Direct,
+    /// Through the page cache, which was told to forget it first.
+    CacheDropped,
+    /// From a file system in memory.
+    Memory,
+}
+
+impl ReadBack {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(match reader.u8("read back")? {
+            0 => Self::No,
+            1 => Self::Direct,
+            2 => Self::CacheDropped,
+            3 => Self::Memory,
+            _ => return Err(WireError::Value { field: "read back" }),
         })
     }
 }
@@ -68,6 +98,8 @@ pub enum ToSender {
         identity: Identity,
         /// Bytes of the image.
         image_len: u64,
+        /// Whether the target was read back and found right.
+        read_back: ReadBack,
     },
     /// The receiver gives up.
     Fail {
@@ -91,10 +123,12 @@ impl ToSender {
             Self::Confirm {
                 identity,
                 image_len,
+                read_back,
             } => {
                 out.push(2);
                 out.extend_from_slice(&identity.0);
                 out.put_u64(*image_len);
+                out.push(*read_back as u8);
             }
             Self::Fail { code, text } => {
                 out.extend_from_slice(&[3, code.encode()]);
@@ -112,6 +146,7 @@ impl ToSender {
             2 => Self::Confirm {
                 identity: Identity(reader.array("identity")?),
                 image_len: reader.u64("image length")?,
+                read_back: ReadBack::decode(&mut reader)?,
             },
             3 => Self::Fail {
                 code: FailCode::decode(&mut reader)?,

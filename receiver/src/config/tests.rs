@@ -27,6 +27,7 @@ fn arguments_become_the_config() {
         "--port",
         "7000",
         "--yes",
+        "--verify",
         "--serial",
         "S1",
         "--memory",
@@ -43,7 +44,7 @@ fn arguments_become_the_config() {
     ])
     .unwrap();
     assert_eq!(config.target, "/dev/sda");
-    assert!(config.target_options.yes);
+    assert!(config.target_options.yes && config.verify);
     assert_eq!(config.target_options.serial.as_deref(), Some("S1"));
     assert_eq!(config.interface.as_deref(), Some("eth1"));
     assert_eq!(config.session_name.as_deref(), Some("lab 3"));
@@ -65,10 +66,35 @@ fn arguments_become_the_config() {
 #[test]
 fn nothing_is_overwritten_by_default() {
     let (config, presentation) = config(&["--open", "auto"]).unwrap();
-    assert!(!config.target_options.yes);
+    assert!(!config.target_options.yes && !config.verify);
     assert_eq!(config.target_options.serial, None);
     assert_eq!((config.session_name, config.sender), (None, None));
     assert_eq!(presentation.then, Then::None);
+}
+
+#[test]
+fn what_cannot_be_read_back_cannot_be_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        0o600.into(),
+        0,
+    )
+    .unwrap();
+    let pipe = pipe.to_str().unwrap();
+    for (target, named) in [("-", "standard output"), ("null:", "null:"), (pipe, pipe)] {
+        let error = refusal(&["--open", "--verify", target]);
+        assert!(
+            error.starts_with("--verify: ") && error.contains(named),
+            "{error}"
+        );
+        assert!(config(&["--open", target]).is_ok());
+    }
+    let (config, _) = config(&["--open", "--verify", "new.img"]).unwrap();
+    assert!(config.verify);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The receiver at work: the session's thread between the network and the writer.
 
 mod gather;
+mod phases;
 mod pictures;
 mod room;
 mod search;
+mod verify;
 mod writer;
 
 use std::net::SocketAddr;
@@ -114,6 +116,7 @@ impl Engine {
             self.take_commands();
             self.endpoint.handle_timeout(Instant::now());
             self.handle_events();
+            self.pictures.observe(&self.endpoint, Instant::now());
             self.transmit();
             self.picture();
             if self.endpoint.session().is_finished() {
@@ -223,6 +226,15 @@ impl Engine {
                         .handle_zeroed(now, bytes, busy, last);
                 }
                 Done::Flushed => self.endpoint.session_mut().handle_flushed(now),
+                Done::Verifying { bytes } => self.endpoint.session_mut().handle_verifying(bytes),
+                Done::Verified(read_back) => {
+                    self.pictures.on_verified(read_back);
+                    self.endpoint.session_mut().handle_verified(now, read_back);
+                }
+                Done::Different(difference) => {
+                    let session = self.endpoint.session_mut();
+                    session.handle_difference(now, &difference);
+                }
                 Done::Failed(error) => {
                     let exit = if error.is_refusal() {
                         Exit::Refused
@@ -267,6 +279,7 @@ impl Engine {
                 }
                 Event::Zero(run) => self.write(Work::Zero(run)),
                 Event::Flush { image_len } => self.write(Work::Flush { image_len }),
+                Event::Verify(plan) => self.write(Work::Verify(plan)),
                 Event::NoGroupData => self.tell(Severity::Warn, self.room.no_data()),
                 Event::Finished { acknowledged } => {
                     if !acknowledged {
@@ -319,6 +332,9 @@ fn with_remains(error: &str, status: &Status) -> String {
     if status.bytes_written == 0 {
         return error.to_owned();
     }
+    if status.image_len == Some(status.bytes_written) {
+        return format!("{error}; {} is not verified", status.target);
+    }
     let of = status
         .image_len
         .map_or(String::new(), |len| format!(" of {}", ByteSize(len)));
@@ -331,7 +347,9 @@ fn with_remains(error: &str, status: &Status) -> String {
 
 fn exit_of(failure: &Failure) -> Exit {
     match failure.code {
-        FailCode::IdentityMismatch | FailCode::DigestMismatch => Exit::DigestMismatch,
+        FailCode::IdentityMismatch | FailCode::DigestMismatch | FailCode::ReadBackDiffers => {
+            Exit::DigestMismatch
+        }
         FailCode::TargetRefused => Exit::Refused,
         FailCode::NotStarted => Exit::NobodyInTime,
         _ => Exit::Failure,

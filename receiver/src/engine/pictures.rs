@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::ImageDigest;
 use mimeo_protocol::receiver::Endpoint;
-use mimeo_protocol::wire::Stage;
+use mimeo_protocol::wire::{ReadBack, Stage};
 
+use super::phases::Phases;
 use crate::exit::Exit;
-use crate::status::{Phase, Status};
+use crate::status::{Phase, PhaseTimes, Status};
 
 /// What the last picture showed, to tell rates.
 #[derive(Debug)]
@@ -21,6 +22,10 @@ pub(crate) struct Pictures {
     last: Instant,
     last_written: u64,
     write_rate: u64,
+    last_verified: u64,
+    verify_rate: u64,
+    phases: Phases,
+    read_back: ReadBack,
 }
 
 impl Pictures {
@@ -35,6 +40,10 @@ impl Pictures {
             last: now,
             last_written: 0,
             write_rate: 0,
+            last_verified: 0,
+            verify_rate: 0,
+            phases: Phases::new(now),
+            read_back: ReadBack::No,
         }
     }
 
@@ -47,6 +56,17 @@ impl Pictures {
     /// The first data came.
     pub(crate) fn on_started(&mut self, now: Instant) {
         self.started = Some(now);
+    }
+
+    /// The target was read back and is right.
+    pub(crate) fn on_verified(&mut self, read_back: ReadBack) {
+        self.read_back = read_back;
+    }
+
+    /// Notes what the session is doing; called often, so that the times are right.
+    pub(crate) fn observe(&mut self, endpoint: &Endpoint, now: Instant) -> PhaseTimes {
+        let stage = endpoint.session().progress().stage;
+        self.phases.observe(stage, now)
     }
 
     /// When the last picture was taken.
@@ -62,6 +82,10 @@ impl Pictures {
             phase,
             sender: self.sender,
             elapsed: self.opened.elapsed(),
+            times: PhaseTimes {
+                waiting: self.opened.elapsed(),
+                ..PhaseTimes::default()
+            },
             ..Status::default()
         }
     }
@@ -71,26 +95,37 @@ impl Pictures {
         let progress = endpoint.session().progress();
         let interval = now.duration_since(self.last).as_secs_f64();
         let fresh = progress.bytes_written.saturating_sub(self.last_written) as f64;
+        let proved = progress.bytes_verified.saturating_sub(self.last_verified) as f64;
         self.last = now;
         self.last_written = progress.bytes_written;
+        self.last_verified = progress.bytes_verified;
         if interval > 0.01 {
             self.write_rate = (8.0 * fresh / interval) as u64;
+            self.verify_rate = (8.0 * proved / interval) as u64;
         }
         let lost = progress.expected.saturating_sub(progress.received);
         let phase = match progress.stage {
             Stage::Waiting => Phase::Waiting,
             Stage::Receiving => Phase::Receiving,
             Stage::Flushing => Phase::Flushing,
+            Stage::Verifying => Phase::Verifying,
             Stage::Complete => Phase::Confirming,
         };
         let strays = endpoint.strays();
+        let end = endpoint.session().end();
+        let times = self.observe(endpoint, now);
+        let since_start = self.started.map_or(Duration::ZERO, |started| {
+            now.saturating_duration_since(started)
+        });
         Status {
-            transfer_time: self.started.map_or(Duration::ZERO, |started| {
-                now.saturating_duration_since(started)
-            }),
+            transfer_time: since_start.saturating_sub(times.verifying),
+            times,
             image_len: progress.image_len,
             bytes_written: progress.bytes_written,
             write_rate: self.write_rate,
+            bytes_verified: progress.bytes_verified,
+            verify_rate: self.verify_rate,
+            read_back: self.read_back,
             loss: lost as f64 / progress.expected.max(1) as f64,
             received: progress.received,
             expected: progress.expected,
@@ -99,10 +134,8 @@ impl Pictures {
             strays: strays.malformed + strays.unsealed,
             busy: progress.busy,
             cycle: progress.cycle.0,
-            digest: endpoint
-                .session()
-                .end()
-                .map(|end| ImageDigest(end.image_digest).to_string()),
+            digest: end.map(|end| ImageDigest(end.image_digest).to_string()),
+            identity: end.map(|end| end.identity.to_string()),
             ..self.before(phase)
         }
     }

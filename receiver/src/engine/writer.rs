@@ -1,4 +1,5 @@
-//! The thread that decodes blocks, checks them against their entries and writes them.
+//! The thread that decodes blocks, checks them against their entries, writes them, and reads them
+//! back in the end if that is wanted.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -9,8 +10,11 @@ use mimeo_image::target::{TargetError, TargetWriter};
 use mimeo_net::Waker;
 use mimeo_protocol::block::Decoder;
 use mimeo_protocol::manifest::Run;
-use mimeo_protocol::receiver::{Assembled, BufferId, SymbolBuffer};
+use mimeo_protocol::receiver::{Assembled, BufferId, Difference, ReadBackPlan, SymbolBuffer};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Place};
+use mimeo_protocol::wire::ReadBack;
+
+use super::verify::{Finding, prove};
 
 /// Zeros are written in pieces of this size, so that progress is seen.
 const ZEROS_AT_ONCE: u64 = 64 << 20;
@@ -27,6 +31,8 @@ pub(super) enum Work {
         /// Bytes of the image.
         image_len: u64,
     },
+    /// Read the target back, after the flush.
+    Verify(ReadBackPlan),
 }
 
 /// What the writer did.
@@ -54,6 +60,12 @@ pub(super) enum Done {
     },
     /// The target is flushed.
     Flushed,
+    /// So many bytes of the image were read back and are right.
+    Verifying { bytes: u64 },
+    /// All of the image was read back and is right.
+    Verified(ReadBack),
+    /// The target holds something else than was written to it.
+    Different(Difference),
     /// The target failed. Nothing more is written.
     Failed(TargetError),
 }
@@ -128,7 +140,7 @@ impl Worker {
             let place = match &work {
                 Work::Block(assembled) => assembled.entry.place,
                 Work::Zero(run) => run.place,
-                Work::Flush { .. } => {
+                Work::Flush { .. } | Work::Verify(_) => {
                     self.work(work)?;
                     continue;
                 }
@@ -162,6 +174,7 @@ impl Worker {
                 self.target.flush()?;
                 self.tell(Done::Flushed);
             }
+            Work::Verify(plan) => self.verify(plan)?,
         }
         Ok(true)
     }
@@ -220,10 +233,23 @@ impl Worker {
         Ok(())
     }
 
-    fn tell(&self, done: Done) {
-        // A session that is over does not listen any more.
-        if self.done.send(done).is_ok() {
+    fn verify(&self, plan: ReadBackPlan) -> Result<(), TargetError> {
+        let tell = |bytes| self.tell(Done::Verifying { bytes });
+        if let Some(finding) = prove(&self.target, plan, tell)? {
+            self.tell(match finding {
+                Finding::Right(read_back) => Done::Verified(read_back),
+                Finding::Different(difference) => Done::Different(difference),
+            });
+        }
+        Ok(())
+    }
+
+    /// False if the session is over: it does not listen any more.
+    fn tell(&self, done: Done) -> bool {
+        let listens = self.done.send(done).is_ok();
+        if listens {
             self.waker.wake();
         }
+        listens
     }
 }

@@ -2,7 +2,7 @@
 
 use mimeo_console::{Size, human};
 
-use super::{doing, figures};
+use super::{bytes_done, doing, figures};
 use crate::progress::trend::Trend;
 use crate::status::{Phase, Status};
 
@@ -16,7 +16,7 @@ pub(crate) fn block(status: &Status, trend: &Trend, size: Size) -> Vec<String> {
     if !figures.is_empty() {
         let bar = status
             .image_len
-            .map(|len| human::bar(status.bytes_written, len, size.bar_cells()));
+            .map(|len| human::bar(bytes_done(status), len, size.bar_cells()));
         let parts: Vec<String> = bar.into_iter().chain(figures).collect();
         lines.push(parts.join("  "));
     }

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::status::{Phase, Status};
+use mimeo_protocol::wire::ReadBack;
+
+use crate::status::{Phase, PhaseTimes, Status};
 
 /// One that has written half of a gigabyte to a disk whose name must not reach a terminal.
 pub(crate) fn receiving() -> Status {
@@ -14,9 +16,17 @@ pub(crate) fn receiving() -> Status {
         sender: Some(SocketAddr::from(([10, 77, 0, 1], 64636))),
         elapsed: Duration::from_millis(60_500),
         transfer_time: Duration::from_secs(50),
+        times: PhaseTimes {
+            waiting: Duration::from_millis(10_500),
+            receiving: Duration::from_secs(50),
+            ..PhaseTimes::default()
+        },
         image_len: Some(1_000_000_000),
         bytes_written: 500_000_000,
         write_rate: 80_000_000,
+        bytes_verified: 0,
+        verify_rate: 0,
+        read_back: ReadBack::No,
         loss: 0.0123,
         received: 990,
         expected: 1000,
@@ -26,6 +36,27 @@ pub(crate) fn receiving() -> Status {
         busy: Duration::from_secs(12),
         cycle: 1,
         digest: Some("ab".repeat(32)),
+        identity: Some("cd".repeat(32)),
+    }
+}
+
+/// The same, flushed, and read back for the most part in a second.
+pub(crate) fn verifying() -> Status {
+    let receiving = receiving();
+    Status {
+        phase: Phase::Verifying,
+        transfer_time: Duration::from_secs(101),
+        times: PhaseTimes {
+            receiving: Duration::from_secs(100),
+            flushing: Duration::from_secs(1),
+            verifying: Duration::from_secs(1),
+            ..receiving.times
+        },
+        bytes_written: 1_000_000_000,
+        bytes_verified: 800_000_000,
+        write_rate: 0,
+        verify_rate: 1_600_000_000,
+        ..receiving
     }
 }
 

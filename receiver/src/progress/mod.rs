@@ -77,9 +77,18 @@ fn doing(status: &Status) -> String {
         Phase::Waiting => format!("joined, waiting for the start: {session}"),
         Phase::Receiving => format!("receiving, cycle {}: {session}", status.cycle),
         Phase::Flushing => format!("flushing the target: {session}"),
+        Phase::Verifying => format!("verifying the target: {session}"),
         Phase::Confirming => format!("verified, telling the sender: {session}"),
         Phase::Done => format!("done: {session}"),
         Phase::Failed => format!("failed: {session}"),
+    }
+}
+
+/// Bytes of the image that are done with, in the phase that it is in.
+fn bytes_done(status: &Status) -> u64 {
+    match status.phase {
+        Phase::Verifying => status.bytes_verified,
+        _ => status.bytes_written,
     }
 }
 
@@ -89,14 +98,19 @@ fn figures(status: &Status, trend: &Trend) -> Vec<String> {
         return Vec::new();
     }
     let mut parts = vec![match status.image_len {
-        Some(len) => human::percent(status.bytes_written, len),
-        None => ByteSize(status.bytes_written).to_string(),
+        Some(len) => human::percent(bytes_done(status), len),
+        None => ByteSize(bytes_done(status)).to_string(),
     }];
     parts.extend(trend.rate().map(human::rate));
-    parts.push(human::clock(status.transfer_time));
+    parts.push(human::clock(match status.phase {
+        Phase::Verifying => status.times.verifying,
+        _ => status.transfer_time,
+    }));
     if trend.rate().is_some() {
         let left = trend.remaining(status);
         parts.extend(left.map(|time| format!("{} left", human::clock(time))));
+    }
+    if status.phase == Phase::Receiving {
         parts.push(format!("loss {}", human::share(status.loss)));
     }
     parts

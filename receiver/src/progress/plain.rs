@@ -12,9 +12,12 @@ use crate::status::{Phase, Status};
 pub(crate) fn repeat(phase: Phase) -> Duration {
     match phase {
         Phase::Searching | Phase::Joining | Phase::Waiting => Duration::from_secs(60),
-        Phase::Receiving | Phase::Flushing | Phase::Confirming | Phase::Done | Phase::Failed => {
-            EVERY
-        }
+        Phase::Receiving
+        | Phase::Flushing
+        | Phase::Verifying
+        | Phase::Confirming
+        | Phase::Done
+        | Phase::Failed => EVERY,
     }
 }
 

@@ -1,4 +1,4 @@
-use super::example::{receiving, searching};
+use super::example::{receiving, searching, verifying};
 use super::*;
 use crate::exit::Exit;
 use crate::run::{Severity, Update};
@@ -80,6 +80,10 @@ fn plain_lines_tell_every_phase() {
     assert_eq!(
         at(Phase::Flushing),
         "flushing the target: lab from 10.77.0.1:64636: 50.0 %, 0:50"
+    );
+    assert_eq!(
+        line(&verifying()),
+        "verifying the target: lab from 10.77.0.1:64636: 80.0 %, 1.60 Gbit/s, 0:01, 0:01 left"
     );
     let waiting = Status {
         transfer_time: Duration::ZERO,

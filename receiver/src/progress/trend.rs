@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use mimeo_console::trend;
 
+use super::bytes_done;
 use crate::status::{Phase, Status};
 
-/// Exponential average of the rate, in bits of the image per second.
+/// Exponential average of the rate at which the image is written, or read back, in bits of it per
+/// second.
 #[derive(Debug, Default)]
 pub(crate) struct Trend {
-    average: Option<f64>,
+    /// In the phase that it is of.
+    average: Option<(Phase, f64)>,
     last: Duration,
 }
 
@@ -18,31 +21,38 @@ impl Trend {
     pub(crate) fn observe(&mut self, status: &Status) {
         let weight = trend::weight(status.elapsed.saturating_sub(self.last));
         self.last = status.elapsed;
-        if status.phase != Phase::Receiving {
-            self.average = None;
-            return;
-        }
-        let now = status.write_rate as f64;
-        let average = self.average.get_or_insert(now);
-        *average += weight * (now - *average);
+        let phase = status.phase;
+        let now = match phase {
+            Phase::Receiving => status.write_rate as f64,
+            Phase::Verifying => status.verify_rate as f64,
+            _ => {
+                self.average = None;
+                return;
+            }
+        };
+        let average = match self.average {
+            Some((of, average)) if of == phase => average + weight * (now - average),
+            _ => now,
+        };
+        self.average = Some((phase, average));
     }
 
-    /// The image rate in bit/s, while data is received.
+    /// The image rate in bit/s, while data is received or read back.
     pub(crate) fn rate(&self) -> Option<u64> {
-        self.average.map(|rate| rate as u64)
+        self.average.map(|(_, rate)| rate as u64)
     }
 
-    /// Until everything is written.
+    /// Until everything is written, or read back.
     pub(crate) fn remaining(&self, status: &Status) -> Option<Duration> {
-        let left = status.image_len?.saturating_sub(status.bytes_written);
-        trend::remaining(left, self.average?)
+        let left = status.image_len?.saturating_sub(bytes_done(status));
+        trend::remaining(left, self.average?.1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::example::receiving;
+    use crate::progress::example::{receiving, verifying};
 
     fn status(at_ms: u64, write_rate: u64) -> Status {
         Status {
@@ -76,6 +86,15 @@ mod tests {
         let mut still = Trend::default();
         still.observe(&status(1000, 0));
         assert_eq!(still.remaining(&receiving()), None);
+    }
+
+    #[test]
+    fn reading_back_has_a_rate_of_its_own() {
+        let mut trend = Trend::default();
+        trend.observe(&receiving());
+        trend.observe(&verifying());
+        assert_eq!(trend.rate(), Some(1_600_000_000));
+        assert_eq!(trend.remaining(&verifying()), Some(Duration::from_secs(1)));
     }
 
     #[test]

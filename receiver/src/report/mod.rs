@@ -2,6 +2,7 @@
 //! are an interface for scripts; `docs/report.md` describes them.
 
 use mimeo_console::report::{self, seconds};
+use mimeo_protocol::wire::ReadBack;
 use serde::Serialize;
 
 use crate::status::{Phase, Status};
@@ -15,9 +16,15 @@ pub(crate) struct StatusDoc<'a> {
     sender: Option<String>,
     elapsed_seconds: f64,
     transfer_seconds: f64,
+    waiting_seconds: f64,
+    receiving_seconds: f64,
+    flushing_seconds: f64,
+    verifying_seconds: f64,
     busy_seconds: f64,
     image_bytes: Option<u64>,
     bytes_written: u64,
+    bytes_verified: u64,
+    read_back: Option<&'static str>,
     cycle: u32,
     image_bits_per_second: Option<u64>,
     write_bits_per_second: u64,
@@ -28,6 +35,7 @@ pub(crate) struct StatusDoc<'a> {
     bad_blocks: u32,
     strays: u64,
     digest: Option<&'a str>,
+    identity: Option<&'a str>,
 }
 
 impl<'a> StatusDoc<'a> {
@@ -39,9 +47,15 @@ impl<'a> StatusDoc<'a> {
             sender: status.sender.map(|address| address.to_string()),
             elapsed_seconds: seconds(status.elapsed),
             transfer_seconds: seconds(status.transfer_time),
+            waiting_seconds: seconds(status.times.waiting),
+            receiving_seconds: seconds(status.times.receiving),
+            flushing_seconds: seconds(status.times.flushing),
+            verifying_seconds: seconds(status.times.verifying),
             busy_seconds: seconds(status.busy),
             image_bytes: status.image_len,
             bytes_written: status.bytes_written,
+            bytes_verified: status.bytes_verified,
+            read_back: read_back(status.read_back),
             cycle: status.cycle,
             image_bits_per_second: image_rate(status),
             write_bits_per_second: status.write_rate,
@@ -52,6 +66,7 @@ impl<'a> StatusDoc<'a> {
             bad_blocks: status.bad_blocks,
             strays: status.strays,
             digest: status.digest.as_deref(),
+            identity: status.identity.as_deref(),
         }
     }
 }
@@ -68,9 +83,19 @@ fn phase(phase: Phase) -> &'static str {
         Phase::Waiting => "waiting",
         Phase::Receiving => "receiving",
         Phase::Flushing => "flushing",
+        Phase::Verifying => "verifying",
         Phase::Confirming => "confirming",
         Phase::Done => "done",
         Phase::Failed => "failed",
+    }
+}
+
+fn read_back(read_back: ReadBack) -> Option<&'static str> {
+    match read_back {
+        ReadBack::No => None,
+        ReadBack::Direct => Some("direct"),
+        ReadBack::CacheDropped => Some("cache_dropped"),
+        ReadBack::Memory => Some("memory"),
     }
 }
 
@@ -113,9 +138,15 @@ mod tests {
                 "sender": "10.77.0.1:64636",
                 "elapsed_seconds": 60.5,
                 "transfer_seconds": 50.0,
+                "waiting_seconds": 10.5,
+                "receiving_seconds": 50.0,
+                "flushing_seconds": 0.0,
+                "verifying_seconds": 0.0,
                 "busy_seconds": 12.0,
                 "image_bytes": 1_000_000_000,
                 "bytes_written": 500_000_000,
+                "bytes_verified": 0,
+                "read_back": null,
                 "cycle": 1,
                 "image_bits_per_second": 80_000_000,
                 "write_bits_per_second": 80_000_000,
@@ -126,6 +157,7 @@ mod tests {
                 "bad_blocks": 1,
                 "strays": 4,
                 "digest": "ab".repeat(32),
+                "identity": "cd".repeat(32),
             })
         );
     }
@@ -144,6 +176,8 @@ mod tests {
             "image_bytes",
             "image_bits_per_second",
             "digest",
+            "identity",
+            "read_back",
             "error",
         ];
         for field in unknown {

@@ -143,7 +143,12 @@ impl Engine {
     }
 
     fn has_mismatch(&self) -> bool {
-        let mismatch = |code| matches!(code, FailCode::IdentityMismatch | FailCode::DigestMismatch);
+        let mismatch = |code| {
+            matches!(
+                code,
+                FailCode::IdentityMismatch | FailCode::DigestMismatch | FailCode::ReadBackDiffers
+            )
+        };
         let mut members = self.endpoint.session().roster().members();
         members.any(|(_, member)| match member.state {
             MemberState::Failed { code, .. } => mismatch(code),

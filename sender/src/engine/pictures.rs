@@ -71,15 +71,14 @@ impl Pictures {
         if interval > 0.01 {
             self.sent_rate = (fresh * SYMBOL_BITS as f64 / interval) as u64;
         }
-        let digest = session
-            .end()
-            .map(|end| ImageDigest(end.image_digest).to_string());
+        let end = session.end();
         Status {
             session_name: self.session_name.clone(),
             source: self.source.clone(),
             phase: phase(session.phase()),
             elapsed: now.duration_since(self.opened),
             transfer_time: self.transfer_time(session, now),
+            waiting_time: self.started.unwrap_or(now).duration_since(self.opened),
             image_len: session.image_len(),
             bytes_passed: bytes_passed(session),
             cycle: session.position().cycle.0,
@@ -94,7 +93,8 @@ impl Pictures {
                 reports: counters.reports,
                 strays: endpoint.strays().malformed + endpoint.strays().unsealed,
             },
-            digest,
+            digest: end.map(|end| ImageDigest(end.image_digest).to_string()),
+            identity: end.map(|end| end.identity.to_string()),
             receivers: self.receivers(session, interval),
         }
     }
@@ -144,6 +144,8 @@ impl Pictures {
             } else {
                 0
             },
+            bytes_verified: report.map_or(0, |report| report.bytes_verified),
+            read_back: member.read_back,
             loss: member.loss(),
             socket_drops: drops,
             round_trip: member.round_trip,
@@ -183,6 +185,7 @@ fn state(member: &Member) -> ReceiverState {
                 None | Some(Stage::Waiting) => ReceiverState::Waiting,
                 Some(Stage::Receiving) => ReceiverState::Receiving,
                 Some(Stage::Flushing | Stage::Complete) => ReceiverState::Flushing,
+                Some(Stage::Verifying) => ReceiverState::Verifying,
             }
         }
     }

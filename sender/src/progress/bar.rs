@@ -117,12 +117,16 @@ fn choose(
 }
 
 fn line(one: &ReceiverStatus, image_len: Option<u64>, rate: u64, name: usize) -> String {
-    let written = match image_len {
-        Some(len) => human::percent(one.bytes_written, len),
-        None => ByteSize(one.bytes_written).to_string(),
+    let done = match one.state {
+        ReceiverState::Verifying => one.bytes_verified,
+        _ => one.bytes_written,
+    };
+    let done = match image_len {
+        Some(len) => human::percent(done, len),
+        None => ByteSize(done).to_string(),
     };
     let mut line = format!(
-        "{:>4}  {}  {:<9}  {written:>8}",
+        "{:>4}  {}  {:<9}  {done:>8}",
         one.number,
         human::pad(&human::clean(&one.host_name), name),
         tally::label(&one.state),
@@ -142,7 +146,7 @@ fn line(one: &ReceiverStatus, image_len: Option<u64>, rate: u64, name: usize) ->
             }
         }
         ReceiverState::Waiting => line = format!("{}  {}", line.trim_end(), one.address),
-        ReceiverState::Flushing | ReceiverState::Lost => {}
+        ReceiverState::Flushing | ReceiverState::Verifying | ReceiverState::Lost => {}
     }
     line
 }

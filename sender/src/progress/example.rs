@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Zoned;
+use mimeo_protocol::wire::ReadBack;
 
 use super::Plan;
 use crate::config::StartRules;
@@ -42,6 +43,8 @@ pub(crate) fn receiver(number: u16, host_name: &str, state: ReceiverState) -> Re
         state,
         bytes_written: 500_000_000,
         write_rate: 80_000_000,
+        bytes_verified: 0,
+        read_back: ReadBack::No,
         loss: 0.0,
         socket_drops: 0,
         round_trip: Some(Duration::from_micros(250)),
@@ -75,6 +78,7 @@ pub(crate) fn room() -> Status {
         phase: Phase::Running,
         elapsed: Duration::from_millis(130_250),
         transfer_time: Duration::from_secs(100),
+        waiting_time: Duration::from_secs(30),
         image_len: Some(1_000_000_000),
         bytes_passed: 1_000_000_000,
         cycle: 2,
@@ -90,6 +94,7 @@ pub(crate) fn room() -> Status {
             strays: 3,
         },
         digest: Some("ab".repeat(32)),
+        identity: Some("cd".repeat(32)),
         receivers,
     }
 }

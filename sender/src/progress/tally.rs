@@ -18,12 +18,13 @@ pub(crate) fn tally<'a>(receivers: impl IntoIterator<Item = &'a ReceiverStatus>)
 }
 
 /// What people call the states, in the order of [`rank`].
-const STATES: [&str; 7] = [
+const STATES: [&str; 8] = [
     "failed",
     "lost",
     "silent",
     "receiving",
     "flushing",
+    "verifying",
     "waiting",
     "verified",
 ];
@@ -36,8 +37,9 @@ pub(crate) fn rank(state: &ReceiverState) -> usize {
         ReceiverState::Silent => 2,
         ReceiverState::Receiving => 3,
         ReceiverState::Flushing => 4,
-        ReceiverState::Waiting => 5,
-        ReceiverState::Confirmed => 6,
+        ReceiverState::Verifying => 5,
+        ReceiverState::Waiting => 6,
+        ReceiverState::Confirmed => 7,
     }
 }
 

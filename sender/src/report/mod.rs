@@ -2,6 +2,7 @@
 //! fields are an interface for scripts; `docs/report.md` describes them.
 
 use mimeo_console::report::{self, seconds};
+use mimeo_protocol::wire::ReadBack;
 use serde::Serialize;
 
 use crate::status::{Counters, Limit, Phase, ReceiverState, ReceiverStatus, Status};
@@ -13,6 +14,7 @@ pub(crate) struct StatusDoc<'a> {
     source: &'a str,
     phase: &'static str,
     elapsed_seconds: f64,
+    waiting_seconds: f64,
     transfer_seconds: f64,
     image_bytes: Option<u64>,
     bytes_passed: u64,
@@ -22,6 +24,7 @@ pub(crate) struct StatusDoc<'a> {
     sent_bits_per_second: u64,
     overhead: Option<f64>,
     digest: Option<&'a str>,
+    identity: Option<&'a str>,
     counters: CountersDoc,
     receivers: Vec<ReceiverDoc<'a>>,
 }
@@ -47,6 +50,8 @@ struct ReceiverDoc<'a> {
     state: &'static str,
     reason: Option<&'a str>,
     bytes_written: u64,
+    bytes_verified: u64,
+    read_back: Option<&'static str>,
     write_bits_per_second: u64,
     loss: f64,
     socket_drops: u32,
@@ -57,11 +62,14 @@ struct ReceiverDoc<'a> {
 
 impl<'a> StatusDoc<'a> {
     pub(crate) fn new(status: &'a Status) -> Self {
+        let over = status.phase == Phase::Over;
+        let receiver = |receiver| ReceiverDoc::new(receiver, over);
         Self {
             session: &status.session_name,
             source: &status.source,
             phase: phase(status.phase),
             elapsed_seconds: seconds(status.elapsed),
+            waiting_seconds: seconds(status.waiting_time),
             transfer_seconds: seconds(status.transfer_time),
             image_bytes: status.image_len,
             bytes_passed: status.bytes_passed,
@@ -71,8 +79,9 @@ impl<'a> StatusDoc<'a> {
             sent_bits_per_second: status.sent_rate,
             overhead: overhead(&status.counters),
             digest: status.digest.as_deref(),
+            identity: status.identity.as_deref(),
             counters: CountersDoc::new(&status.counters),
-            receivers: status.receivers.iter().map(ReceiverDoc::new).collect(),
+            receivers: status.receivers.iter().map(receiver).collect(),
         }
     }
 }
@@ -92,11 +101,10 @@ impl CountersDoc {
 }
 
 impl<'a> ReceiverDoc<'a> {
-    fn new(receiver: &'a ReceiverStatus) -> Self {
-        let reason = match &receiver.state {
-            ReceiverState::Failed(reason) => Some(reason.as_str()),
-            _ => None,
-        };
+    fn new(receiver: &'a ReceiverStatus, over: bool) -> Self {
+        let state_now = &receiver.state;
+        let has_failed = matches!(state_now, ReceiverState::Failed(_) | ReceiverState::Lost);
+        let reason = state_now.failure().filter(|_| over || has_failed);
         Self {
             number: receiver.number,
             host_name: &receiver.host_name,
@@ -106,6 +114,8 @@ impl<'a> ReceiverDoc<'a> {
             state: state(&receiver.state),
             reason,
             bytes_written: receiver.bytes_written,
+            bytes_verified: receiver.bytes_verified,
+            read_back: read_back(receiver.read_back),
             write_bits_per_second: receiver.write_rate,
             loss: receiver.loss,
             socket_drops: receiver.socket_drops,
@@ -144,10 +154,20 @@ fn state(state: &ReceiverState) -> &'static str {
         ReceiverState::Waiting => "waiting",
         ReceiverState::Receiving => "receiving",
         ReceiverState::Flushing => "flushing",
+        ReceiverState::Verifying => "verifying",
         ReceiverState::Silent => "silent",
         ReceiverState::Lost => "lost",
         ReceiverState::Confirmed => "confirmed",
         ReceiverState::Failed(_) => "failed",
+    }
+}
+
+fn read_back(read_back: ReadBack) -> Option<&'static str> {
+    match read_back {
+        ReadBack::No => None,
+        ReadBack::Direct => Some("direct"),
+        ReadBack::CacheDropped => Some("cache_dropped"),
+        ReadBack::Memory => Some("memory"),
     }
 }
 

@@ -31,6 +31,7 @@ fn the_report_has_the_fields_that_scripts_rely_on() {
         "source": "file win11.img, 1.0 GB",
         "phase": "running",
         "elapsed_seconds": 130.25,
+        "waiting_seconds": 30.0,
         "transfer_seconds": 100.0,
         "image_bytes": 1_000_000_000,
         "bytes_passed": 1_000_000_000,
@@ -39,6 +40,7 @@ fn the_report_has_the_fields_that_scripts_rely_on() {
         "allowed_bits_per_second": 960_000_000,
         "sent_bits_per_second": 84_500_000,
         "digest": "ab".repeat(32),
+        "identity": "cd".repeat(32),
         "counters": {
             "symbols_needed": 1000,
             "pass_symbols": 1000,
@@ -67,6 +69,8 @@ fn every_receiver_is_in_the_report_with_its_reason() {
     assert_eq!(states, ["confirmed", "receiving", "failed", "lost"]);
     assert_eq!(receivers[2]["reason"], "disk full\u{1b}[2J");
     assert_eq!(receivers[3]["link_mbit_per_second"], json!(null));
+    let lost = "lost, nothing was heard from it any more";
+    assert_eq!(receivers[3]["reason"], lost);
     assert_eq!(
         receivers[1],
         json!({
@@ -78,6 +82,8 @@ fn every_receiver_is_in_the_report_with_its_reason() {
             "state": "receiving",
             "reason": null,
             "bytes_written": 500_000_000,
+            "bytes_verified": 0,
+            "read_back": null,
             "write_bits_per_second": 80_000_000,
             "loss": 0.0123,
             "socket_drops": 0,
@@ -86,6 +92,24 @@ fn every_receiver_is_in_the_report_with_its_reason() {
             "finished_seconds": null,
         })
     );
+}
+
+#[test]
+fn when_the_session_is_over_whoever_has_not_confirmed_has_a_reason() {
+    let report = report(&Outcome {
+        exit: Exit::ReceiversFailed,
+        status: Status {
+            phase: Phase::Over,
+            ..room()
+        },
+        error: None,
+    });
+    let reasons: Vec<_> = (0..4)
+        .map(|at| report["receivers"][at]["reason"].as_str())
+        .collect();
+    assert_eq!(reasons[0], None);
+    assert_eq!(reasons[1], Some("incomplete when the session ended"));
+    assert!(reasons[2].is_some() && reasons[3].is_some());
 }
 
 #[test]

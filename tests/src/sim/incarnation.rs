@@ -111,6 +111,7 @@ impl Incarnation {
                         idle_timeout: profile.idle_timeout,
                         seed: dice.next(),
                         image_len: admitted.body.image_len,
+                        verify: profile.verify,
                     };
                     self.number = Some(admitted.number);
                     self.welcome = Some(admitted.body.clone());
@@ -173,9 +174,10 @@ impl Incarnation {
                     None => {}
                 }
             }
-            Event::Zero(_) | Event::Flush { .. } if failing => {}
+            Event::Zero(_) | Event::Flush { .. } | Event::Verify(_) if failing => {}
             Event::Zero(run) => doings.disk.push(target.zero(now, run)),
             Event::Flush { image_len } => doings.disk.push(target.flush(now, image_len)),
+            Event::Verify(plan) => doings.disk.extend(target.verify(now, plan)),
             Event::Finished { acknowledged } => self.end(now, Ending::Finished { acknowledged }),
             // The sender is told before the program ends.
             Event::Failed(failure) => self.failing = Some(failure),

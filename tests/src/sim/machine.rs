@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mimeo_protocol::ids::{Mac, Nonce};
 use mimeo_protocol::keys::Secret;
 use mimeo_protocol::receiver::{Rendezvous, RendezvousConfig};
-use mimeo_protocol::wire::{Auth, FailCode};
+use mimeo_protocol::wire::{Auth, FailCode, ReadBack};
 
 use super::{Completion, Dice, DiskProfile, Ending, Image, Incarnation, Link, LinkProfile, Target};
 
@@ -31,6 +31,8 @@ pub struct MachineProfile {
     pub secret: Option<Secret>,
     /// It gives up after this long without a word of the sender.
     pub idle_timeout: Duration,
+    /// It reads its disk back before it confirms; not one that discards.
+    pub verify: bool,
 }
 
 impl Default for MachineProfile {
@@ -44,6 +46,7 @@ impl Default for MachineProfile {
             auth: Auth::Open,
             secret: None,
             idle_timeout: Duration::from_secs(60),
+            verify: false,
         }
     }
 }
@@ -212,15 +215,18 @@ impl Machine {
             return;
         };
         let session = endpoint.session_mut();
-        match *done {
-            Completion::Written { block, bytes, busy } => {
+        match done {
+            &Completion::Written { block, bytes, busy } => {
                 session.handle_written(now, block, bytes, busy);
             }
-            Completion::Zeroed { bytes, busy } => session.handle_zeroed(now, bytes, busy, true),
+            &Completion::Zeroed { bytes, busy } => session.handle_zeroed(now, bytes, busy, true),
             Completion::Flushed => {
                 life.identical = target.holds(image);
                 session.handle_flushed(now);
             }
+            Completion::Verifying(bytes) => session.handle_verifying(*bytes),
+            Completion::Verified => session.handle_verified(now, ReadBack::Direct),
+            Completion::Different(difference) => session.handle_difference(now, difference),
             Completion::Failed => life.fail(now, FailCode::TargetFailed, "the disk is broken"),
         }
     }

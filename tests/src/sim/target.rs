@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::Decoder;
 use mimeo_protocol::manifest::Run;
-use mimeo_protocol::receiver::Assembled;
+use mimeo_protocol::receiver::{Assembled, Difference, ReadBack, ReadBackPlan};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber};
 
 use super::Image;
@@ -16,6 +16,10 @@ pub enum Trouble {
     FailsAfter(u64),
     /// The first this many blocks that are read back from memory have a bit flipped.
     BadMemory(u32),
+    /// The byte at this offset is another when it is read back.
+    LiesAt(u64),
+    /// Nothing can be read back.
+    Unreadable,
 }
 
 /// How a disk behaves.
@@ -63,6 +67,12 @@ pub enum Completion {
     },
     /// Everything is safe.
     Flushed,
+    /// So many bytes are read back and right.
+    Verifying(u64),
+    /// Everything is read back and right.
+    Verified,
+    /// It is not.
+    Different(Difference),
     /// The disk refuses.
     Failed,
 }
@@ -144,6 +154,32 @@ impl Target {
         }
         let (at, _) = self.work(now, 0);
         (at + self.profile.flush, Completion::Flushed)
+    }
+
+    /// Reads all of the image back, at the speed of writing; progress is told half-way.
+    pub fn verify(&mut self, now: Instant, plan: ReadBackPlan) -> Vec<(Instant, Completion)> {
+        let (half, half_len) = (self.work(now, plan.image_len / 2).0, plan.image_len / 2);
+        let (whole, _) = self.work(now, plan.image_len - half_len);
+        if self.profile.trouble == Some(Trouble::Unreadable) {
+            return vec![(half, Completion::Failed)];
+        }
+        let end = match self.prove(plan) {
+            Ok(()) => Completion::Verified,
+            Err(difference) => Completion::Different(difference),
+        };
+        vec![(half, Completion::Verifying(half_len)), (whole, end)]
+    }
+
+    fn prove(&self, plan: ReadBackPlan) -> Result<(), Difference> {
+        let mut disk = self.bytes.clone();
+        if let Some(Trouble::LiesAt(at)) = self.profile.trouble {
+            disk[at as usize] ^= 0x40;
+        }
+        let mut proof = ReadBack::new(plan);
+        while let Some(range) = proof.poll_read(4 * BLOCK_SIZE) {
+            proof.handle_read(&disk[range.start as usize..range.end as usize])?;
+        }
+        proof.finish()
     }
 
     fn put(&mut self, offset: u64, raw: &[u8]) -> Option<Completion> {

@@ -167,6 +167,7 @@ impl Session {
             blocks_done: self.ledger.done_count(),
             bytes_written: self.written.bytes,
             busy_ms: u32::try_from(self.written.busy.as_millis()).unwrap_or(u32::MAX),
+            bytes_verified: self.written.verified,
             pages_up_to: self.pages.up_to(),
             missing_pages: self.pages.missing(MAX_PAGE_RUNS),
             complete_up_to: self.ledger.complete_up_to(),

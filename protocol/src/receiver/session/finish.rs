@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{Event, Session};
-use crate::wire::{FailCode, Stage, ToReceiver, ToSender};
+use crate::manifest::Entry;
+use crate::receiver::read_back::{Difference, ReadBackPlan};
+use crate::wire::{FailCode, ReadBack, Stage, ToReceiver, ToSender};
 
 /// The last word is repeated this often ...
 const REPEAT_EVERY: Duration = Duration::from_millis(200);
@@ -123,16 +125,65 @@ impl Session {
         }));
     }
 
-    /// The target is flushed: only now does the receiver say that it has the image.
+    /// Notes what is to be on the target, to tell where it is not.
+    pub(super) fn note_tag(&mut self, entry: &Entry) {
+        if self.config.verify {
+            self.tags.note(entry);
+        }
+    }
+
+    /// The target is flushed: only now does the receiver say that it has the image, or reads it
+    /// back before it does.
     pub fn handle_flushed(&mut self, now: Instant) {
         let flushing = self.stage == Stage::Flushing && !self.has_failed();
         let Some(end) = self.end.filter(|_| flushing) else {
             return;
         };
+        if !self.config.verify {
+            return self.confirm(now, ReadBack::No);
+        }
+        self.stage = Stage::Verifying;
+        self.schedule.urge();
+        self.events.push_back(Event::Verify(ReadBackPlan {
+            image_len: end.image_len,
+            identity: end.identity,
+            unused: self.pages.take_unused(),
+            tags: std::mem::take(&mut self.tags),
+        }));
+    }
+
+    /// So many bytes of the image were read back so far and are right.
+    pub fn handle_verifying(&mut self, bytes: u64) {
+        self.written.verified = bytes;
+    }
+
+    /// All of the image was read back and is right.
+    pub fn handle_verified(&mut self, now: Instant, read_back: ReadBack) {
+        if self.stage == Stage::Verifying && !self.has_failed() {
+            self.written.verified = self.end.map_or(0, |end| end.image_len);
+            self.confirm(now, read_back);
+        }
+    }
+
+    /// The target does not read back what was written to it.
+    pub fn handle_difference(&mut self, now: Instant, difference: &Difference) {
+        if self.stage == Stage::Verifying && !self.has_failed() {
+            let (code, text) = (
+                FailCode::ReadBackDiffers,
+                format!("the target {difference}"),
+            );
+            self.handle_failure(now, code, &text);
+            self.over(Event::Failed(Failure { code, text }));
+        }
+    }
+
+    fn confirm(&mut self, now: Instant, read_back: ReadBack) {
+        let Some(end) = self.end else { return };
         self.stage = Stage::Complete;
         let message = ToSender::Confirm {
             identity: end.identity,
             image_len: end.image_len,
+            read_back,
         };
         self.last_word = Some(LastWord {
             message,
@@ -184,10 +235,16 @@ impl Session {
         });
     }
 
+    /// Whether the image depends on the sender. What is on the disk is proved without it, however
+    /// long that takes.
+    pub(super) fn needs_sender(&self) -> bool {
+        !matches!(self.stage, Stage::Verifying | Stage::Complete)
+    }
+
     /// Nothing of the session was heard for too long.
     pub(super) fn consider_silence(&mut self, now: Instant) {
         let silent = now >= self.heard_at + self.config.idle_timeout;
-        if silent && self.last_word.is_none() && !self.is_over && self.stage != Stage::Complete {
+        if silent && self.last_word.is_none() && !self.is_over && self.needs_sender() {
             let seconds = self.config.idle_timeout.as_secs_f64();
             let text = format!("nothing was heard of the sender for {seconds} s (--idle-timeout)");
             // It may still hear: perhaps only what is sent to the group is held back.

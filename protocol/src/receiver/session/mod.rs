@@ -23,6 +23,8 @@ use path::Path;
 pub use types::{Event, Progress, SessionConfig};
 
 use crate::ids::{Cycle, Seq, Slot};
+use crate::manifest::Entry;
+use crate::receiver::tags::DigestTags;
 use crate::units::{BlockNumber, PageNumber};
 use crate::wire::{
     EndRecord, GroupControl, Stage, SymbolHeader, SymbolKind, ToSender, WelcomeBody,
@@ -36,6 +38,8 @@ const NO_DATA: Duration = Duration::from_secs(10);
 struct Written {
     bytes: u64,
     busy: Duration,
+    /// Read back and found right.
+    verified: u64,
 }
 
 /// The state machine; see the module's page.
@@ -45,6 +49,8 @@ pub struct Session {
     stage: Stage,
     ledger: Ledger,
     pages: Pages,
+    /// Of what is to be on the target, where that will be read back.
+    tags: DigestTags,
     path: Path,
     schedule: Schedule,
     cycle: Cycle,
@@ -79,6 +85,7 @@ impl Session {
             stage: Stage::Waiting,
             ledger: Ledger::new(config.buffers),
             pages: Pages::default(),
+            tags: DigestTags::default(),
             path: Path::default(),
             schedule: Schedule::new(config.seed, welcome.receivers, welcome.slot),
             cycle: welcome.cycle,
@@ -112,6 +119,7 @@ impl Session {
             stage: self.stage,
             blocks_done: self.ledger.done_count(),
             bytes_written: self.written.bytes,
+            bytes_verified: self.written.verified,
             image_len: self.end.map(|end| end.image_len).or(self.config.image_len),
             received: self.path.received(),
             expected: self.path.expected(),
@@ -188,6 +196,7 @@ impl Session {
             }
             while let Some(run) = self.pages.poll_run() {
                 self.open_runs += 1;
+                self.note_tag(&Entry::Zero(run));
                 self.events.push_back(Event::Zero(run));
             }
             for block in self.ledger.complete() {
@@ -278,7 +287,9 @@ impl Session {
     /// A block is written; `busy` is the time that writing took.
     pub fn handle_written(&mut self, now: Instant, block: BlockNumber, bytes: u64, busy: Duration) {
         self.ledger.on_written(block);
-        self.pages.on_written(block);
+        if let Some(entry) = self.pages.on_written(block) {
+            self.note_tag(&Entry::Block(entry));
+        }
         self.written.bytes += bytes;
         self.written.busy += busy;
         self.after_writes();
@@ -348,10 +359,11 @@ impl Session {
         }
         let mut next = match &self.last_word {
             Some(word) => word.next(),
-            None => self
+            None if self.needs_sender() => self
                 .schedule
                 .due(now)
                 .min(self.heard_at + self.config.idle_timeout),
+            None => self.schedule.due(now),
         };
         if let Some(&(at, _)) = self.passed.front() {
             next = next.min(at);

@@ -34,6 +34,8 @@ pub(super) struct Pages {
     known: PageNumber,
     blocks: HashMap<BlockNumber, StoredBlock>,
     runs: VecDeque<Run>,
+    /// Ascending; neighbours are joined.
+    unused: Vec<Run>,
     /// Blocks that all pages so far are about.
     sent_blocks: BlockNumber,
     identity: IdentityHasher,
@@ -95,10 +97,22 @@ impl Pages {
                     }
                     Entry::Zero(run) => self.runs.push_back(*run),
                     // Unused areas keep what the target has.
-                    Entry::Unused(_) => {}
+                    Entry::Unused(run) => self.on_unused(*run),
                 }
             }
         }
+    }
+
+    fn on_unused(&mut self, run: Run) {
+        match self.unused.last_mut() {
+            Some(last) if last.place.0 + last.count == run.place.0 => last.count += run.count,
+            _ => self.unused.push(run),
+        }
+    }
+
+    /// The places that keep what the target has, once all pages are in.
+    pub(super) fn take_unused(&mut self) -> Vec<Run> {
+        std::mem::take(&mut self.unused)
     }
 
     /// The sender has made this many pages.
@@ -111,9 +125,9 @@ impl Pages {
         self.blocks.get(&block)
     }
 
-    /// Forgets the entry of a block that is written.
-    pub(super) fn on_written(&mut self, block: BlockNumber) {
-        self.blocks.remove(&block);
+    /// Forgets the entry of a block that is written and returns it.
+    pub(super) fn on_written(&mut self, block: BlockNumber) -> Option<StoredBlock> {
+        self.blocks.remove(&block)
     }
 
     /// The next run of zeros to write.

@@ -6,6 +6,7 @@ use super::finish::Failure;
 use super::ledger::BufferId;
 use crate::ids::Cycle;
 use crate::manifest::{Run, StoredBlock};
+use crate::receiver::read_back::ReadBackPlan;
 use crate::units::{BlockNumber, Esi};
 use crate::wire::Stage;
 
@@ -24,6 +25,8 @@ pub struct SessionConfig {
     pub seed: u64,
     /// Bytes of the image, where the welcome told.
     pub image_len: Option<u64>,
+    /// Read the target back before it is confirmed.
+    pub verify: bool,
 }
 
 /// What the caller is to do or to tell.
@@ -50,6 +53,9 @@ pub enum Event {
         /// Bytes of the image.
         image_len: u64,
     },
+    /// All is flushed: read the target back, tell how far that is with `handle_verifying`, then
+    /// call `handle_verified` or `handle_difference`.
+    Verify(ReadBackPlan),
     /// The sender is heard by unicast, the group is not.
     NoGroupData,
     /// Confirmed; the flag says whether the sender has acknowledged it.
@@ -72,6 +78,8 @@ pub struct Progress {
     pub blocks_done: u32,
     /// Bytes that are written, zeros included.
     pub bytes_written: u64,
+    /// Bytes that were read back and found right.
+    pub bytes_verified: u64,
     /// Bytes of the image, once known.
     pub image_len: Option<u64>,
     /// Group datagrams that arrived.

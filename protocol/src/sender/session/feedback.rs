@@ -19,6 +19,7 @@ impl Session {
             ToSender::Confirm {
                 identity,
                 image_len,
+                read_back,
             } => {
                 let right = self
                     .end
@@ -32,6 +33,9 @@ impl Session {
                         text,
                     }
                 };
+                if let Some(member) = self.roster.member_mut(from) {
+                    member.read_back = read_back;
+                }
                 self.settle(now, from, state);
                 let message = if right {
                     ToReceiver::ConfirmSeen

@@ -22,7 +22,7 @@ use crate::ids::{ReceiverNumber, Seq};
 use crate::manifest::Entry;
 use crate::pacing::{Controller, Pacer, Rate};
 use crate::units::{BlockNumber, PageNumber};
-use crate::wire::{EndRecord, FailCode, Position, RejectReason};
+use crate::wire::{EndRecord, FailCode, Position, ReadBack, RejectReason};
 use timers::Timers;
 pub use types::{Counters, Event, Job, Parity, Phase, SessionConfig, SymbolRef, Transmit};
 
@@ -202,6 +202,7 @@ impl Session {
             settled_at: None,
             was_away: false,
             round_trip: None,
+            read_back: ReadBack::No,
         };
         self.roster.admit(number, member);
     }

@@ -1,0 +1,184 @@
+//! What is known of every place of the image, in eight bytes for each.
+
+use core::fmt;
+
+use crate::manifest::Entry;
+use crate::units::Place;
+
+/// The most tags that are kept, 8 MiB: one for every block of 256 GiB. For a larger image those
+/// of every second, fourth .. place are kept.
+const MAX_TAGS: usize = 1 << 20;
+
+const UNKNOWN: u64 = 0;
+const ZEROS: u64 = 1;
+const UNUSED: u64 = 2;
+
+/// Tags of the entries of a manifest by place: the first 64 bits of a block's digest, or which
+/// kind of run the place belongs to.
+///
+/// Two images that differ at a place have different tags there, but for one pair in 2^64; a tag
+/// is no proof against somebody who looks for such a pair.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct DigestTags {
+    /// Tags of the places that are multiples of 2^`shift`.
+    tags: Vec<u64>,
+    shift: u32,
+}
+
+impl DigestTags {
+    /// Notes what the image holds where the entry says.
+    pub fn note(&mut self, entry: &Entry) {
+        let tag = tag(entry);
+        self.make_room(entry);
+        for index in self.indices(entry) {
+            if self.tags.len() <= index {
+                self.tags.resize(index + 1, UNKNOWN);
+            }
+            self.tags[index] = tag;
+        }
+    }
+
+    /// Whether the entry says what was noted. `None`: nothing was noted where it is about.
+    #[must_use]
+    pub fn agrees(&self, entry: &Entry) -> Option<bool> {
+        let tag = tag(entry);
+        let known = |index: usize| {
+            let noted = *self.tags.get(index)?;
+            (noted != UNKNOWN).then_some(noted == tag)
+        };
+        let mut end = self.indices(entry);
+        end.end = end.end.min(self.tags.len());
+        end.filter_map(known).reduce(|all, one| all && one)
+    }
+
+    /// Blocks between two places whose tags are kept: 1 up to 256 GiB.
+    #[must_use]
+    pub fn stride(&self) -> u64 {
+        1 << self.shift
+    }
+
+    /// Drops every second tag until the last place of an entry has room.
+    fn make_room(&mut self, entry: &Entry) {
+        let last = entry.place().0.saturating_add(entry.count() - 1) as usize;
+        while last >> self.shift >= MAX_TAGS {
+            self.shift += 1;
+            let mut at = 0..;
+            self.tags
+                .retain(|_| at.next().is_some_and(|at: usize| at.is_multiple_of(2)));
+        }
+    }
+
+    /// Where the tags of an entry's places stand.
+    fn indices(&self, entry: &Entry) -> core::ops::Range<usize> {
+        let from = u64::from(entry.place().0);
+        let end = from + u64::from(entry.count());
+        let index = |place: u64| place.div_ceil(self.stride()) as usize;
+        index(from)..index(end)
+    }
+}
+
+fn tag(entry: &Entry) -> u64 {
+    match entry {
+        Entry::Block(block) => {
+            let (first, _) = block.digest.0.split_first_chunk().expect("32 bytes hold 8");
+            u64::from_be_bytes(*first).max(UNUSED + 1)
+        }
+        Entry::Zero(_) => ZEROS,
+        Entry::Unused(_) => UNUSED,
+    }
+}
+
+impl fmt::Debug for DigestTags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = Place(u32::try_from(self.tags.len()).unwrap_or(u32::MAX));
+        write!(f, "DigestTags(up to {last} x {})", self.stride())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::{BlockDigest, Coding};
+    use crate::manifest::{Run, StoredBlock};
+
+    fn block(place: u32, digest: u8) -> Entry {
+        Entry::Block(StoredBlock {
+            place: Place(place),
+            stored_len: 1,
+            coding: Coding::Raw,
+            digest: BlockDigest([digest; 32]),
+        })
+    }
+
+    fn run(place: u32, count: u32) -> Run {
+        Run {
+            place: Place(place),
+            count,
+        }
+    }
+
+    #[test]
+    fn what_was_noted_is_recognised_and_what_was_not_is_unknown() {
+        let mut tags = DigestTags::default();
+        assert_eq!(tags.agrees(&block(0, 1)), None);
+        tags.note(&block(3, 1));
+        tags.note(&Entry::Zero(run(5, 4)));
+        tags.note(&Entry::Unused(run(9, 1)));
+        assert_eq!(tags.agrees(&block(3, 1)), Some(true));
+        assert_eq!(tags.agrees(&block(3, 2)), Some(false));
+        assert_eq!(tags.agrees(&Entry::Zero(run(3, 1))), Some(false));
+        assert_eq!(tags.agrees(&block(2, 1)), None);
+        assert_eq!(tags.agrees(&block(99, 1)), None);
+        assert_eq!(tags.agrees(&Entry::Zero(run(6, 2))), Some(true));
+        assert_eq!(
+            tags.agrees(&Entry::Zero(run(4, 5))),
+            Some(true),
+            "4 is unknown"
+        );
+        assert_eq!(tags.agrees(&Entry::Zero(run(8, 2))), Some(false));
+        assert_eq!(tags.agrees(&Entry::Unused(run(9, 1))), Some(true));
+        assert_eq!(tags.agrees(&block(7, 1)), Some(false));
+    }
+
+    #[test]
+    fn digests_that_look_like_runs_do_not_count_as_such() {
+        for first in [UNKNOWN, ZEROS, UNUSED] {
+            let mut digest = [7; 32];
+            digest[..8].copy_from_slice(&first.to_be_bytes());
+            let Entry::Block(mut stored) = block(0, 0) else {
+                unreachable!("it is a block")
+            };
+            stored.digest = BlockDigest(digest);
+            let entry = Entry::Block(stored);
+            let mut tags = DigestTags::default();
+            tags.note(&entry);
+            assert_eq!(tags.agrees(&entry), Some(true));
+            assert_eq!(tags.agrees(&Entry::Zero(run(0, 1))), Some(false));
+            assert_eq!(tags.agrees(&Entry::Unused(run(0, 1))), Some(false));
+        }
+    }
+
+    #[test]
+    fn a_large_image_is_sampled_and_takes_no_more_memory() {
+        let mut tags = DigestTags::default();
+        let max = u32::try_from(MAX_TAGS).unwrap();
+        for place in [0, 1, 2, 3, 4, max - 1] {
+            tags.note(&block(place, 1 + (place % 200) as u8));
+        }
+        assert_eq!((tags.stride(), tags.tags.len()), (1, MAX_TAGS));
+        tags.note(&block(max, 77));
+        assert_eq!(tags.stride(), 2);
+        assert_eq!(tags.agrees(&block(max, 77)), Some(true));
+        assert_eq!(tags.agrees(&block(max, 78)), Some(false));
+        for (place, known) in [(0, true), (1, false), (2, true), (3, false), (4, true)] {
+            let agrees = tags.agrees(&block(place, 1 + (place % 200) as u8));
+            assert_eq!(agrees, known.then_some(true), "place {place}");
+        }
+        tags.note(&Entry::Zero(run(max + 1, u32::MAX - max - 1)));
+        assert!(tags.tags.len() <= MAX_TAGS);
+        assert_eq!(tags.stride(), 1 << 12);
+        assert_eq!(tags.agrees(&block(0, 1)), Some(true));
+        assert_eq!(tags.agrees(&Entry::Zero(run(max + 1, 1 << 20))), Some(true));
+        assert_eq!(tags.agrees(&block(1 << 31, 1)), Some(false));
+    }
+}

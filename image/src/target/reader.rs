@@ -41,7 +41,8 @@ pub enum ReadMode {
 pub enum ReadPath {
     /// The page cache, as was asked for.
     Cached,
-    /// The disk, past the page cache.
+    /// The disk, past the page cache: the file system took `O_DIRECT`. (One
+    /// with a cache of its own may take it and not mean it.)
     Direct,
     /// `O_DIRECT` was refused: the page cache was told to forget the target
     /// before it was read. It may have kept some of it.

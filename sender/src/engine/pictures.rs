@@ -8,7 +8,7 @@ use mimeo_protocol::ids::{Cycle, ReceiverNumber};
 use mimeo_protocol::pacing::SYMBOL_BITS;
 use mimeo_protocol::sender::{self as protocol, Endpoint, Member, MemberState, Session};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber};
-use mimeo_protocol::wire::Stage;
+use mimeo_protocol::wire::{ReadBack, Stage};
 
 use crate::run::Severity;
 use crate::status::{Counters, Limit, Phase, ReceiverState, ReceiverStatus, Status};
@@ -144,7 +144,11 @@ impl Pictures {
             } else {
                 0
             },
-            bytes_verified: report.map_or(0, |report| report.bytes_verified),
+            bytes_verified: match (member.read_back, session.image_len()) {
+                // The confirmation came in place of the last report.
+                (ReadBack::Direct | ReadBack::CacheDropped | ReadBack::Memory, Some(len)) => len,
+                _ => report.map_or(0, |report| report.bytes_verified),
+            },
             read_back: member.read_back,
             loss: member.loss(),
             socket_drops: drops,

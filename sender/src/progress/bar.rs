@@ -61,6 +61,7 @@ fn session(status: &Status, trend: &Trend, size: Size) -> [String; 2] {
         room.push(tally::tally(&status.receivers));
     }
     room.extend(tally::worst_loss(&status.receivers).map(|loss| format!("worst loss {loss}")));
+    room.extend(tally::least_proof(status));
     room.push(format!(
         "sent {} of {} allowed",
         human::rate(status.sent_rate),

@@ -57,5 +57,6 @@ fn running(status: &Status, trend: &Trend) -> String {
     if let Some(loss) = tally::worst_loss(&status.receivers) {
         parts.push(format!("worst loss {loss}"));
     }
+    parts.extend(tally::least_proof(status));
     format!("sending, cycle {}: {}", status.cycle, parts.join(", "))
 }

@@ -2,7 +2,7 @@
 
 use mimeo_console::human;
 
-use crate::status::{Limit, ReceiverState, ReceiverStatus};
+use crate::status::{Limit, ReceiverState, ReceiverStatus, Status};
 
 /// `28 receiving, 1 verified, 1 lost`.
 pub(crate) fn tally<'a>(receivers: impl IntoIterator<Item = &'a ReceiverStatus>) -> String {
@@ -55,6 +55,15 @@ pub(crate) fn limit(limit: Limit) -> &'static str {
         Limit::Processor => "CPU",
         Limit::Network => "network",
     }
+}
+
+/// `verifying 45.0 %`: how far the slowest of those is who read their disks back, if anybody does.
+pub(crate) fn least_proof(status: &Status) -> Option<String> {
+    let len = status.image_len?;
+    let verifying = |one: &&ReceiverStatus| one.state == ReceiverState::Verifying;
+    let proved = status.receivers.iter().filter(verifying);
+    let least = proved.map(|one| one.bytes_verified).min()?;
+    Some(format!("verifying {}", human::percent(least, len)))
 }
 
 /// The largest loss of those that receive, if anybody does.

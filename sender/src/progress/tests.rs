@@ -97,6 +97,28 @@ fn a_crowd_that_just_fits_is_shown_whole() {
 }
 
 #[test]
+fn disks_that_are_read_back_are_shown_with_how_far_that_is() {
+    let mut status = room();
+    for (at, bytes_verified) in [(1, 455_500_000), (3, 900_000_000)] {
+        status.receivers[at].state = ReceiverState::Verifying;
+        status.receivers[at].bytes_written = 1_000_000_000;
+        status.receivers[at].bytes_verified = bytes_verified;
+    }
+    let lines = picture(&status, size(100, 24));
+    assert!(
+        lines[2].starts_with("1 failed, 2 verifying, 1 verified; verifying 45.5 %; sent "),
+        "{}",
+        lines[2]
+    );
+    assert_eq!(lines[4], "   2  pc-02         verifying    45.5 %");
+    let line = plain::status(&status, &Trend::default(), &plan(), &noon()).unwrap();
+    assert!(
+        line.ends_with(", verifying 45.5 %; 1 failed, 2 verifying, 1 verified"),
+        "{line}"
+    );
+}
+
+#[test]
 fn the_picture_fits_every_terminal() {
     let mut status = crowd(100);
     status.session_name = "s".repeat(255);

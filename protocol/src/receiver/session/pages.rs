@@ -198,3 +198,37 @@ fn decode(number: PageNumber, mut partial: Partial) -> Option<Page> {
     let page = Page::decode(Page::trim(&partial.bytes).ok()?).ok()?;
     (page.number() == number).then_some(page)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{BLOCK_SIZE, Place};
+
+    /// All of a page in one symbol, as the sender codes it.
+    fn symbol(number: u32, entries: Vec<Entry>) -> Vec<u8> {
+        let page = Page::new(PageNumber(number), BlockNumber(0), entries).unwrap();
+        let mut bytes = Vec::new();
+        page.encode(&mut bytes);
+        bytes.resize(SYMBOL_SIZE, 0);
+        bytes
+    }
+
+    #[test]
+    fn unused_runs_are_kept_in_order_and_joined_whatever_order_pages_come_in() {
+        let run = |place, count| Run {
+            place: Place(place),
+            count,
+        };
+        let unused = |place, count| Entry::Unused(run(place, count));
+        let first = symbol(0, vec![unused(0, 2), unused(2, 1), Entry::Zero(run(3, 1))]);
+        let second = symbol(1, vec![unused(4, 6)]);
+        let third = symbol(2, vec![unused(10, 1)]);
+        let mut pages = Pages::default();
+        for (number, symbol) in [(2, third), (0, first), (1, second)] {
+            assert!(pages.on_symbol(PageNumber(number), Esi(0), 1, &symbol));
+        }
+        assert!(pages.identity(11 * BLOCK_SIZE as u64).is_some());
+        assert_eq!(pages.poll_run(), Some(run(3, 1)));
+        assert_eq!(pages.take_unused(), [run(0, 3), run(4, 7)]);
+    }
+}

@@ -130,6 +130,8 @@ impl PeerRun {
     /// Image bits per second that every receiver got, in Gbit/s.
     #[must_use]
     pub fn gigabits_per_second(&self) -> Option<f64> {
-        self.seconds.map(|seconds| self.gigabytes() * 8.0 / seconds)
+        // What took less than a millisecond was not measured.
+        let seconds = self.seconds.filter(|&seconds| seconds > 0.0)?;
+        Some(self.gigabytes() * 8.0 / seconds)
     }
 }

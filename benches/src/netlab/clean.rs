@@ -1,5 +1,6 @@
 //! Removing rooms: one's own at its end, and those of processes that were killed.
 
+use std::path::Path;
 use std::{fs, io};
 
 use anyhow::{Context, Result};
@@ -15,6 +16,25 @@ use super::{name, tool};
 /// A namespace cannot be removed (it takes root).
 pub fn clean() -> Result<usize> {
     remove_where(name::is_orphaned)
+}
+
+/// Removes what processes that do not run any more have left in a directory under a name made of
+/// [`super::fresh_name`], and returns how much there was.
+///
+/// # Errors
+///
+/// The directory cannot be read, or something in it cannot be removed.
+pub fn clean_directory(parent: &Path) -> Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(parent).with_context(|| format!("cannot list {parent:?}"))? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(name::is_orphaned) {
+            let path = entry.path();
+            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {path:?}"))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 /// Removes every namespace whose name begins with `prefix`.

@@ -26,7 +26,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-pub use clean::clean;
+pub use clean::{clean, clean_directory};
+pub use name::fresh as fresh_name;
 pub use shape::{Direction, Link, Loss};
 pub use tool::{Missing, available, is_installed, skip, usable};
 

@@ -14,8 +14,13 @@ pub(super) const DIRECTORY: &str = "/run/netns";
 
 const MARK: &str = "mimeo-";
 
-/// A prefix that no other room has.
-pub(super) fn fresh() -> Result<String> {
+/// A prefix that no other room or directory has; it tells whose it is, so that `clean` finds what
+/// a dead process has left.
+///
+/// # Errors
+///
+/// The system does not tell when this process was started.
+pub fn fresh() -> Result<String> {
     static ROOM: AtomicU32 = AtomicU32::new(0);
     let pid = std::process::id();
     let start = start_time(pid).context("cannot read the own start time from /proc")?;

@@ -108,6 +108,9 @@ impl Compare {
             !self.tools.contains(&Tool::Limit) || !self.setup.wires.lose(),
             "the limit mends no losses: measure it without --loss, --burst and limits of ports"
         );
+        for path in self.json.iter().chain(&self.plot) {
+            ensure_writable(path)?;
+        }
         for tool in &self.tools {
             tool.check(self.setup.discards())?;
         }
@@ -216,6 +219,14 @@ fn series(rows: &[Row]) -> Vec<Series<'_>> {
         }
     }
     series
+}
+
+/// Finds out before the first run that a result could not be written.
+pub(crate) fn ensure_writable(path: &Path) -> Result<()> {
+    let opened = fs::OpenOptions::new().append(true).create(true).open(path);
+    opened
+        .map(drop)
+        .with_context(|| format!("cannot write {path:?}"))
 }
 
 /// Writes a file.

@@ -10,18 +10,19 @@ mod table;
 mod trouble;
 mod wires;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use mimeo_benches::netlab::clean;
+use mimeo_benches::netlab::{clean, clean_directory};
 use mimeo_benches::programs::play_role;
 
 /// Measures imaging tools on a virtual network. Needs root.
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Broken off, a run leaves its network: see `netlab clean`."
+    after_help = "Broken off, a run leaves its network and its files: see `netlab clean`."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -37,8 +38,12 @@ enum Command {
     /// Receivers that die, stand still, come late or are slow, senders that are started again: what
     /// does it cost the others?
     Trouble(Box<trouble::Trouble>),
-    /// Remove networks that killed runs have left
-    Clean,
+    /// Remove networks and files that killed runs have left
+    Clean {
+        /// Where those runs kept images and targets
+        #[arg(long, value_name = "DIR", default_values = ["/dev/shm", "/var/tmp", "/tmp"])]
+        directory: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -58,8 +63,13 @@ fn main() -> ExitCode {
 /// True when all went well.
 fn run(command: &Command) -> Result<bool> {
     match command {
-        Command::Clean => {
-            println!("{} namespaces removed", clean()?);
+        Command::Clean { directory } => {
+            let namespaces = clean()?;
+            let mut directories = 0;
+            for parent in directory {
+                directories += clean_directory(parent)?;
+            }
+            println!("{namespaces} namespaces and {directories} directories removed");
             Ok(true)
         }
         Command::Compare(compare) => compare.run(),

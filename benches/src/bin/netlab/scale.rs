@@ -13,7 +13,7 @@ use mimeo_benches::programs::Programs;
 use mimeo_benches::units::parse_size;
 use tempfile::TempDir;
 
-use crate::compare::write;
+use crate::compare::{ensure_writable, write};
 use crate::image::{self, Kind};
 use crate::setup::{SenderArgs, temporary};
 use crate::summary::{self, Cost, Row};
@@ -64,6 +64,9 @@ impl Scale {
             all_differ(&self.size) && all_differ(&self.receivers),
             "a size or a number of receivers is given twice; --repeat measures again"
         );
+        if let Some(path) = &self.json {
+            ensure_writable(path)?;
+        }
         let workspace = self.workspace()?;
         let mut images = Vec::new();
         for &size in &self.size {

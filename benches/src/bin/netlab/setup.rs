@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
+use mimeo_benches::netlab::fresh_name;
 use mimeo_benches::peers::Targets;
 use mimeo_benches::units::parse_rate;
 use tempfile::TempDir;
@@ -50,9 +51,9 @@ pub(crate) enum Where {
 /// What mimeo's sender is told.
 #[derive(Args)]
 pub(crate) struct SenderArgs {
-    /// mimeo's --rate
-    #[arg(long, value_name = "RATE")]
-    rate: Option<String>,
+    /// mimeo's --rate, in bit/s
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    rate: Option<u64>,
     /// An argument for mimeo's sender, one at a time, such as
     /// --mimeo-arg=--compress --mimeo-arg=none
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
@@ -61,9 +62,8 @@ pub(crate) struct SenderArgs {
 
 impl SenderArgs {
     /// `--rate` in bit/s, or `default` where it is not given.
-    pub(crate) fn rate_or(&self, default: u64) -> Result<u64> {
-        let given = self.rate.as_deref().map(parse_rate).transpose();
-        Ok(given.map_err(anyhow::Error::msg)?.unwrap_or(default))
+    pub(crate) fn rate_or(&self, default: u64) -> u64 {
+        self.rate.unwrap_or(default)
     }
 
     /// All but `--rate`.
@@ -73,8 +73,10 @@ impl SenderArgs {
 
     /// All of them.
     pub(crate) fn list(&self) -> Vec<OsString> {
-        let rate = self.rate.iter().flat_map(|rate| ["--rate", rate]);
-        let rate = rate.map(OsString::from);
+        let rate = self
+            .rate
+            .iter()
+            .flat_map(|rate| ["--rate".into(), rate.to_string().into()]);
         rate.chain(self.mimeo_arg.iter().cloned()).collect()
     }
 }
@@ -155,7 +157,7 @@ impl Setup {
 /// A directory in `parent` for as long as it is held.
 pub(crate) fn temporary(parent: &Path) -> Result<TempDir> {
     tempfile::Builder::new()
-        .prefix("netlab-")
+        .prefix(&fresh_name()?)
         .tempdir_in(parent)
         .with_context(|| format!("cannot work in {parent:?}"))
 }

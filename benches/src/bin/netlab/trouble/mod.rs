@@ -47,7 +47,7 @@ impl Trouble {
             directory: workspace.path().to_owned(),
             targets: self.setup.targets(&workspace),
             programs: Programs::own()?,
-            rate: self.setup.sender.rate_or(default_rate)?,
+            rate: self.setup.sender.rate_or(default_rate),
             timeout: Duration::from_secs(self.setup.timeout),
             image,
             image_len,

@@ -13,7 +13,9 @@ use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::ids::{Cycle, Nonce, ReceiverNumber, SessionId, Slot};
 use mimeo_protocol::keys::{JoinKeys, SealKey, Secret};
 use mimeo_protocol::manifest::{Entry, Page, StoredBlock};
-use mimeo_protocol::receiver::{Admitted, Endpoint, Event, Placement, Session, SessionConfig};
+use mimeo_protocol::receiver::{
+    Admitted, Endpoint, Event, Placement, Resume, Session, SessionConfig,
+};
 use mimeo_protocol::units::{
     BLOCK_SIZE, BlockNumber, GROUP, MAX_BODY, PageNumber, Place, SYMBOL_SIZE,
 };
@@ -54,6 +56,7 @@ fn session_config() -> SessionConfig {
         buffers: 254,
         window: 8192,
         in_order: false,
+        resume: Resume::Off,
         idle_timeout: Duration::from_secs(60),
         seed: 1,
         image_len: None,

@@ -57,6 +57,7 @@ fn some_report() -> Report {
         window: 8192,
         credit: Slot(5400),
         blocks_done: 4990,
+        bytes_kept: 0,
         bytes_written: 4990 << 18,
         busy_ms: 9000,
         bytes_verified: 0,

@@ -62,6 +62,8 @@ pub struct ReceiverLine {
     pub reason: Option<String>,
     /// Share of the datagrams to it that were lost, 0..=1.
     pub loss: f64,
+    /// Bytes of the image that its target held already.
+    pub bytes_kept: u64,
     /// How its target was read back, if it was.
     pub read_back: Option<String>,
     /// From the start of the session to its confirmation or failure.
@@ -79,6 +81,8 @@ pub struct ReceiverReport {
     pub error: Option<String>,
     /// Bytes of the image that were written.
     pub bytes_written: u64,
+    /// Bytes of the image that the target held already.
+    pub bytes_kept: u64,
     /// BLAKE3 of the image in hexadecimal.
     pub digest: Option<String>,
     /// Identity of the image in hexadecimal.

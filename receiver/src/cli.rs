@@ -28,6 +28,8 @@ Examples:
     mimeo-receiver --key-file room.key --yes --then reboot auto
   The same, and read back what the disk has made of it before it is believed:
     mimeo-receiver --key-file room.key --yes --verify --then reboot auto
+  Write only what has changed since the room was imaged last:
+    mimeo-receiver --key-file room.key --yes --resume /dev/nvme0n1
   Write a certain disk, in a session of a certain name:
     mimeo-receiver --open --session lab-3 --serial S4EWNX0M --yes /dev/nvme0n1
   Ask a sender that multicast announces do not come from:
@@ -82,6 +84,12 @@ pub struct Args {
     /// was sent, before success is told; for files and block devices
     #[arg(long)]
     pub(crate) verify: bool,
+
+    /// Keep what the target holds of the image already, and take only the rest: after a crash, or
+    /// for a new version of an image; for files and block devices. Refuses a file that is longer
+    /// than the image, and a target of which nothing matches, unless --yes is given
+    #[arg(long)]
+    pub(crate) resume: bool,
 
     /// Overwrite a disk although it holds a partition table or a file system
     #[arg(long)]
@@ -166,7 +174,7 @@ mod tests {
         assert_eq!(args.idle_timeout, Duration::from_secs(60));
         assert_eq!((args.then, args.progress), (Then::None, Mode::Auto));
         assert_eq!((args.yes, args.serial, args.report), (false, None, None));
-        assert!(!args.verify);
+        assert!(!args.verify && !args.resume);
     }
 
     #[test]
@@ -190,7 +198,7 @@ mod tests {
             (&["--then", "halt", "x"], "--then"),
             (&["--progress", "loud", "x"], "--progress"),
             (&["--open", "--key-file", "k", "x"], "--key-file"),
-            (&["--resume", "x"], "--resume"),
+            (&["--unused", "keep", "x"], "--unused"),
         ];
         for (args, named) in wrong {
             let error = parse(args).unwrap_err();

@@ -27,6 +27,8 @@ pub struct Config {
     pub target_options: TargetOptions,
     /// Read the target back before it is confirmed: it is a file or a block device.
     pub verify: bool,
+    /// Keep what the target holds of the image already: it is a file or a block device.
+    pub resume: bool,
     /// Name of the network interface; without it the only suitable one is taken.
     pub interface: Option<String>,
     /// Join this session only: 1 to 255 bytes without control characters.
@@ -75,6 +77,13 @@ pub enum ConfigError {
         name_of(.0)
     )]
     Verify(OsString),
+    /// There is nothing that could be kept.
+    #[error(
+        "--resume: {} holds nothing that could be kept; name a file or a block device, or leave \
+         --resume out",
+        name_of(.0)
+    )]
+    Resume(OsString),
     /// Neither `--key-file` nor `--open`.
     #[error(
         "say which senders to trust: --key-file FILE joins the one that holds the same key (copy \
@@ -126,6 +135,7 @@ impl ConfigError {
         match self {
             ConfigError::Sender { .. } => Exit::Failure,
             ConfigError::Verify(_)
+            | ConfigError::Resume(_)
             | ConfigError::NoAdmission
             | ConfigError::KeyFile { .. }
             | ConfigError::SessionName(_)
@@ -143,6 +153,9 @@ impl ConfigError {
 pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
     if args.verify && !can_be_read_back(&args.target) {
         return Err(ConfigError::Verify(args.target));
+    }
+    if args.resume && !can_be_read_back(&args.target) {
+        return Err(ConfigError::Resume(args.target));
     }
     let report = args
         .report
@@ -170,6 +183,7 @@ pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
             serial: args.serial,
         },
         verify: args.verify,
+        resume: args.resume,
         interface: args.interface,
         session_name,
         sender,

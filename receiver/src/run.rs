@@ -8,7 +8,9 @@ use mimeo_image::target::{Target, TargetError};
 use mimeo_net::Waiter;
 use mimeo_protocol::ids::Nonce;
 use mimeo_protocol::keys::derive;
-use mimeo_protocol::receiver::{Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, SessionConfig};
+use mimeo_protocol::receiver::{
+    Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, Resume, SessionConfig,
+};
 use mimeo_protocol::wire::{Auth, FailCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
@@ -117,7 +119,7 @@ fn session(
         updates,
         pictures,
     });
-    prepare(&mut engine, target, image_len);
+    prepare(&mut engine, target, image_len, config);
     let (exit, error, status) = engine.run();
     Outcome {
         exit,
@@ -128,11 +130,16 @@ fn session(
 
 /// The target's size is checked here, before a byte of it is changed; what it cannot hold is told
 /// to the sender.
-fn prepare(engine: &mut Engine, target: Target, image_len: Option<u64>) {
-    match target.prepare(image_len) {
+fn prepare(engine: &mut Engine, target: Target, image_len: Option<u64>, config: &Config) {
+    let prepared = if config.resume {
+        target.resume(image_len, config.target_options.yes)
+    } else {
+        target.prepare(image_len)
+    };
+    match prepared {
         Ok(writer) => {
-            if let Err(error) = engine.set_target(writer, image_len) {
-                let text = format!("cannot start a thread: {error}");
+            if let Err(error) = engine.set_target(writer, image_len, config.resume) {
+                let text = format!("cannot start to work on the target: {error}");
                 engine.give_up(Exit::Failure, FailCode::Internal, &text);
             }
         }
@@ -179,6 +186,7 @@ fn rendezvous_config(
         target_id: target_id(&config.target),
         link_speed: room.link_speed(),
         capacity: target.capacity(),
+        resumes: config.resume,
         host_name: host_name(),
         sender: config.sender,
     })
@@ -215,7 +223,14 @@ fn host_name() -> String {
 fn endpoint(config: &Config, admitted: Admitted, window: u32, in_order: bool) -> Endpoint {
     let buffers = config.memory / BUFFER_SIZE as u64;
     let seed = u64::from(admitted.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    // Who says yes to overwriting what is there says yes to overwriting another image.
+    let resume = match (config.resume, config.target_options.yes) {
+        (false, _) => Resume::Off,
+        (true, false) => Resume::IfPart,
+        (true, true) => Resume::Always,
+    };
     let session = SessionConfig {
+        resume,
         buffers: u32::try_from(buffers).unwrap_or(u32::MAX),
         window,
         in_order,

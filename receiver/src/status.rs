@@ -26,7 +26,9 @@ pub struct Status {
     pub image_len: Option<u64>,
     /// Bytes that are written, zeros included.
     pub bytes_written: u64,
-    /// Bits per second of the image that were written since the last picture.
+    /// Bytes that the target held already, zeros included.
+    pub bytes_kept: u64,
+    /// Bits per second of the image that were written or kept since the last picture.
     pub write_rate: u64,
     /// Bytes that were read back from the target and found right.
     pub bytes_verified: u64,
@@ -54,6 +56,14 @@ pub struct Status {
     pub digest: Option<String>,
     /// Identity of the image in hexadecimal, once the sender told it.
     pub identity: Option<String>,
+}
+
+impl Status {
+    /// Bytes of the image that are on the target: written, or kept as they were.
+    #[must_use]
+    pub fn bytes_done(&self) -> u64 {
+        self.bytes_written + self.bytes_kept
+    }
 }
 
 /// How long a receiver was doing what.

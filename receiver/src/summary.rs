@@ -5,7 +5,7 @@ use mimeo_image::ByteSize;
 use mimeo_protocol::wire::ReadBack;
 
 use crate::exit::Exit;
-use crate::progress::Receiver;
+use crate::progress::{Receiver, kept};
 use crate::report::image_rate;
 use crate::run::Outcome;
 use crate::status::Status;
@@ -38,9 +38,10 @@ fn figures(status: &Status) -> Option<String> {
     let rate = image_rate(status)?;
     let lost = status.expected.saturating_sub(status.received);
     let loss = lost as f64 / status.expected.max(1) as f64;
+    let kept = kept(status).map_or(String::new(), |kept| format!(", {kept}"));
     Some(format!(
-        "{} in {} at {}, loss {}",
-        ByteSize(status.bytes_written),
+        "{} in {} at {}{kept}, loss {}",
+        ByteSize(status.bytes_done()),
         human::clock(status.transfer_time),
         human::rate(rate),
         human::share(loss)

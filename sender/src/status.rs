@@ -94,7 +94,9 @@ pub struct ReceiverStatus {
     pub state: ReceiverState,
     /// Bytes of the image that it has written, zeros included.
     pub bytes_written: u64,
-    /// Bits per second of the image that it wrote since the last picture.
+    /// Bytes of the image that its target held already, zeros included.
+    pub bytes_kept: u64,
+    /// Bits per second of the image that it wrote or kept since the last picture.
     pub write_rate: u64,
     /// Bytes that it read back from its target and found right.
     pub bytes_verified: u64,
@@ -110,6 +112,14 @@ pub struct ReceiverStatus {
     pub limit: Option<Limit>,
     /// From the start of the session to its confirmation or failure.
     pub finished_after: Option<Duration>,
+}
+
+impl ReceiverStatus {
+    /// Bytes of the image that are on its target: written, or kept as they were.
+    #[must_use]
+    pub fn bytes_done(&self) -> u64 {
+        self.bytes_written + self.bytes_kept
+    }
 }
 
 /// What a receiver is doing.

@@ -4,7 +4,7 @@ use mimeo_console::{Program as _, human};
 use mimeo_image::ByteSize;
 use mimeo_protocol::wire::ReadBack;
 
-use crate::progress::Sender;
+use crate::progress::{Sender, tally};
 use crate::report::{image_rate, overhead};
 use crate::run::Outcome;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
@@ -15,7 +15,7 @@ const NAME: usize = 32;
 /// The lines, the error last.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let status = &outcome.status;
-    let mut lines: Vec<String> = machines(&status.receivers);
+    let mut lines: Vec<String> = machines(&status.receivers, status.image_len);
     lines.extend(verified(outcome));
     lines.extend(figures(status));
     if let Some(digest) = &status.digest {
@@ -25,7 +25,7 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     lines
 }
 
-fn machines(receivers: &[ReceiverStatus]) -> Vec<String> {
+fn machines(receivers: &[ReceiverStatus], image_len: Option<u64>) -> Vec<String> {
     let cells = |text: fn(&ReceiverStatus) -> String| {
         let width = |receiver| human::width(&text(receiver));
         receivers.iter().map(width).max().unwrap_or(0)
@@ -45,16 +45,20 @@ fn machines(receivers: &[ReceiverStatus]) -> Vec<String> {
             human::pad(&name(receiver), names),
             human::pad(&mac(receiver), macs),
             human::pad(&address(receiver), addresses),
-            result(receiver),
+            result(receiver, image_len),
         )
     };
     receivers.iter().map(line).collect()
 }
 
-fn result(receiver: &ReceiverStatus) -> String {
+fn result(receiver: &ReceiverStatus, image_len: Option<u64>) -> String {
     match receiver.state.failure() {
         Some(reason) => format!("FAILED: {}", human::clean(reason)),
-        None => format!("verified{}", proof(receiver.read_back)),
+        None => {
+            let kept = tally::kept(receiver, image_len);
+            let kept = kept.map_or(String::new(), |kept| format!(", {kept}"));
+            format!("verified{kept}{}", proof(receiver.read_back))
+        }
     }
 }
 
@@ -167,7 +171,7 @@ mod tests {
             (ReadBack::Memory, "  verified, read back from its memory"),
         ] {
             one.read_back = read_back;
-            let lines = machines(std::slice::from_ref(&one));
+            let lines = machines(std::slice::from_ref(&one), None);
             assert!(lines[0].ends_with(end), "{}", lines[0]);
         }
     }
@@ -175,7 +179,7 @@ mod tests {
     #[test]
     fn a_long_name_leaves_room_for_the_result() {
         let name = "n".repeat(250);
-        let lines = machines(&[receiver(1, &name, ReceiverState::Confirmed)]);
+        let lines = machines(&[receiver(1, &name, ReceiverState::Confirmed)], None);
         assert!(lines[0].len() < 120, "{}", lines[0]);
     }
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use mimeo_protocol::pacing::Rate;
+use mimeo_protocol::receiver::Resume;
 use mimeo_protocol::sender::{Parity, StartPolicy};
 use mimeo_protocol::units::BLOCK_SIZE;
 use mimeo_protocol::wire::{Auth, FailCode};
@@ -69,6 +70,7 @@ fn draw_machine(dice: &mut Dice) -> MachineProfile {
         disk: DiskProfile {
             speed: dice.pick(&[5_000_000, 50_000_000, 500_000_000]),
             flush: ms(dice.pick(&[0, 20, 2000])),
+            reads: dice.pick(&[100_000_000, 2_000_000_000]),
             trouble: dice.chance(0.05).then_some(Trouble::BadMemory(2)),
             discards: false,
         },
@@ -88,6 +90,21 @@ fn draw_image(dice: &mut Dice) -> Image {
         Filling::Zeros,
     ]);
     Image::new(filling, (blocks - 1) * BLOCK_SIZE + odd.max(1), dice.fork())
+}
+
+/// What somebody holds of the image from before: all but some of its blocks, or all that there are
+/// of a shorter or longer one.
+fn draw_old(dice: &mut Dice, image: &Image) -> Image {
+    let change = dice.pick(&[0.0, 0.1, 0.5, 1.0]);
+    let mut bytes = image.0.to_vec();
+    for block in bytes.chunks_mut(BLOCK_SIZE) {
+        if dice.chance(change) {
+            dice.fill(block);
+        }
+    }
+    let len = dice.pick(&[bytes.len(), bytes.len() / 2, bytes.len() + 999]);
+    bytes.resize(len, 7);
+    bytes.as_slice().into()
 }
 
 fn draw_config(seed: u64, dice: &mut Dice, receivers: u64) -> RoomConfig {
@@ -143,10 +160,14 @@ fn befall(room: &mut Room, dice: &mut Dice, machine: usize, fate: Fate) {
         }
         Fate::Killed => room.at(when, move |room| room.kill(machine)),
         Fate::Interrupted => room.at(when, move |room| room.interrupt(machine)),
-        Fate::Restarted => room.at(when, move |room| {
-            room.kill(machine);
-            room.at(later, move |room| room.start(machine));
-        }),
+        Fate::Restarted => {
+            let resume = dice.pick(&[Resume::Off, Resume::Off, Resume::IfPart, Resume::Always]);
+            room.at(when, move |room| {
+                room.kill(machine);
+                room.machines[machine].profile.resume = resume;
+                room.at(later, move |room| room.start(machine));
+            });
+        }
         Fate::Paused => room.at(when, move |room| {
             room.pause(machine);
             room.at(later, move |room| room.resume(machine));
@@ -187,10 +208,15 @@ type Person = (usize, Fate, bool);
 fn fill(room: &mut Room, dice: &mut Dice, receivers: u64, config: &RoomConfig) -> Vec<Person> {
     let waits_for_all = config.start.min_receivers as u64 == receivers;
     let mut people = Vec::new();
+    let resuming = dice.pick(&[0.0, 0.0, 0.5, 1.0]);
     for _ in 0..receivers {
         let mut profile = draw_machine(dice);
         profile.auth = config.auth;
         profile.secret = (config.auth == Auth::KeyFile).then(|| room.secret.clone());
+        if dice.chance(resuming) {
+            profile.resume = Resume::Always;
+            profile.holds = Some(draw_old(dice, &room.image));
+        }
         let machine = room.add(profile);
         let fate = draw_fate(dice);
         befall(room, dice, machine, fate);

@@ -288,6 +288,7 @@ fn a_receiver_of_another_version_is_answered() {
         target_id: 0,
         link_speed: 0,
         capacity: u64::MAX,
+        resumes: false,
         host_name: "from-the-future".to_owned(),
         exchange: Vec::new(),
     }

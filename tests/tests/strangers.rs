@@ -66,6 +66,7 @@ fn another_version_is_refused_by_name() {
         target_id: 1,
         link_speed: 0,
         capacity: 0,
+        resumes: false,
         host_name: String::new(),
         exchange: Vec::new(),
     }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use mimeo_protocol::block::Decoder;
 use mimeo_protocol::ids::{Mac, Nonce};
 use mimeo_protocol::receiver::{
-    Assembled, Endpoint, Event, Rendezvous, RendezvousConfig, RendezvousEvent, SessionConfig,
+    Assembled, Endpoint, Event, Rendezvous, RendezvousConfig, RendezvousEvent, Resume,
+    SessionConfig,
 };
 use mimeo_protocol::units::BLOCK_SIZE;
 use mimeo_protocol::wire::Auth;
@@ -36,6 +37,7 @@ impl Receiving {
             target_id: 1,
             link_speed: 1000,
             capacity: None,
+            resumes: false,
             host_name: "bench".to_owned(),
             sender: None,
         };
@@ -91,6 +93,7 @@ impl Receiving {
                     buffers: 254,
                     window: 8192,
                     in_order: false,
+                    resume: Resume::Off,
                     idle_timeout: Duration::from_secs(60),
                     seed: 9,
                     image_len: admitted.body.image_len,

@@ -16,8 +16,8 @@ use std::path::Path;
 
 pub use disk::DiskSource;
 pub use error::{Change, SourceError};
-pub(crate) use extent::next_data;
 pub use extent::{Extent, ExtentKind};
+pub(crate) use extent::{next_data, next_hole};
 pub use stream::StreamSource;
 
 /// An opened source.

@@ -18,6 +18,9 @@ use crate::disk::{BlockDevice, DeviceNumber, Signature, System, Use, probe};
 /// (8 ms) each, a third of its speed. From 1 MiB on the wait is amortized.
 const MIN_ZERO_OUT: u64 = 1 << 20;
 
+/// Read at once, to find out whether zeros are there already.
+const LOOK_AT_ONCE: usize = 1 << 20;
+
 /// The most that one BLKZEROOUT zeroes. It cannot be interrupted, and where the
 /// kernel has to write the zeros itself 256 MiB take a hard disk two seconds.
 const MAX_ZERO_OUT: u64 = 256 << 20;
@@ -218,6 +221,30 @@ impl DeviceWriter {
         self.paged.write_zeros(head)?;
         self.zero_out(body)?;
         self.paged.write_zeros(tail)
+    }
+
+    /// As [`Self::zero_at`] where it does not hold zeros; returns how many bytes did.
+    pub(super) fn clear_at(&mut self, offset: u64, len: u64) -> Result<u64, TargetError> {
+        self.check_range(offset, len)?;
+        let mut reader = self.reader(ReadMode::Cached)?;
+        let mut piece = vec![0; LOOK_AT_ONCE];
+        let (end, mut at, mut kept) = (offset + len, offset, 0);
+        // From here to `at` it holds something else than zeros.
+        let mut from = offset;
+        while at < end {
+            let bytes = (end - at).min(LOOK_AT_ONCE as u64);
+            let piece = &mut piece[..bytes as usize];
+            // What cannot be read may still be written.
+            let blank = reader.read_at(at, piece).is_ok() && piece.iter().all(|byte| *byte == 0);
+            if blank {
+                self.zero_at(from, at - from)?;
+                kept += bytes;
+                from = at + bytes;
+            }
+            at += bytes;
+        }
+        self.zero_at(from, end - from)?;
+        Ok(kept)
     }
 
     fn zero_out(&mut self, body: Range<u64>) -> Result<(), TargetError> {

@@ -141,6 +141,18 @@ pub enum TargetError {
         /// Capacity of the target in bytes.
         available: u64,
     },
+    /// A file that is to be resumed is longer than the image.
+    #[error("target {}: it has {found} bytes ({}) and the image only {needed} ({}), so it may be \
+             something else; give --yes to overwrite and shorten it, or leave --resume out",
+            path.display(), ByteSize(*found), ByteSize(*needed))]
+    Longer {
+        /// The path.
+        path: PathBuf,
+        /// Length of the image in bytes.
+        needed: u64,
+        /// Length of the file in bytes.
+        found: u64,
+    },
     /// The machine's list of disks or mounts cannot be read.
     #[error("target {}: cannot find out whether it is in use: {source}; check that /sys and \
              /proc are mounted", path.display())]
@@ -259,6 +271,7 @@ impl TargetError {
             | Self::NoDisk { .. }
             | Self::SeveralDisks { .. }
             | Self::TooSmall { .. }
+            | Self::Longer { .. }
             | Self::Inventory { .. }
             | Self::Inspect { .. }
             | Self::Prepare { .. } => true,

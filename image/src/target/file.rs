@@ -12,7 +12,7 @@ use super::{ReadMode, TargetError, TargetReader};
 use crate::ByteSize;
 use crate::disk::System;
 use crate::lock;
-use crate::source::next_data;
+use crate::source::{next_data, next_hole};
 
 /// A file that exists and will be overwritten, or one to be created.
 #[derive(Debug)]
@@ -108,13 +108,41 @@ impl FileTarget {
         }
     }
 
+    fn open_or_create(self) -> Result<(File, PathBuf, bool), TargetError> {
+        let path = self.path;
+        Ok(match self.existing {
+            Some((file, _)) => (file, path, false),
+            None => (create(&path)?, path, true),
+        })
+    }
+
+    /// Creates the file if there is none; what it holds stays.
+    pub(super) fn resume(
+        self,
+        image_len: Option<u64>,
+        yes: bool,
+    ) -> Result<FileWriter, TargetError> {
+        let len = self.existing.as_ref().map_or(0, |&(_, len)| len);
+        if let Some(needed) = image_len.filter(|needed| *needed < len && !yes) {
+            return Err(TargetError::Longer {
+                path: self.path,
+                needed,
+                found: len,
+            });
+        }
+        let (file, path, created) = self.open_or_create()?;
+        warn_if_full(&file, &path, image_len.unwrap_or(0).saturating_sub(len));
+        Ok(FileWriter {
+            paged: PagedFile::new(file, path),
+            len,
+            created,
+            can_punch: true,
+        })
+    }
+
     /// Creates or empties the file, so that it is a hole of the image's length.
     pub(super) fn prepare(self, image_len: Option<u64>) -> Result<FileWriter, TargetError> {
-        let path = self.path;
-        let (file, created) = match self.existing {
-            Some((file, _)) => (file, false),
-            None => (create(&path)?, true),
-        };
+        let (file, path, created) = self.open_or_create()?;
         file.set_len(0)
             .map_err(|error| TargetError::preparing(&path, "empty it", error))?;
         let len = image_len.unwrap_or(0);
@@ -201,6 +229,26 @@ impl FileWriter {
             self.len = end;
         }
         Ok(())
+    }
+
+    /// As [`Self::zero_at`]; returns how many of the bytes were in holes.
+    pub(super) fn clear_at(&mut self, offset: u64, len: u64) -> Result<u64, TargetError> {
+        let (end, mut at, mut holes) = ((offset + len).min(self.len), offset, 0);
+        while at < end {
+            let found = self.paged.attempt("find holes", at, |file| {
+                let data = next_data(file, at)?.unwrap_or(end).min(end);
+                let hole = match data {
+                    data if data < end => next_hole(file, data)?.unwrap_or(end).min(end),
+                    _ => end,
+                };
+                Ok((data, hole))
+            });
+            let (data, hole) = found?;
+            holes += data - at;
+            at = hole;
+        }
+        self.zero_at(offset, len)?;
+        Ok(holes)
     }
 
     fn clear(&mut self, start: u64, end: u64) -> Result<(), TargetError> {

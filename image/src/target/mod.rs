@@ -132,6 +132,16 @@ impl Target {
     pub fn prepare(self, image_len: Option<u64>) -> Result<TargetWriter, TargetError> {
         TargetWriter::new(self, image_len)
     }
+
+    /// As [`Self::prepare`], but what it holds stays until it is overwritten: blocks that are
+    /// right already need not be written. A file gets the image's length in the end.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`]; [`TargetError::Longer`] if a file is longer than the image, unless
+    /// `yes` allows to cut it; [`TargetError::NotReadable`] of a stream and of `null:`.
+    pub fn resume(self, image_len: Option<u64>, yes: bool) -> Result<TargetWriter, TargetError> {
+        TargetWriter::resume(self, image_len, yes)
+    }
 }
 
 /// Whether what `spec` names can be read back, as far as that can be told

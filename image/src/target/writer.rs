@@ -30,6 +30,21 @@ impl TargetWriter {
         }))
     }
 
+    pub(super) fn resume(
+        target: Target,
+        image_len: Option<u64>,
+        yes: bool,
+    ) -> Result<Self, TargetError> {
+        Ok(Self(match target {
+            Target::Device(device) => Kind::Device(device.prepare(image_len)?),
+            Target::File(file) => Kind::File(file.resume(image_len, yes)?),
+            Target::Stream(_) | Target::Null(_) => {
+                let target = target.describe();
+                return Err(TargetError::NotReadable { target });
+            }
+        }))
+    }
+
     /// Whether every write must begin where the one before it ended.
     #[must_use]
     pub fn is_sequential(&self) -> bool {
@@ -75,6 +90,19 @@ impl TargetWriter {
                 null.discard(len);
                 Ok(())
             }
+        }
+    }
+
+    /// As [`Self::zero_at`], but looks first, so that zeros are not written again. Returns how
+    /// many of the bytes were zeros already: of a file, those in holes.
+    ///
+    /// # Errors
+    /// As [`Self::write_at`].
+    pub fn clear_at(&mut self, offset: u64, len: u64) -> Result<u64, TargetError> {
+        match &mut self.0 {
+            Kind::Device(device) => device.clear_at(offset, len),
+            Kind::File(file) => file.clear_at(offset, len),
+            Kind::Stream(_) | Kind::Null(_) => self.zero_at(offset, len).map(|()| 0),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Whole blocks on their way from the network to the disk.
 
 use super::endpoint::SymbolBuffer;
+use super::finding::is_block;
 use super::session::BufferId;
-use crate::block::{BlockDigest, Decoder, content_size};
+use crate::block::{Decoder, content_size};
 use crate::fec::Code;
 use crate::manifest::StoredBlock;
-use crate::units::{BLOCK_SIZE, BlockNumber, Esi, Place, SYMBOL_SIZE};
+use crate::units::{BlockNumber, Esi, SYMBOL_SIZE};
 
 /// A block with as many symbols as it has source symbols, to be decoded, checked and written.
 #[derive(Debug)]
@@ -43,12 +44,6 @@ impl Assembled {
             None => content_size(entry.coding, body)?,
         };
         let raw = decoder.decode(entry.coding, body, raw_len).ok()?;
-        let is = |only| BlockDigest::of(entry.place, raw, only) == entry.digest;
-        let right = match image_len {
-            Some(len) => is(len <= BLOCK_SIZE as u64),
-            // Whether the first block is the only one is known at the end; either digest binds it.
-            None => is(false) || (entry.place == Place(0) && is(true)),
-        };
-        right.then_some(raw)
+        is_block(entry, raw, image_len).then_some(raw)
     }
 }

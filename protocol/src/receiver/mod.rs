@@ -7,6 +7,7 @@
 
 mod assembled;
 mod endpoint;
+mod finding;
 mod read_back;
 mod rendezvous;
 mod session;
@@ -14,9 +15,12 @@ mod tags;
 
 pub use assembled::Assembled;
 pub use endpoint::{BUFFER_SIZE, Endpoint, SymbolBuffer};
+pub use finding::Finding;
 pub use read_back::{Difference, ReadBack, ReadBackPlan};
 pub use rendezvous::{
     Admitted, JoinTarget, Rendezvous, RendezvousConfig, RendezvousEvent, Searching,
 };
-pub use session::{BufferId, Event, Failure, Placement, Progress, Session, SessionConfig};
+pub use session::{
+    BufferId, Event, Failure, Placement, Progress, Resume, Session, SessionConfig, Zeroed,
+};
 pub use tags::DigestTags;

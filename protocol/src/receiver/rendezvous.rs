@@ -42,6 +42,8 @@ pub struct RendezvousConfig {
     pub link_speed: u32,
     /// Bytes that the target holds, `None` where unbounded.
     pub capacity: Option<u64>,
+    /// Whether it keeps what the target holds of the image already.
+    pub resumes: bool,
     /// The machine's name.
     pub host_name: String,
     /// Ask this host instead of the control group.
@@ -378,6 +380,7 @@ impl Rendezvous {
             target_id: self.config.target_id,
             link_speed: self.config.link_speed,
             capacity: self.config.capacity.unwrap_or(u64::MAX),
+            resumes: self.config.resumes,
             host_name: self.config.host_name.clone(),
             exchange: Vec::new(),
         }

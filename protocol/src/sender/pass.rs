@@ -105,6 +105,14 @@ impl Pass {
         });
     }
 
+    /// Nobody needs a block between the last group and this one.
+    pub fn skip_to(&mut self, block: BlockNumber) {
+        self.cursor = self.cursor.max(block);
+        if self.groups.is_empty() {
+            (self.horizon, self.begun) = (self.cursor, self.cursor);
+        }
+    }
+
     /// The symbols of a block of a prepared group are there.
     pub fn on_fetched(&mut self, block: BlockNumber) {
         let holds = |group: &&mut Group| {

@@ -38,6 +38,8 @@ pub struct About {
     pub link_speed: u32,
     /// Bytes that its target holds.
     pub capacity: u64,
+    /// Whether it keeps what its target holds of the image already.
+    pub resumes: bool,
     /// Where it is reached.
     pub address: SocketAddr,
 }

@@ -21,6 +21,8 @@ pub struct Join {
     pub link_speed: u32,
     /// Bytes, `u64::MAX` where unbounded.
     pub capacity: u64,
+    /// Whether it keeps what its target holds of the image already.
+    pub resumes: bool,
     /// The machine's name.
     pub host_name: String,
     /// First message of the join code's exchange; empty without a code.
@@ -38,6 +40,7 @@ impl Join {
         out.put_u64(self.target_id);
         out.put_u32(self.link_speed);
         out.put_u64(self.capacity);
+        out.push(u8::from(self.resumes));
         out.put_text(&self.host_name);
         out.put_blob(&self.exchange);
     }
@@ -53,11 +56,21 @@ impl Join {
             target_id: reader.u64("target id")?,
             link_speed: reader.u32("link speed")?,
             capacity: reader.u64("capacity")?,
+            resumes: flags(&mut reader)?,
             host_name: reader.text("host name")?,
             exchange: reader.blob("exchange")?.to_vec(),
         };
         reader.finish()?;
         Ok(join)
+    }
+}
+
+/// The only flag so far: whether the receiver resumes.
+fn flags(reader: &mut Reader<'_>) -> Result<bool, WireError> {
+    match reader.u8("flags")? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(WireError::Value { field: "flags" }),
     }
 }
 

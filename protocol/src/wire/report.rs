@@ -81,10 +81,12 @@ pub struct Report {
     pub window: u32,
     /// The sender may begin slots below this one.
     pub credit: Slot,
-    /// Blocks that are written.
+    /// Blocks that are on the target: written, or kept as they were.
     pub blocks_done: u32,
     /// Bytes that are written, zeros included.
     pub bytes_written: u64,
+    /// Bytes that the target held already, zeros included.
+    pub bytes_kept: u64,
     /// Milliseconds spent in writing.
     pub busy_ms: u32,
     /// Bytes of the image that were read back from the target and found right.
@@ -93,7 +95,7 @@ pub struct Report {
     pub pages_up_to: PageNumber,
     /// Pages that are known to be missing from there on, oldest first.
     pub missing_pages: Vec<PageRun>,
-    /// All blocks below this one are written.
+    /// All blocks below this one are on the target.
     pub complete_up_to: BlockNumber,
     /// The deficits below are all there are below this block.
     pub covered_up_to: BlockNumber,
@@ -115,6 +117,7 @@ impl Report {
         out.put_u32(self.credit.0);
         out.put_u32(self.blocks_done);
         out.put_u64(self.bytes_written);
+        out.put_u64(self.bytes_kept);
         out.put_u32(self.busy_ms);
         out.put_u64(self.bytes_verified);
         self.encode_pages(out);
@@ -163,6 +166,7 @@ impl Report {
             credit: Slot(reader.u32("credit")?),
             blocks_done: reader.u32("blocks done")?,
             bytes_written: reader.u64("bytes written")?,
+            bytes_kept: reader.u64("bytes kept")?,
             busy_ms: reader.u32("busy")?,
             bytes_verified: reader.u64("bytes verified")?,
             pages_up_to: PageNumber(reader.u32("pages up to")?),

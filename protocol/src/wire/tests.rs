@@ -20,6 +20,7 @@ fn report() -> Report {
         credit: Slot(12),
         blocks_done: 13,
         bytes_written: 14,
+        bytes_kept: 5,
         busy_ms: 15,
         bytes_verified: 0x1a,
         pages_up_to: PageNumber(16),
@@ -103,6 +104,7 @@ fn golden_report() {
             "0000000c",
             "0000000d",
             "000000000000000e",
+            "0000000000000005",
             "0000000f",
             "000000000000001a",
             "00000010",
@@ -149,6 +151,7 @@ fn golden_join_and_reject() {
         target_id: 4,
         link_speed: 1000,
         capacity: 1 << 40,
+        resumes: true,
         host_name: "pc-01".into(),
         exchange: vec![],
     };
@@ -157,7 +160,7 @@ fn golden_join_and_reject() {
     assert_eq!(
         hex(&bytes),
         format!(
-            "01036d696d656f00{}{}01{}0000000000000004000003e80000010000000000{}0000",
+            "01036d696d656f00{}{}01{}0000000000000004000003e8000001000000000001{}0000",
             "01".repeat(16),
             "02".repeat(16),
             "03".repeat(6),

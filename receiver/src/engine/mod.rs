@@ -1,5 +1,6 @@
 //! The receiver at work: the session's thread between the network and the writer.
 
+mod check;
 mod gather;
 mod phases;
 mod pictures;
@@ -8,12 +9,13 @@ mod search;
 mod verify;
 mod writer;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mimeo_image::ByteSize;
-use mimeo_image::target::TargetWriter;
+use mimeo_image::target::{ReadMode, TargetWriter};
 use mimeo_net::{Readiness, ReceiveBatch, Waiter, precise_timers};
 use mimeo_protocol::receiver::{Assembled, Endpoint, Event, Failure};
 use mimeo_protocol::wire::FailCode;
@@ -22,6 +24,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::exit::Exit;
 use crate::run::{Command, Severity, Update};
 use crate::status::Status;
+use check::{Checked, Checker};
 use gather::Gather;
 pub(crate) use pictures::Pictures;
 pub(crate) use room::Room;
@@ -54,6 +57,8 @@ pub(crate) struct Engine {
     sender: SocketAddr,
     waiter: Waiter,
     writer: Option<Writer>,
+    /// Of a receiver that resumes.
+    checker: Option<Checker>,
     commands: mpsc::Receiver<Command>,
     updates: UnboundedSender<Update>,
     pictures: Pictures,
@@ -73,6 +78,7 @@ impl Engine {
             sender: parts.sender,
             waiter: parts.waiter,
             writer: None,
+            checker: None,
             commands: parts.commands,
             updates: parts.updates,
             pictures: parts.pictures,
@@ -84,13 +90,20 @@ impl Engine {
         }
     }
 
-    /// Starts the writer; without it the engine only tells the sender that it gives up.
+    /// Starts the threads that work on the target; without them the engine only tells the sender
+    /// that it gives up. With `resume` what the target holds is compared with the image.
     pub(crate) fn set_target(
         &mut self,
         target: TargetWriter,
         image_len: Option<u64>,
-    ) -> std::io::Result<()> {
-        self.writer = Some(Writer::start(target, image_len, self.waiter.waker())?);
+        resume: bool,
+    ) -> io::Result<()> {
+        if resume {
+            let reader = target.reader(ReadMode::Cached).map_err(io::Error::other)?;
+            self.checker = Some(Checker::start(reader, image_len, self.waiter.waker())?);
+        }
+        let waker = self.waiter.waker();
+        self.writer = Some(Writer::start(target, image_len, resume, waker)?);
         Ok(())
     }
 
@@ -112,6 +125,7 @@ impl Engine {
         let mut ready = None;
         loop {
             self.receive(ready);
+            self.take_checked();
             self.take_done();
             self.take_commands();
             self.endpoint.handle_timeout(Instant::now());
@@ -196,6 +210,19 @@ impl Engine {
         }
     }
 
+    fn take_checked(&mut self) {
+        while let Some(checked) = self.checker.as_ref().and_then(Checker::poll) {
+            let Checked {
+                block,
+                finding,
+                bytes,
+            } = checked;
+            self.endpoint
+                .session_mut()
+                .handle_checked(Instant::now(), block, finding, bytes);
+        }
+    }
+
     fn take_done(&mut self) {
         while let Some(done) = self.writer.as_ref().and_then(Writer::poll) {
             let now = Instant::now();
@@ -220,11 +247,7 @@ impl Engine {
                     self.endpoint.give_back(buffer, symbols);
                     self.endpoint.session_mut().handle_bad_block(now, block);
                 }
-                Done::Zeroed { bytes, busy, last } => {
-                    self.endpoint
-                        .session_mut()
-                        .handle_zeroed(now, bytes, busy, last);
-                }
+                Done::Zeroed(zeroed) => self.endpoint.session_mut().handle_zeroed(now, zeroed),
                 Done::Flushed => self.endpoint.session_mut().handle_flushed(now),
                 Done::Verifying { bytes } => self.endpoint.session_mut().handle_verifying(bytes),
                 Done::Verified(read_back) => {
@@ -276,6 +299,19 @@ impl Engine {
                         symbols,
                         buffer,
                     }));
+                }
+                Event::Check { block, entry } => {
+                    if let Some(checker) = &self.checker {
+                        checker.push(block, entry);
+                    }
+                }
+                Event::NotThisImage { different } => {
+                    let text = format!(
+                        "target {}: it does not hold (a part of) this image: 0 of {different} \
+                         blocks match; give --yes to overwrite it, or leave --resume out",
+                        self.pictures.target()
+                    );
+                    self.give_up(Exit::Refused, FailCode::TargetRefused, &text);
                 }
                 Event::Zero(run) => self.write(Work::Zero(run)),
                 Event::Flush { image_len } => self.write(Work::Flush { image_len }),
@@ -332,13 +368,13 @@ fn with_remains(error: &str, status: &Status) -> String {
     if status.bytes_written == 0 {
         return error.to_owned();
     }
-    if status.image_len == Some(status.bytes_written) {
+    if status.image_len == Some(status.bytes_done()) {
         return format!("{error}; {} is not verified", status.target);
     }
     let of = status
         .image_len
         .map_or(String::new(), |len| format!(" of {}", ByteSize(len)));
-    let written = ByteSize(status.bytes_written);
+    let written = ByteSize(status.bytes_done());
     format!(
         "{error}; {} is incomplete: it holds {written}{of}",
         status.target

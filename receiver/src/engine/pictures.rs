@@ -20,7 +20,7 @@ pub(crate) struct Pictures {
     opened: Instant,
     started: Option<Instant>,
     last: Instant,
-    last_written: u64,
+    last_done: u64,
     write_rate: u64,
     last_verified: u64,
     verify_rate: u64,
@@ -38,13 +38,18 @@ impl Pictures {
             opened: now,
             started: None,
             last: now,
-            last_written: 0,
+            last_done: 0,
             write_rate: 0,
             last_verified: 0,
             verify_rate: 0,
             phases: Phases::new(now),
             read_back: ReadBack::No,
         }
+    }
+
+    /// What the target is called.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
     }
 
     /// The receiver was admitted.
@@ -94,10 +99,11 @@ impl Pictures {
     pub(crate) fn take(&mut self, endpoint: &Endpoint, now: Instant) -> Status {
         let progress = endpoint.session().progress();
         let interval = now.duration_since(self.last).as_secs_f64();
-        let fresh = progress.bytes_written.saturating_sub(self.last_written) as f64;
+        let done = progress.bytes_written + progress.bytes_kept;
+        let fresh = done.saturating_sub(self.last_done) as f64;
         let proved = progress.bytes_verified.saturating_sub(self.last_verified) as f64;
         self.last = now;
-        self.last_written = progress.bytes_written;
+        self.last_done = done;
         self.last_verified = progress.bytes_verified;
         if interval > 0.01 {
             self.write_rate = (8.0 * fresh / interval) as u64;
@@ -122,6 +128,7 @@ impl Pictures {
             times,
             image_len: progress.image_len,
             bytes_written: progress.bytes_written,
+            bytes_kept: progress.bytes_kept,
             write_rate: self.write_rate,
             bytes_verified: progress.bytes_verified,
             verify_rate: self.verify_rate,

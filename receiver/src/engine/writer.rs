@@ -10,7 +10,9 @@ use mimeo_image::target::{TargetError, TargetWriter};
 use mimeo_net::Waker;
 use mimeo_protocol::block::Decoder;
 use mimeo_protocol::manifest::Run;
-use mimeo_protocol::receiver::{Assembled, BufferId, Difference, ReadBackPlan, SymbolBuffer};
+use mimeo_protocol::receiver::{
+    Assembled, BufferId, Difference, ReadBackPlan, SymbolBuffer, Zeroed,
+};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Place};
 use mimeo_protocol::wire::ReadBack;
 
@@ -52,12 +54,8 @@ pub(super) enum Done {
         buffer: BufferId,
         symbols: SymbolBuffer,
     },
-    /// Zeros are written; `last` says that nothing is left of the run.
-    Zeroed {
-        bytes: u64,
-        busy: Duration,
-        last: bool,
-    },
+    /// Zeros are written, or were there.
+    Zeroed(Zeroed),
     /// The target is flushed.
     Flushed,
     /// So many bytes of the image were read back and are right.
@@ -78,10 +76,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. The image's length is known unless it comes from a stream.
+    /// Starts the thread. The image's length is known unless it comes from a stream; with `resume`
+    /// zeros that are there already are not written.
     pub(super) fn start(
         target: TargetWriter,
         image_len: Option<u64>,
+        resume: bool,
         waker: Waker,
     ) -> std::io::Result<Self> {
         let (work, to_do) = mpsc::channel();
@@ -89,6 +89,7 @@ impl Writer {
         let worker = Worker {
             target,
             image_len,
+            resume,
             decoder: Decoder::new(),
             done: finished,
             waker,
@@ -114,6 +115,8 @@ impl Writer {
 struct Worker {
     target: TargetWriter,
     image_len: Option<u64>,
+    /// What is there already is not written again.
+    resume: bool,
     decoder: Decoder,
     done: mpsc::Sender<Done>,
     waker: Waker,
@@ -222,13 +225,19 @@ impl Worker {
         while offset < end {
             let bytes = (end - offset).min(ZEROS_AT_ONCE);
             let from = Instant::now();
-            self.target.zero_at(offset, bytes)?;
+            let kept = if self.resume {
+                self.target.clear_at(offset, bytes)?
+            } else {
+                self.target.zero_at(offset, bytes)?;
+                0
+            };
             offset += bytes;
-            self.tell(Done::Zeroed {
-                bytes,
+            self.tell(Done::Zeroed(Zeroed {
+                written: bytes - kept,
+                kept,
                 busy: from.elapsed(),
-                last: offset == end,
-            });
+                done: offset == end,
+            }));
         }
         Ok(())
     }

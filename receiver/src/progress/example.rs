@@ -23,6 +23,7 @@ pub(crate) fn receiving() -> Status {
         },
         image_len: Some(1_000_000_000),
         bytes_written: 500_000_000,
+        bytes_kept: 0,
         write_rate: 80_000_000,
         bytes_verified: 0,
         verify_rate: 0,

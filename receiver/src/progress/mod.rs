@@ -88,7 +88,7 @@ fn doing(status: &Status) -> String {
 fn bytes_done(status: &Status) -> u64 {
     match status.phase {
         Phase::Verifying => status.bytes_verified,
-        _ => status.bytes_written,
+        _ => status.bytes_done(),
     }
 }
 
@@ -110,10 +110,17 @@ fn figures(status: &Status, trend: &Trend) -> Vec<String> {
         let left = trend.remaining(status);
         parts.extend(left.map(|time| format!("{} left", human::clock(time))));
     }
+    parts.extend(kept(status));
     if status.phase == Phase::Receiving {
         parts.push(format!("loss {}", human::share(status.loss)));
     }
     parts
+}
+
+/// `kept 80.0 %` of the image, where the target held a part of it.
+pub(crate) fn kept(status: &Status) -> Option<String> {
+    let share = human::percent(status.bytes_kept, status.image_len?);
+    (status.bytes_kept > 0).then(|| format!("kept {share}"))
 }
 
 #[cfg(test)]

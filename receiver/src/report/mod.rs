@@ -23,6 +23,7 @@ pub(crate) struct StatusDoc<'a> {
     busy_seconds: f64,
     image_bytes: Option<u64>,
     bytes_written: u64,
+    bytes_kept: u64,
     bytes_verified: u64,
     read_back: Option<&'static str>,
     cycle: u32,
@@ -54,6 +55,7 @@ impl<'a> StatusDoc<'a> {
             busy_seconds: seconds(status.busy),
             image_bytes: status.image_len,
             bytes_written: status.bytes_written,
+            bytes_kept: status.bytes_kept,
             bytes_verified: status.bytes_verified,
             read_back: read_back(status.read_back),
             cycle: status.cycle,
@@ -71,9 +73,9 @@ impl<'a> StatusDoc<'a> {
     }
 }
 
-/// Bits of the image that were written per second of the transfer, once there was one.
+/// Bits of the image that were written or kept per second of the transfer, once there was one.
 pub(crate) fn image_rate(status: &Status) -> Option<u64> {
-    report::image_rate(status.bytes_written, status.transfer_time)
+    report::image_rate(status.bytes_done(), status.transfer_time)
 }
 
 fn phase(phase: Phase) -> &'static str {
@@ -145,6 +147,7 @@ mod tests {
                 "busy_seconds": 12.0,
                 "image_bytes": 1_000_000_000,
                 "bytes_written": 500_000_000,
+                "bytes_kept": 0,
                 "bytes_verified": 0,
                 "read_back": null,
                 "cycle": 1,

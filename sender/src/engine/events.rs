@@ -22,6 +22,10 @@ impl Engine {
                     let count = self.endpoint.session().roster().present();
                     self.tell(Severity::Info, format!("started with {}", receivers(count)));
                 }
+                Event::OnDemand => {
+                    let text = "all of them resume: only what somebody lacks is sent";
+                    self.tell(Severity::Info, text.to_owned());
+                }
                 Event::Cycle(cycle) => {
                     let text = format!("cycle {}: what is still missing in the room", cycle.0);
                     self.tell(Severity::Info, text);

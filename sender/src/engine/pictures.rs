@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::ImageDigest;
-use mimeo_protocol::ids::{Cycle, ReceiverNumber};
+use mimeo_protocol::ids::ReceiverNumber;
 use mimeo_protocol::pacing::SYMBOL_BITS;
 use mimeo_protocol::sender::{self as protocol, Endpoint, Member, MemberState, Session};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber};
@@ -28,7 +28,7 @@ pub(super) struct Pictures {
     started: Option<Instant>,
     last: Instant,
     last_datagrams: u64,
-    last_written: HashMap<ReceiverNumber, u64>,
+    last_done: HashMap<ReceiverNumber, u64>,
     last_drops: HashMap<ReceiverNumber, u32>,
     sent_rate: u64,
 }
@@ -43,7 +43,7 @@ impl Pictures {
             started: None,
             last: now,
             last_datagrams: 0,
-            last_written: HashMap::new(),
+            last_done: HashMap::new(),
             last_drops: HashMap::new(),
             sent_rate: 0,
         }
@@ -127,8 +127,10 @@ impl Pictures {
     ) -> ReceiverStatus {
         let report = member.report.as_ref();
         let bytes_written = report.map_or(0, |report| report.bytes_written);
-        let before = self.last_written.insert(number, bytes_written).unwrap_or(0);
-        let fresh = bytes_written.saturating_sub(before) as f64;
+        let bytes_kept = report.map_or(0, |report| report.bytes_kept);
+        let done = bytes_written + bytes_kept;
+        let before = self.last_done.insert(number, done).unwrap_or(0);
+        let fresh = done.saturating_sub(before) as f64;
         let drops = report.map_or(0, |report| report.socket_drops);
         let dropped = drops > self.last_drops.insert(number, drops).unwrap_or(0);
         ReceiverStatus {
@@ -139,6 +141,7 @@ impl Pictures {
             link_speed: member.about.link_speed,
             state: state(member),
             bytes_written,
+            bytes_kept,
             write_rate: if interval > 0.01 {
                 (8.0 * fresh / interval) as u64
             } else {
@@ -210,7 +213,7 @@ fn phase(phase: &protocol::Phase) -> Phase {
 fn bytes_passed(session: &Session) -> u64 {
     let horizon = session.position().horizon;
     match session.end() {
-        Some(end) if session.position().cycle > Cycle(1) || horizon == end.blocks => end.image_len,
+        Some(end) if !session.is_in_first_pass() || horizon == end.blocks => end.image_len,
         _ => {
             let last = horizon.0.checked_sub(1).map(BlockNumber);
             let block = last.and_then(|block| session.manifest().block(block));

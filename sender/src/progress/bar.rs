@@ -111,7 +111,7 @@ fn choose(
     mut all: Vec<&ReceiverStatus>,
     count: usize,
 ) -> (Vec<&ReceiverStatus>, Vec<&ReceiverStatus>) {
-    all.sort_by_key(|one| (tally::rank(&one.state), one.bytes_written, one.number));
+    all.sort_by_key(|one| (tally::rank(&one.state), one.bytes_done(), one.number));
     let rest = all.split_off(count.min(all.len()));
     all.sort_by_key(|one| one.number);
     (all, rest)
@@ -120,7 +120,7 @@ fn choose(
 fn line(one: &ReceiverStatus, image_len: Option<u64>, rate: u64, name: usize) -> String {
     let done = match one.state {
         ReceiverState::Verifying => one.bytes_verified,
-        _ => one.bytes_written,
+        _ => one.bytes_done(),
     };
     let done = match image_len {
         Some(len) => human::percent(done, len),
@@ -137,6 +137,7 @@ fn line(one: &ReceiverStatus, image_len: Option<u64>, rate: u64, name: usize) ->
         ReceiverState::Receiving | ReceiverState::Silent => {
             let (rate, loss) = (human::rate(rate), human::share(one.loss));
             line += &format!("  {rate:>12}  loss {loss:>7}");
+            line += &tally::kept(one, image_len).map_or(String::new(), |kept| format!("  {kept}"));
             if let Some(limit) = one.limit {
                 line += &format!("  {}", tally::limit(limit));
             }

@@ -42,6 +42,7 @@ pub(crate) fn receiver(number: u16, host_name: &str, state: ReceiverState) -> Re
         link_speed: 1000,
         state,
         bytes_written: 500_000_000,
+        bytes_kept: 0,
         write_rate: 80_000_000,
         bytes_verified: 0,
         read_back: ReadBack::No,
@@ -110,6 +111,7 @@ pub(crate) fn waiting(present: u16) -> Status {
             .map(here)
             .map(|one| ReceiverStatus {
                 bytes_written: 0,
+                bytes_kept: 0,
                 write_rate: 0,
                 ..one
             })

@@ -5,7 +5,7 @@ mod bar;
 pub(crate) mod example;
 mod plain;
 mod start;
-mod tally;
+pub(crate) mod tally;
 mod trend;
 
 use std::time::Duration;

@@ -66,6 +66,12 @@ pub(crate) fn least_proof(status: &Status) -> Option<String> {
     Some(format!("verifying {}", human::percent(least, len)))
 }
 
+/// `kept 80.0 %` of the image, of a receiver that held a part of it.
+pub(crate) fn kept(one: &ReceiverStatus, image_len: Option<u64>) -> Option<String> {
+    let share = human::percent(one.bytes_kept, image_len?);
+    (one.bytes_kept > 0).then(|| format!("kept {share}"))
+}
+
 /// The largest loss of those that receive, if anybody does.
 pub(crate) fn worst_loss(receivers: &[ReceiverStatus]) -> Option<String> {
     receivers

@@ -43,7 +43,7 @@ impl Trend {
         let len = status.image_len?;
         let receiving = status.receivers.iter().filter(|r| receives(r));
         let times = receiving.map(|receiver| {
-            let left = len.saturating_sub(receiver.bytes_written);
+            let left = len.saturating_sub(receiver.bytes_done());
             trend::remaining(left, self.rate(receiver) as f64)
         });
         // One that stands still has no estimate, so neither has the room.

@@ -82,6 +82,7 @@ fn every_receiver_is_in_the_report_with_its_reason() {
             "state": "receiving",
             "reason": null,
             "bytes_written": 500_000_000,
+            "bytes_kept": 0,
             "bytes_verified": 0,
             "read_back": null,
             "write_bits_per_second": 80_000_000,

@@ -46,13 +46,16 @@ pub struct Incarnation {
     pub ending: Option<Ending>,
     /// Whether the disk held the image, byte for byte, when it was flushed.
     pub identical: bool,
+    /// Whether it keeps what the target holds.
+    resumes: bool,
     /// Its own failure, which it still tells the sender.
     failing: Option<Failure>,
 }
 
 impl Incarnation {
-    pub(super) fn new(rendezvous: Rendezvous) -> Self {
+    pub(super) fn new(rendezvous: Rendezvous, resumes: bool) -> Self {
         Self {
+            resumes,
             rendezvous,
             endpoint: None,
             number: None,
@@ -108,6 +111,7 @@ impl Incarnation {
                         buffers: profile.buffers,
                         window: profile.window,
                         in_order: false,
+                        resume: profile.resume,
                         idle_timeout: profile.idle_timeout,
                         seed: dice.next(),
                         image_len: admitted.body.image_len,
@@ -174,8 +178,17 @@ impl Incarnation {
                     None => {}
                 }
             }
-            Event::Zero(_) | Event::Flush { .. } | Event::Verify(_) if failing => {}
-            Event::Zero(run) => doings.disk.push(target.zero(now, run)),
+            Event::Zero(_) | Event::Flush { .. } | Event::Check { .. } | Event::Verify(_)
+                if failing => {}
+            Event::Check { block, entry } => {
+                let len = self.welcome.as_ref().and_then(|welcome| welcome.image_len);
+                doings.disk.push(target.check(now, len, block, &entry));
+            }
+            Event::NotThisImage { different } => {
+                let text = format!("0 of {different} blocks match");
+                self.fail(now, FailCode::TargetRefused, &text);
+            }
+            Event::Zero(run) => doings.disk.push(target.zero(now, run, self.resumes)),
             Event::Flush { image_len } => doings.disk.push(target.flush(now, image_len)),
             Event::Verify(plan) => doings.disk.extend(target.verify(now, plan)),
             Event::Finished { acknowledged } => self.end(now, Ending::Finished { acknowledged }),

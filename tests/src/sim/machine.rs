@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Mac, Nonce};
 use mimeo_protocol::keys::Secret;
-use mimeo_protocol::receiver::{Rendezvous, RendezvousConfig};
+use mimeo_protocol::receiver::{Rendezvous, RendezvousConfig, Resume};
 use mimeo_protocol::wire::{Auth, FailCode, ReadBack};
 
 use super::{Completion, Dice, DiskProfile, Ending, Image, Incarnation, Link, LinkProfile, Target};
@@ -29,6 +29,10 @@ pub struct MachineProfile {
     pub auth: Auth,
     /// Its key file.
     pub secret: Option<Secret>,
+    /// What becomes of what its disk holds.
+    pub resume: Resume,
+    /// What its disk holds; without an image, nothing.
+    pub holds: Option<Image>,
     /// It gives up after this long without a word of the sender.
     pub idle_timeout: Duration,
     /// It reads its disk back before it confirms; not one that discards.
@@ -45,6 +49,8 @@ impl Default for MachineProfile {
             window: 2048,
             auth: Auth::Open,
             secret: None,
+            resume: Resume::Off,
+            holds: None,
             idle_timeout: Duration::from_secs(60),
             verify: false,
         }
@@ -87,7 +93,7 @@ impl Machine {
         Self {
             up: Link::new(profile.up, dice.fork()),
             down: Link::new(profile.down, dice.fork()),
-            target: Target::new(profile.disk),
+            target: Target::new(profile.disk, profile.holds.as_ref()),
             lives: Vec::new(),
             address: SocketAddr::from(([10, 0, high + 1, low], 50_000)),
             alarm: None,
@@ -133,13 +139,15 @@ impl Machine {
             target_id: 1,
             link_speed: 1000,
             capacity: None,
+            resumes: self.profile.resume != Resume::Off,
             host_name: host.to_owned(),
             sender: None,
         };
         self.stopped = None;
         self.dropped = 0;
+        let resumes = config.resumes;
         self.lives
-            .push(Incarnation::new(Rendezvous::new(now, config)));
+            .push(Incarnation::new(Rendezvous::new(now, config), resumes));
     }
 
     pub(super) fn end(&mut self, now: Instant, ending: Ending) {
@@ -219,7 +227,12 @@ impl Machine {
             &Completion::Written { block, bytes, busy } => {
                 session.handle_written(now, block, bytes, busy);
             }
-            &Completion::Zeroed { bytes, busy } => session.handle_zeroed(now, bytes, busy, true),
+            &Completion::Zeroed(zeroed) => session.handle_zeroed(now, zeroed),
+            &Completion::Checked {
+                block,
+                finding,
+                bytes,
+            } => session.handle_checked(now, block, finding, bytes),
             Completion::Flushed => {
                 life.identical = target.holds(image);
                 session.handle_flushed(now);

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::block::Decoder;
-use mimeo_protocol::manifest::Run;
-use mimeo_protocol::receiver::{Assembled, Difference, ReadBack, ReadBackPlan};
+use mimeo_protocol::block::{Decoder, is_zero};
+use mimeo_protocol::manifest::{Run, StoredBlock};
+use mimeo_protocol::receiver::{Assembled, Difference, Finding, ReadBack, ReadBackPlan, Zeroed};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber};
 
 use super::Image;
@@ -25,8 +25,10 @@ pub enum Trouble {
 /// How a disk behaves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DiskProfile {
-    /// Bytes per second.
+    /// Bytes per second that it writes.
     pub speed: u64,
+    /// Bytes per second that it reads, while it does not write.
+    pub reads: u64,
     /// How long flushing takes.
     pub flush: Duration,
     /// What goes wrong.
@@ -39,6 +41,7 @@ impl Default for DiskProfile {
     fn default() -> Self {
         Self {
             speed: 500_000_000,
+            reads: 2_000_000_000,
             flush: Duration::from_millis(20),
             trouble: None,
             discards: false,
@@ -59,11 +62,15 @@ pub enum Completion {
         busy: Duration,
     },
     /// A run of zeros is written.
-    Zeroed {
-        /// Its bytes.
+    Zeroed(Zeroed),
+    /// What it holds at the place of a block was compared with the block's entry.
+    Checked {
+        /// The block's number.
+        block: BlockNumber,
+        /// What was found.
+        finding: Finding,
+        /// The block's bytes.
         bytes: u64,
-        /// How long the disk worked on it.
-        busy: Duration,
     },
     /// Everything is safe.
     Flushed,
@@ -77,7 +84,8 @@ pub enum Completion {
     Failed,
 }
 
-/// A disk, full of the leftovers of its former life.
+/// A disk. What it holds stays until it is overwritten; what it has to grow by, to take a block
+/// that does not come in order, is leftovers of a former life.
 pub struct Target {
     /// How it behaves; may change while the room runs.
     pub profile: DiskProfile,
@@ -91,12 +99,12 @@ pub struct Target {
 const LEFTOVERS: u8 = 0xee;
 
 impl Target {
-    /// A disk that grows as it is written to.
+    /// A disk that grows as it is written to, and holds an image or nothing.
     #[must_use]
-    pub fn new(profile: DiskProfile) -> Self {
+    pub fn new(profile: DiskProfile, holds: Option<&Image>) -> Self {
         Self {
             profile,
-            bytes: Vec::new(),
+            bytes: holds.map_or_else(Vec::new, |image| image.0.to_vec()),
             written: 0,
             free_at: None,
             decoder: Decoder::new(),
@@ -138,13 +146,55 @@ impl Target {
         ))
     }
 
-    /// Writes a run of zeros; runs are whole blocks.
-    pub fn zero(&mut self, now: Instant, run: Run) -> (Instant, Completion) {
+    /// Compares what it holds with a block's entry.
+    pub fn check(
+        &mut self,
+        now: Instant,
+        image_len: Option<u64>,
+        block: BlockNumber,
+        entry: &StoredBlock,
+    ) -> (Instant, Completion) {
+        let (len, from) = (Finding::len_of(entry, image_len), entry.place.offset());
+        let held = self.held(from as usize, len);
+        let finding = Finding::of(entry, held, image_len);
+        let bytes = held.len() as u64;
+        let time = Duration::from_secs_f64(bytes as f64 / self.profile.reads as f64);
+        let done = Completion::Checked {
+            block,
+            finding,
+            bytes,
+        };
+        (self.book(now, time), done)
+    }
+
+    fn held(&self, from: usize, len: usize) -> &[u8] {
+        let end = self.bytes.len().min(from + len);
+        self.bytes.get(from..end).unwrap_or_default()
+    }
+
+    /// Writes a run of zeros, unless it looks first and finds them; runs are whole blocks.
+    pub fn zero(&mut self, now: Instant, run: Run, looks: bool) -> (Instant, Completion) {
         let bytes = u64::from(run.count) * BLOCK_SIZE as u64;
+        let held = self.held(run.place.offset() as usize, bytes as usize);
+        if looks && held.len() as u64 == bytes && is_zero(held) {
+            let zeroed = Zeroed {
+                written: 0,
+                kept: bytes,
+                busy: Duration::ZERO,
+                done: true,
+            };
+            return (now, Completion::Zeroed(zeroed));
+        }
         let end = self.put(run.place.offset(), &vec![0; bytes as usize]);
         // Discarding is quick.
         let (at, busy) = self.work(now, bytes / 16);
-        (at, end.unwrap_or(Completion::Zeroed { bytes, busy }))
+        let zeroed = Zeroed {
+            written: bytes,
+            kept: 0,
+            busy,
+            done: true,
+        };
+        (at, end.unwrap_or(Completion::Zeroed(zeroed)))
     }
 
     /// Sets the length and flushes.
@@ -201,8 +251,12 @@ impl Target {
     /// Books the disk for some bytes, behind what it is already booked for.
     fn work(&mut self, now: Instant, bytes: u64) -> (Instant, Duration) {
         let busy = Duration::from_secs_f64(bytes as f64 / self.profile.speed as f64);
-        let at = self.free_at.map_or(now, |free| free.max(now)) + busy;
+        (self.book(now, busy), busy)
+    }
+
+    fn book(&mut self, now: Instant, time: Duration) -> Instant {
+        let at = self.free_at.map_or(now, |free| free.max(now)) + time;
         self.free_at = Some(at);
-        (at, busy)
+        at
     }
 }

@@ -131,10 +131,10 @@ impl Session {
         (now >= self.schedule.due(now)).then(|| self.report(now))
     }
 
-    fn report(&mut self, now: Instant) -> Report {
+    pub(super) fn report(&mut self, now: Instant) -> Report {
         // What is of no use now is not asked for now.
         let end = self.reportable.min(self.takes_below());
-        let (deficits, covered_up_to) = self.ledger.deficits(end, MAX_RUNS);
+        let (deficits, covered_up_to) = self.needs(end, MAX_RUNS);
         let repaired = self.repaired_now();
         self.schedule.lost = 0;
         self.schedule.repairs_due = false;
@@ -155,6 +155,9 @@ impl Session {
         self.schedule.urgent = false;
         self.schedule.received = self.path.received();
         self.schedule.draw_intervals();
+        if let Some(checks) = &mut self.checks {
+            checks.on_report();
+        }
         Report {
             stage: self.stage,
             seq_seen: self.path.highest(),
@@ -166,6 +169,7 @@ impl Session {
             credit: self.schedule.granted,
             blocks_done: self.ledger.done_count(),
             bytes_written: self.written.bytes,
+            bytes_kept: self.kept().1 + self.zeros_kept,
             busy_ms: u32::try_from(self.written.busy.as_millis()).unwrap_or(u32::MAX),
             bytes_verified: self.written.verified,
             pages_up_to: self.pages.up_to(),

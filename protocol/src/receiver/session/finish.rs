@@ -97,14 +97,17 @@ impl Session {
             return;
         };
         let pages = self.pages.up_to() == end.pages && self.pages.sent_blocks() == end.blocks;
-        let written = self.ledger.done_count() == end.blocks.0 && self.open_runs == 0;
+        let written =
+            self.ledger.done_count() == end.blocks.0 && self.open_runs == 0 && self.may_write();
         if !pages || !written {
             return;
         }
         let known = self.config.image_len.is_none_or(|len| len == end.image_len);
         if known && self.pages.identity(end.image_len) == Some(end.identity) {
             self.stage = Stage::Flushing;
-            self.schedule.urge();
+            // At once: a confirmation that follows soon says nothing of what was written or kept.
+            let report = self.report(now);
+            self.outbox.push_back(ToSender::Report(report));
             self.events.push_back(Event::Flush {
                 image_len: end.image_len,
             });

@@ -1,6 +1,7 @@
 //! Which blocks are written, which are being put together, and what each still needs.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::units::{BlockNumber, Esi, MAX_SOURCE_SYMBOLS};
 use crate::wire::{ALL_SYMBOLS, Deficit};
@@ -105,12 +106,12 @@ impl Ledger {
         word >> (block.0 % 64) & 1 == 1
     }
 
-    /// Blocks that are written.
+    /// Blocks that are on the target.
     pub(super) fn done_count(&self) -> u32 {
         self.done_count
     }
 
-    /// All blocks below this one are written.
+    /// All blocks below this one are on the target.
     pub(super) fn complete_up_to(&self) -> BlockNumber {
         BlockNumber(self.complete_up_to)
     }
@@ -208,10 +209,41 @@ impl Ledger {
         word.trailing_ones().max(1).min(64 - from % 64)
     }
 
+    /// Whether nothing can come of a look at the target: the block is written, or being written.
+    pub(super) fn is_settled(&self, block: BlockNumber) -> bool {
+        let assembly = self.assemblies.get(&block);
+        self.is_done(block) || assembly.is_some_and(|assembly| assembly.handed_out)
+    }
+
+    /// Whether a block is not on the target and no symbol of it came.
+    pub(super) fn lacks(&self, block: BlockNumber) -> bool {
+        !self.is_done(block) && !self.assemblies.contains_key(&block)
+    }
+
+    /// The first block of a range that is not on the target and of which no symbol came.
+    pub(super) fn first_lacking(&self, range: Range<u32>) -> Option<BlockNumber> {
+        let mut block = range.start.max(self.complete_up_to);
+        while block < range.end {
+            if self.is_done(BlockNumber(block)) {
+                block += self.done_run(block);
+            } else if self.lacks(BlockNumber(block)) {
+                return Some(BlockNumber(block));
+            } else {
+                block += 1;
+            }
+        }
+        None
+    }
+
     /// What is needed below `end`, oldest first and at most `max` runs, and the block below
     /// which that is everything. Blocks that wait for their page or are being written need
-    /// nothing.
-    pub(super) fn deficits(&self, end: BlockNumber, max: usize) -> (Vec<Deficit>, BlockNumber) {
+    /// nothing, nor do unchecked ones of which no symbol came.
+    pub(super) fn deficits(
+        &self,
+        end: BlockNumber,
+        max: usize,
+        unchecked_to: impl Fn(BlockNumber) -> Option<BlockNumber>,
+    ) -> (Vec<Deficit>, BlockNumber) {
         let mut runs: Vec<Deficit> = Vec::new();
         let mut block = self.complete_up_to;
         while block < end.0 {
@@ -219,8 +251,14 @@ impl Ledger {
                 block += self.done_run(block);
                 continue;
             }
-            let symbols = self.deficit(BlockNumber(block));
             let first = BlockNumber(block);
+            let symbols = self.deficit(first);
+            if symbols == ALL_SYMBOLS
+                && let Some(checked_from) = unchecked_to(first)
+            {
+                block = checked_from.0;
+                continue;
+            }
             block += 1;
             let full = runs.len() == max;
             match runs.last_mut() {
@@ -295,11 +333,11 @@ mod tests {
             run(6, 4, ALL_SYMBOLS),
         ];
         assert_eq!(
-            ledger.deficits(BlockNumber(10), 9),
+            ledger.deficits(BlockNumber(10), 9, |_| None),
             (all.clone(), BlockNumber(10))
         );
         assert_eq!(
-            ledger.deficits(BlockNumber(10), 2),
+            ledger.deficits(BlockNumber(10), 2, |_| None),
             (all[..2].to_vec(), BlockNumber(3))
         );
     }
@@ -335,7 +373,7 @@ mod tests {
         ledger.on_written(BlockNumber(130));
         assert_eq!(ledger.complete_up_to().0, 200);
         assert_eq!(
-            ledger.deficits(BlockNumber(200), 4),
+            ledger.deficits(BlockNumber(200), 4, |_| None),
             (vec![], BlockNumber(200))
         );
     }

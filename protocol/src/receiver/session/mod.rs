@@ -3,6 +3,7 @@
 //! Drain rule: after every `handle_*` call `poll_event` and `poll_transmit` until each returns
 //! `None`; then sleep until `poll_timeout` or the next input.
 
+mod checks;
 mod feedback;
 mod finish;
 mod ledger;
@@ -13,6 +14,7 @@ mod types;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use checks::Checks;
 use feedback::{HOLDOFF, Schedule};
 pub use finish::Failure;
 use finish::LastWord;
@@ -20,7 +22,7 @@ use ledger::Ledger;
 pub use ledger::{BufferId, Placement};
 use pages::Pages;
 use path::Path;
-pub use types::{Event, Progress, SessionConfig};
+pub use types::{Event, Progress, Resume, SessionConfig, Zeroed};
 
 use crate::ids::{Cycle, Seq, Slot};
 use crate::manifest::Entry;
@@ -48,6 +50,8 @@ pub struct Session {
     config: SessionConfig,
     stage: Stage,
     ledger: Ledger,
+    /// `None`: what the target holds does not matter.
+    checks: Option<Checks>,
     pages: Pages,
     /// Of what is to be on the target, where that will be read back.
     tags: DigestTags,
@@ -64,6 +68,8 @@ pub struct Session {
     in_joined_cycle: bool,
     end: Option<EndRecord>,
     open_runs: u32,
+    /// Bytes of zeros that were zeros before.
+    zeros_kept: u64,
     written: Written,
     bad_blocks: u32,
     socket_drops: u32,
@@ -84,6 +90,7 @@ impl Session {
         Self {
             stage: Stage::Waiting,
             ledger: Ledger::new(config.buffers),
+            checks: Checks::new(config.resume, welcome.begun),
             pages: Pages::default(),
             tags: DigestTags::default(),
             path: Path::default(),
@@ -97,6 +104,7 @@ impl Session {
             in_joined_cycle: true,
             end: None,
             open_runs: 0,
+            zeros_kept: 0,
             written: Written::default(),
             bad_blocks: 0,
             socket_drops: 0,
@@ -115,10 +123,13 @@ impl Session {
     /// For progress displays and reports.
     #[must_use]
     pub fn progress(&self) -> Progress {
+        let kept = self.kept();
         Progress {
             stage: self.stage,
             blocks_done: self.ledger.done_count(),
+            blocks_kept: kept.0,
             bytes_written: self.written.bytes,
+            bytes_kept: kept.1 + self.zeros_kept,
             bytes_verified: self.written.verified,
             image_len: self.end.map(|end| end.image_len).or(self.config.image_len),
             received: self.path.received(),
@@ -175,10 +186,7 @@ impl Session {
         self.on_group_datagram(now, header.seq, header.slot, header.horizon);
         let block = BlockNumber(header.number);
         if let Some(slot) = slot {
-            if self.stage == Stage::Waiting {
-                self.stage = Stage::Receiving;
-                self.events.push_back(Event::Started);
-            }
+            self.start_receiving();
             if self.ledger.on_symbol(block, header.esi, slot) {
                 self.hand_out(block);
             }
@@ -194,14 +202,9 @@ impl Session {
             if self.pages.is_broken() {
                 self.fail_identity(now, "the manifest contradicts itself");
             }
-            while let Some(run) = self.pages.poll_run() {
-                self.open_runs += 1;
-                self.note_tag(&Entry::Zero(run));
-                self.events.push_back(Event::Zero(run));
-            }
-            for block in self.ledger.complete() {
-                self.hand_out(block);
-            }
+            self.write_what_waits();
+            self.plan_checks();
+            self.consider_later_cycle();
             self.consider_flush(now);
         }
         self.after_datagrams();
@@ -222,6 +225,7 @@ impl Session {
         }
         self.consider_later_cycle();
         self.after_datagrams();
+        self.plan_checks();
         self.consider_flush(now);
     }
 
@@ -247,10 +251,18 @@ impl Session {
         }
     }
 
-    /// After the first cycle every block had a pass, whether this receiver was there or not: the
+    fn start_receiving(&mut self) {
+        if self.stage == Stage::Waiting {
+            self.stage = Stage::Receiving;
+            self.events.push_back(Event::Started);
+        }
+    }
+
+    /// After the first cycle every block had a pass, or none is sent before it is asked for: the
     /// sender plans a later cycle from what is asked for ahead of its position.
     fn consider_later_cycle(&mut self) {
-        let blocks = self.end.map_or(BlockNumber(0), |end| end.blocks);
+        let known = self.pages.sent_blocks();
+        let blocks = self.end.map_or(known, |end| end.blocks);
         if self.cycle > Cycle(1) && self.reportable < blocks {
             self.reportable = blocks;
             self.schedule.urge();
@@ -265,7 +277,7 @@ impl Session {
     }
 
     fn hand_out(&mut self, block: BlockNumber) {
-        let Some(entry) = self.pages.block(block) else {
+        let Some(entry) = self.pages.block(block).filter(|_| self.may_write()) else {
             return;
         };
         if self.ledger.k(block).map(usize::from) != Some(entry.source_symbols()) {
@@ -296,11 +308,12 @@ impl Session {
         self.consider_flush(now);
     }
 
-    /// A run of zeros is written, or a part of it; `done` says that nothing is left of it.
-    pub fn handle_zeroed(&mut self, now: Instant, bytes: u64, busy: Duration, done: bool) {
-        self.open_runs -= u32::from(done);
-        self.written.bytes += bytes;
-        self.written.busy += busy;
+    /// A run of zeros is on the target, or a part of it.
+    pub fn handle_zeroed(&mut self, now: Instant, zeroed: Zeroed) {
+        self.open_runs -= u32::from(zeroed.done);
+        self.written.bytes += zeroed.written;
+        self.written.busy += zeroed.busy;
+        self.zeros_kept += zeroed.kept;
         self.consider_flush(now);
     }
 
@@ -340,7 +353,7 @@ impl Session {
 
     /// Reports soon if blocks whose pass is over need anything.
     fn urge_if_needed(&mut self, horizon: BlockNumber) {
-        let (deficits, _) = self.ledger.deficits(horizon, 2);
+        let (deficits, _) = self.needs(horizon, 2);
         let first = if self.in_joined_cycle {
             self.joined_at
         } else {

@@ -19,6 +19,8 @@ pub struct SessionConfig {
     pub window: u32,
     /// The target takes blocks in order only: those too far ahead are left for a later cycle.
     pub in_order: bool,
+    /// What becomes of what the target holds already.
+    pub resume: Resume,
     /// Give up after this long without a word of the session.
     pub idle_timeout: Duration,
     /// Random: spreads this receiver's reports.
@@ -27,6 +29,19 @@ pub struct SessionConfig {
     pub image_len: Option<u64>,
     /// Read the target back before it is confirmed.
     pub verify: bool,
+}
+
+/// What becomes of what the target holds already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resume {
+    /// It is overwritten unseen.
+    #[default]
+    Off,
+    /// Blocks of the image are kept, if what the target begins with is a part of the image or
+    /// nothing; else nothing is written.
+    IfPart,
+    /// Blocks of the image are kept, and everything else is overwritten.
+    Always,
 }
 
 /// What the caller is to do or to tell.
@@ -45,6 +60,21 @@ pub enum Event {
         esis: Vec<Esi>,
         /// Its entry.
         entry: StoredBlock,
+    },
+    /// Compare what the target holds at the place of a block with its entry, then call
+    /// `handle_checked`. Checks are answered in order.
+    Check {
+        /// Its number.
+        block: BlockNumber,
+        /// Its entry.
+        entry: StoredBlock,
+    },
+    /// None of so many blocks, the first that the target holds anything of, are those of the
+    /// image: nothing was written, and nothing is unless the session goes on without
+    /// [`Resume::IfPart`].
+    NotThisImage {
+        /// Blocks that differ.
+        different: u32,
     },
     /// Write zeros, then call `handle_zeroed`.
     Zero(Run),
@@ -69,15 +99,32 @@ pub enum Event {
     Left,
 }
 
+/// A part of a run of zeros that is on the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zeroed {
+    /// Bytes that were made zero.
+    pub written: u64,
+    /// Bytes that were zero before.
+    pub kept: u64,
+    /// How long making them zero took.
+    pub busy: Duration,
+    /// Whether nothing is left of the run.
+    pub done: bool,
+}
+
 /// For progress displays and reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// What the receiver is doing.
     pub stage: Stage,
-    /// Blocks that are written.
+    /// Blocks that are on the target: written, or kept as they were.
     pub blocks_done: u32,
+    /// Of these, blocks that the target held already.
+    pub blocks_kept: u32,
     /// Bytes that are written, zeros included.
     pub bytes_written: u64,
+    /// Bytes that the target held already, zeros included.
+    pub bytes_kept: u64,
     /// Bytes that were read back and found right.
     pub bytes_verified: u64,
     /// Bytes of the image, once known.

@@ -176,6 +176,7 @@ fn about(from: SocketAddr, join: &Join) -> About {
         target_id: join.target_id,
         link_speed: join.link_speed,
         capacity: join.capacity,
+        resumes: join.resumes,
         address: from,
     }
 }

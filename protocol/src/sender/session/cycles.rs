@@ -27,6 +27,13 @@ impl Session {
         shares
     }
 
+    /// There was no need up to where the reports say everything: the pass goes on behind that.
+    pub(super) fn skip_what_nobody_needs(&mut self) {
+        if self.pass.cycle() > Cycle(1) {
+            self.pass.skip_to(self.covered());
+        }
+    }
+
     fn share_of(&self, block: BlockNumber) -> Option<Share> {
         let k = self.manifest.block(block)?.k();
         let needs = self.roster.wanting().filter_map(|(_, member, report)| {

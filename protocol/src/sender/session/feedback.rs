@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Event, Phase, STREAM_HISTORY, Session, Transmit};
-use crate::ids::{ReceiverNumber, Seq};
+use crate::ids::{Cycle, ReceiverNumber, Seq};
 use crate::pacing::PathReport;
-use crate::sender::manifest_log::PAGE_PARITY;
 use crate::sender::roster::{Hearing, Member, MemberState};
 use crate::units::{BlockNumber, PageNumber, SYMBOL_SIZE};
 use crate::wire::{ALL_SYMBOLS, Deficit, FailCode, Report, ToReceiver, ToSender};
@@ -103,8 +102,10 @@ impl Session {
         }
         member.round_trip = round_trip.or(member.round_trip);
         let hearing = member.on_report(now, report, running, patience);
-        if hearing == Hearing::Back && self.config.seekable {
-            // What it missed in its silence comes in a later cycle; the room does not wait.
+        let unasked = hearing == Hearing::First && self.pass.cycle() > Cycle(1);
+        if (hearing == Hearing::Back && self.config.seekable) || unasked {
+            // What it missed in its silence, or could not ask for, comes in a later cycle; the
+            // room does not wait.
             member.joined_in = (self.pass.cycle(), self.pass.begun());
         }
         if !self.on_hearing(from, hearing) {
@@ -213,7 +214,7 @@ impl Session {
             let pages =
                 run.first.0..(run.first.0.saturating_add(run.count)).min(self.manifest.pages().0);
             for page in pages {
-                self.queue_page(PageNumber(page), seen);
+                self.queue_page(PageNumber(page), Some(seen));
             }
         }
         for run in &report.deficits {
@@ -243,21 +244,22 @@ impl Session {
         }
     }
 
-    /// Queues the symbols of a page unless they are on their way.
-    pub(super) fn queue_page(&mut self, page: PageNumber, seen: Seq) {
-        if self.manifest.queue_page(page, seen) {
+    /// Queues the symbols of a page unless they are on their way: of a new one, or of one that a
+    /// receiver asks for again, who has seen the group's datagrams up to `asked`.
+    pub(super) fn queue_page(&mut self, page: PageNumber, asked: Option<Seq>) {
+        if self
+            .manifest
+            .queue_page(page, asked.unwrap_or(self.last_seq))
+        {
             let object = self
                 .manifest
                 .page_object(page)
                 .expect("the page was just queued");
             let k = u8::try_from(object.len() / SYMBOL_SIZE).expect("a page fits two symbols");
-            let send = super::PageSend {
-                page,
-                k,
-                next: 0,
-                end: k + PAGE_PARITY,
-            };
-            self.page_queue.push_back(send);
+            match asked {
+                None => self.page_queue.push_fresh(page, k),
+                Some(_) => self.page_queue.push_again(page, k),
+            }
         }
     }
 

@@ -6,6 +6,8 @@
 mod close;
 mod cycles;
 mod feedback;
+mod on_demand;
+mod page_queue;
 mod plan;
 mod timers;
 mod types;
@@ -18,11 +20,12 @@ use super::manifest_log::ManifestLog;
 use super::pass::Pass;
 use super::repair::Repairs;
 use super::roster::{About, Member, MemberState, Roster, STREAM_PATIENCE, patience};
-use crate::ids::{ReceiverNumber, Seq};
+use crate::ids::{Cycle, ReceiverNumber, Seq};
 use crate::manifest::Entry;
 use crate::pacing::{Controller, Pacer, Rate};
-use crate::units::{BlockNumber, PageNumber};
+use crate::units::BlockNumber;
 use crate::wire::{EndRecord, FailCode, Position, ReadBack, RejectReason};
+use page_queue::PageQueue;
 use timers::Timers;
 pub use types::{Counters, Event, Job, Parity, Phase, SessionConfig, SymbolRef, Transmit};
 
@@ -36,15 +39,6 @@ const STREAM_WINDOW: u32 = 256;
 /// that come back from a silence or whose first report was lost. They fit the window anyway.
 const STREAM_HISTORY: u32 = 128;
 
-/// Pages that wait to be sent: number and the next of its symbols.
-#[derive(Debug, Clone, Copy)]
-struct PageSend {
-    page: PageNumber,
-    k: u8,
-    next: u8,
-    end: u8,
-}
-
 /// The state machine; see the module's page.
 #[derive(Debug)]
 pub struct Session {
@@ -55,7 +49,9 @@ pub struct Session {
     manifest: ManifestLog,
     pass: Pass,
     repairs: Repairs,
-    page_queue: VecDeque<PageSend>,
+    page_queue: PageQueue,
+    /// Whether the next symbol is one of a page that somebody asks for again.
+    page_turn: bool,
     end: Option<EndRecord>,
     last_seq: Seq,
     controller: Controller,
@@ -66,6 +62,8 @@ pub struct Session {
     events: VecDeque<Event>,
     counters: Counters,
     kept_from: BlockNumber,
+    /// The cycle of the first pass: 1, or 2 where everybody resumes.
+    first_cycle: Cycle,
     cycle_started: Seq,
     pass_end_seq: Option<Seq>,
     last_control: Instant,
@@ -87,7 +85,8 @@ impl Session {
             manifest: ManifestLog::default(),
             pass: Pass::default(),
             repairs: Repairs::default(),
-            page_queue: VecDeque::new(),
+            page_queue: PageQueue::default(),
+            page_turn: false,
             end: None,
             last_seq: Seq(0),
             controller,
@@ -98,6 +97,7 @@ impl Session {
             events: VecDeque::new(),
             counters: Counters::default(),
             kept_from: BlockNumber(0),
+            first_cycle: Cycle(1),
             cycle_started: Seq(0),
             pass_end_seq: None,
             last_control: now,
@@ -213,22 +213,20 @@ impl Session {
         let known = self.manifest.known_blocks().0;
         self.end.is_none()
             && self.abort.is_none()
-            && self.ahead() < READ_AHEAD
-            && self.page_queue.len() < 8
+            && !self.has_read_enough()
+            && self.page_queue.fresh() < 8
             && (self.config.seekable || known - self.kept_from.0 < STREAM_WINDOW + READ_AHEAD)
-    }
-
-    /// Blocks of the first cycle that are known and were not begun.
-    #[must_use]
-    pub fn ahead(&self) -> u32 {
-        self.manifest.known_blocks().0 - self.pass.begun().0
     }
 
     /// Takes the next entry of the image in the order of places. The body of a block is at
     /// hand and stays until [`Job::Unpin`].
     pub fn handle_entry(&mut self, now: Instant, entry: Entry) {
+        let before = self.manifest.known_blocks();
         if let Some(page) = self.manifest.push(now, entry) {
-            self.queue_page(page, self.last_seq);
+            self.queue_page(page, None);
+        }
+        if self.is_on_demand() {
+            self.unpin_from(before);
         }
     }
 
@@ -269,6 +267,7 @@ impl Session {
         self.roster.on_start(now);
         self.timers.control_now();
         self.events.push_back(Event::Started);
+        self.consider_on_demand();
     }
 
     /// A tenth of the slowest link, where the receivers know theirs; that link may be shared, and
@@ -284,7 +283,7 @@ impl Session {
 
     fn close_page(&mut self) {
         if let Some(page) = self.manifest.close_open() {
-            self.queue_page(page, self.last_seq);
+            self.queue_page(page, None);
         }
     }
 

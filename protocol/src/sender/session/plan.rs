@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::page_queue::PageSymbol;
 use super::{Job, Parity, Phase, STREAM_WINDOW, Session, SymbolRef, Transmit};
 use crate::ids::{Cycle, Seq, Slot};
 use crate::pacing::Pacer;
@@ -72,9 +73,23 @@ impl Session {
     }
 
     fn next_symbol(&mut self, credit: Option<Slot>) -> Option<SymbolRef> {
-        if let Some(symbol) = self.next_page_symbol() {
+        if let Some(symbol) = self.page_queue.next_fresh() {
+            return Some(self.page_symbol(symbol));
+        }
+        self.page_turn = !self.page_turn;
+        let again = |session: &mut Self| {
+            let symbol = session.page_queue.next_again()?;
+            Some(session.page_symbol(symbol))
+        };
+        if self.page_turn
+            && let Some(symbol) = again(self)
+        {
             return Some(symbol);
         }
+        self.next_block_symbol(credit).or_else(|| again(self))
+    }
+
+    fn next_block_symbol(&mut self, credit: Option<Slot>) -> Option<SymbolRef> {
         if let Some((share, esi, last)) = self.repairs.next_symbol(Seq(self.last_seq.0 + 1)) {
             if last {
                 self.jobs.push_back(Job::Unpin(share.block));
@@ -94,21 +109,17 @@ impl Session {
         Some(symbol)
     }
 
-    fn next_page_symbol(&mut self) -> Option<SymbolRef> {
-        let send = self.page_queue.front_mut()?;
-        let (page, k, esi) = (send.page, send.k, Esi(send.next));
-        send.next += 1;
-        let done = send.next == send.end;
+    fn page_symbol(&mut self, symbol: PageSymbol) -> SymbolRef {
+        let PageSymbol { page, k, esi, last } = symbol;
         let seq = self.take_seq();
-        if done {
-            self.page_queue.pop_front();
+        if last {
             if self.manifest.on_page_sent(page, seq) {
                 self.counters.symbols_needed += u64::from(k);
             }
             self.plan_pass();
         }
         self.counters.page_symbols += 1;
-        Some(self.symbol(SymbolKind::Page, page.0, esi, k))
+        self.symbol(SymbolKind::Page, page.0, esi, k)
     }
 
     fn block_symbol(&mut self, share: &Share, esi: Esi) -> SymbolRef {
@@ -135,7 +146,7 @@ impl Session {
             if share.esi(share.count) != Esi(share.k) {
                 self.repairs.advance(share);
             }
-            if self.pass.cycle() == Cycle(1) {
+            if self.pass.cycle() == self.first_cycle {
                 self.counters.symbols_needed += u64::from(share.k);
             }
             self.jobs.push_back(Job::Unpin(share.block));
@@ -171,6 +182,7 @@ impl Session {
                 self.later_cycle_shares()
             };
             if shares.is_empty() {
+                self.skip_what_nobody_needs();
                 break;
             }
             self.add_group(shares);
@@ -211,7 +223,7 @@ impl Session {
         // Without a second cycle nothing may leave the window before everybody has it.
         let closed = !self.config.seekable && cursor + GROUP > self.kept_from.0 + STREAM_WINDOW;
         let part = ready < GROUP && !last;
-        if ready == 0 || part || closed || !self.page_queue.is_empty() {
+        if ready == 0 || part || closed || self.page_queue.fresh() > 0 {
             return Vec::new();
         }
         let tail = self.end.is_some() && ready <= GROUP;
@@ -261,7 +273,7 @@ impl Session {
             || self.end.is_some_and(|end| {
                 self.pass.cursor() == end.blocks
                     && self.pass.is_idle()
-                    && self.page_queue.is_empty()
+                    && self.page_queue.fresh() == 0
             })
     }
 }

@@ -128,6 +128,8 @@ pub enum Job {
 pub enum Event {
     /// The first data may flow.
     Started,
+    /// Everybody resumes: only blocks that somebody asks for are sent.
+    OnDemand,
     /// A cycle begins.
     Cycle(Cycle),
     /// The state of a receiver changed.

@@ -1,0 +1,84 @@
+//! The thread that compares what the target holds with the image, for a receiver that resumes.
+
+use std::sync::mpsc;
+use std::thread;
+
+use mimeo_image::target::TargetReader;
+use mimeo_net::Waker;
+use mimeo_protocol::manifest::StoredBlock;
+use mimeo_protocol::receiver::Finding;
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber};
+
+/// What the target holds at the place of a block.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) block: BlockNumber,
+    pub(super) finding: Finding,
+    /// Bytes that were looked at.
+    pub(super) bytes: u64,
+}
+
+/// The way to the checker and back.
+#[derive(Debug)]
+pub(super) struct Checker {
+    work: mpsc::Sender<(BlockNumber, StoredBlock)>,
+    done: mpsc::Receiver<Checked>,
+}
+
+impl Checker {
+    /// Starts the thread. The image's length is known unless it comes from a stream.
+    pub(super) fn start(
+        mut reader: TargetReader,
+        image_len: Option<u64>,
+        waker: Waker,
+    ) -> std::io::Result<Self> {
+        let (work, to_do) = mpsc::channel::<(BlockNumber, StoredBlock)>();
+        let (finished, done) = mpsc::channel();
+        let run = move || {
+            let mut room = vec![0; BLOCK_SIZE];
+            for (block, entry) in to_do {
+                let checked = check(&mut reader, block, &entry, image_len, &mut room);
+                if finished.send(checked).is_err() {
+                    break;
+                }
+                waker.wake();
+            }
+        };
+        thread::Builder::new().name("check".into()).spawn(run)?;
+        Ok(Self { work, done })
+    }
+
+    /// Hands a block over.
+    pub(super) fn push(&self, block: BlockNumber, entry: StoredBlock) {
+        // It ends with the engine, not before.
+        let _ = self.work.send((block, entry));
+    }
+
+    /// What was found, if anything.
+    pub(super) fn poll(&self) -> Option<Checked> {
+        self.done.try_recv().ok()
+    }
+}
+
+fn check(
+    reader: &mut TargetReader,
+    block: BlockNumber,
+    entry: &StoredBlock,
+    image_len: Option<u64>,
+    room: &mut [u8],
+) -> Checked {
+    let wanted = &mut room[..Finding::len_of(entry, image_len)];
+    let (finding, bytes) = match reader.read_at(entry.place.offset(), wanted) {
+        Ok(read) => (Finding::of(entry, &wanted[..read], image_len), read as u64),
+        // Writing may mend it; if it does not, that is the target's failure.
+        Err(error) => {
+            tracing::warn!(%block, %error, "cannot be compared and is written again");
+            (Finding::Different, 0)
+        }
+    };
+    Checked {
+        block,
+        finding,
+        bytes,
+    }
+}

@@ -4,8 +4,11 @@
 //! network in virtual time: seeded, deterministic and without a socket, a thread or a clock. The
 //! tests of this crate are rooms in which something goes wrong.
 //!
+//! [`scale`] drives the state machines alone, without payload, in rooms of up to 1000 receivers.
+//!
 //! [`host`] runs the real programs, as processes on `lo` (`tests/process_*.rs`) and on hosts of a
 //! virtual network (`tests/netns_*.rs`).
 
 pub mod host;
+pub mod scale;
 pub mod sim;

@@ -125,6 +125,12 @@ impl Controller {
         self.rate
     }
 
+    /// Bytes held for receivers.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        self.paths.len() * size_of::<(ReceiverNumber, Path)>() + self.round.state_bytes()
+    }
+
     /// Notes symbol datagrams that were sent.
     pub fn on_sent(&mut self, datagrams: u64) {
         self.round.on_sent(datagrams);

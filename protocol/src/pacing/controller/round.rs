@@ -83,6 +83,11 @@ impl Round {
         }
     }
 
+    /// Bytes held for receivers.
+    pub(super) fn state_bytes(&self) -> usize {
+        self.spans.len() * size_of::<(ReceiverNumber, Span)>()
+    }
+
     pub(super) fn on_sent(&mut self, datagrams: u64) {
         self.sent += datagrams;
     }

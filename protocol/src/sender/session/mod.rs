@@ -9,6 +9,7 @@ mod feedback;
 mod on_demand;
 mod page_queue;
 mod plan;
+mod size;
 mod timers;
 mod types;
 

@@ -8,6 +8,7 @@
 mod aligned;
 pub mod block;
 pub mod fec;
+mod hash;
 pub mod ids;
 pub mod keys;
 pub mod manifest;

@@ -45,6 +45,8 @@ pub struct ManifestLog {
     opened_at: Option<Instant>,
     open_first: BlockNumber,
     pages: Vec<ClosedPage>,
+    /// Pages that were sent, the first time in the order of their numbers.
+    sent: PageNumber,
     blocks: Vec<SentBlock>,
     closed_blocks: BlockNumber,
     identity: IdentityHasher,
@@ -57,6 +59,7 @@ impl Default for ManifestLog {
             opened_at: None,
             open_first: BlockNumber(0),
             pages: Vec::new(),
+            sent: PageNumber(0),
             blocks: Vec::new(),
             closed_blocks: BlockNumber(0),
             identity: IdentityHasher::default(),
@@ -139,6 +142,12 @@ impl ManifestLog {
         PageNumber(u32::try_from(self.pages.len()).expect("fewer pages than blocks"))
     }
 
+    /// Pages all of whose symbols were sent once: the room may be expected to have them.
+    #[must_use]
+    pub fn pages_sent(&self) -> PageNumber {
+        self.sent
+    }
+
     /// A block by its number.
     #[must_use]
     pub fn block(&self, block: BlockNumber) -> Option<SentBlock> {
@@ -167,6 +176,7 @@ impl ManifestLog {
             return false;
         };
         closed.queued = false;
+        self.sent = self.sent.max(PageNumber(page.0 + 1));
         std::mem::replace(&mut closed.last_sent, last) == Seq(0)
     }
 

@@ -5,9 +5,10 @@
 //! losses at every receiver. Symbols owed for a block are the maximum over receivers of its
 //! deficit less the symbols sent after the datagram that the receiver's report had seen.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::interleave::Share;
+use crate::hash::NumberMap;
 use crate::ids::Seq;
 use crate::units::{BlockNumber, Esi, MAX_SYMBOLS};
 
@@ -38,9 +39,9 @@ struct Sent {
 pub struct Repairs {
     owed: BTreeMap<BlockNumber, Owed>,
     /// Where the next repair of a block starts, once it had one.
-    cursors: HashMap<BlockNumber, Esi>,
+    cursors: NumberMap<BlockNumber, Esi>,
     /// What was sent of a block lately, oldest first.
-    log: HashMap<BlockNumber, Vec<Sent>>,
+    log: NumberMap<BlockNumber, Vec<Sent>>,
     ready: VecDeque<(Share, u8)>,
     prepared: usize,
     blocks: usize,

@@ -174,6 +174,8 @@ pub enum ToReceiver {
         /// For the person in front of the receiver.
         text: String,
     },
+    /// A report is missing: the receiver is to report at once.
+    Ask,
 }
 
 impl ToReceiver {
@@ -186,6 +188,7 @@ impl ToReceiver {
                 out.extend_from_slice(&[3, code.encode()]);
                 out.put_text(text);
             }
+            Self::Ask => out.push(5),
         }
     }
 
@@ -199,6 +202,7 @@ impl ToReceiver {
                 code: FailCode::decode(&mut reader)?,
                 text: reader.text("text")?,
             },
+            5 => Self::Ask,
             _ => return Err(WireError::Value { field: "type" }),
         };
         reader.finish()?;

@@ -350,7 +350,7 @@ impl Engine {
         if now >= self.pictures.last() + PICTURE_EVERY {
             self.endpoint
                 .session_mut()
-                .handle_socket_drops(self.room.drops());
+                .handle_socket_drops(now, self.room.drops());
             self.room.renew(now, self.sender.ip());
             let status = self.pictures.take(&self.endpoint, now);
             let _ = self.updates.send(Update::Status(status));

@@ -83,7 +83,13 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(now: Instant, loss: f64, bytes_per_second: u64, mut dice: Dice, image: u64) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        loss: f64,
+        bytes_per_second: u64,
+        mut dice: Dice,
+        image: u64,
+    ) -> Self {
         Self {
             session: None,
             alarm: None,
@@ -114,12 +120,18 @@ impl Machine {
 
     /// The session, while it lasts.
     fn live(&mut self) -> Option<&mut Session> {
-        self.session.as_mut().filter(|session| !session.is_finished())
+        self.session
+            .as_mut()
+            .filter(|session| !session.is_finished())
     }
 
     /// A burst comes by. Returns which of its symbols were of use, as bits.
     pub(super) fn handle_burst(&mut self, now: Instant, burst: &Burst, pages: &PageSymbols) -> u64 {
-        let Some(session) = self.session.as_mut().filter(|session| !session.is_finished()) else {
+        let Some(session) = self
+            .session
+            .as_mut()
+            .filter(|session| !session.is_finished())
+        else {
             return 0;
         };
         let (mut at, mut used) = (0, 0);
@@ -209,7 +221,13 @@ impl Machine {
 }
 
 /// One datagram arrives, as `receiver::Endpoint` takes it. Returns whether it was of use.
-fn take(session: &mut Session, now: Instant, seq: Seq, symbol: &SymbolRef, pages: &PageSymbols) -> bool {
+fn take(
+    session: &mut Session,
+    now: Instant,
+    seq: Seq,
+    symbol: &SymbolRef,
+    pages: &PageSymbols,
+) -> bool {
     let header = SymbolHeader {
         kind: symbol.kind,
         session_tag: 0,

@@ -22,7 +22,9 @@ mod machine;
 mod operator;
 mod room;
 mod setting;
+mod table;
 
 pub use figures::Figures;
 pub use room::{NoEnd, run};
 pub use setting::{Setting, Starts};
+pub use table::{Row, committed, replaced, rows, tables};

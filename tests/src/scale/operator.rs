@@ -60,7 +60,10 @@ impl PageSymbols {
 #[derive(Debug)]
 pub(super) enum Sent {
     Burst(Box<Burst>),
-    Control(mimeo_protocol::ids::Seq, Box<mimeo_protocol::wire::GroupControl>),
+    Control(
+        mimeo_protocol::ids::Seq,
+        Box<mimeo_protocol::wire::GroupControl>,
+    ),
     /// To the machine with this index.
     Message(usize, ToReceiver),
 }

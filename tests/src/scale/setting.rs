@@ -27,7 +27,8 @@ pub struct Setting {
     pub image: u64,
     /// Bits per second of every cable.
     pub cable: u64,
-    /// Bytes per second of the slowest and of the fastest disk that may be drawn.
+    /// Bytes per second of the slowest disk, which the first receiver has, and of the fastest; those
+    /// of the others are drawn from between.
     pub disks: (u64, u64),
     /// When receivers join.
     pub starts: Starts,
@@ -57,7 +58,8 @@ impl Setting {
     /// If its number does not fit 32 bits.
     #[must_use]
     pub fn blocks(&self) -> u32 {
-        u32::try_from(self.image.div_ceil(BLOCK_SIZE as u64)).expect("an image has 32 bits of blocks")
+        u32::try_from(self.image.div_ceil(BLOCK_SIZE as u64))
+            .expect("an image has 32 bits of blocks")
     }
 
     /// How long the source symbols of the image occupy a cable, without pages.

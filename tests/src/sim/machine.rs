@@ -188,7 +188,7 @@ impl Machine {
         let Some(life) = self.life_mut() else { return };
         match &mut life.endpoint {
             Some(endpoint) => {
-                endpoint.session_mut().handle_socket_drops(dropped);
+                endpoint.session_mut().handle_socket_drops(now, dropped);
                 endpoint.handle_datagram(now, datagram);
             }
             None => life.rendezvous.handle_datagram(now, from, datagram),

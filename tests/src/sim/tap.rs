@@ -31,6 +31,8 @@ pub enum Sight {
     ConfirmSeen,
     FailSeen,
     Abort,
+    /// It is asked for a report.
+    Ask,
     /// Nothing that the session's parties would understand.
     Noise,
 }
@@ -95,6 +97,7 @@ impl Tap {
                     ToReceiver::ConfirmSeen => Sight::ConfirmSeen,
                     ToReceiver::FailSeen => Sight::FailSeen,
                     ToReceiver::Abort { .. } => Sight::Abort,
+                    ToReceiver::Ask => Sight::Ask,
                 }
             }
         })

@@ -26,6 +26,11 @@ use crate::ids::{ReceiverNumber, Seq};
 
 /// A round of rising lasts at least this long: two reports of a small room.
 const RISING_ROUND: Duration = Duration::from_millis(10);
+/// In a room of more than `LARGE` receivers a round of rising ends once so many told enough: those
+/// that report at start-up are about twice as many. A path that is at its limit and was not heard of
+/// is found in the next rounds, by its loss.
+const LARGE: usize = 16;
+const QUORUM: usize = 8;
 /// Other rounds.
 const ROUND: Duration = Duration::from_millis(20);
 /// A round tests the rate only if at least this share of it was sent.
@@ -153,12 +158,13 @@ impl Controller {
         last_seq: Seq,
     ) {
         self.round.on_report(now, receiver, report);
-        let shortest = match self.phase {
-            Phase::Rising { .. } => RISING_ROUND,
-            _ => ROUND,
+        let (shortest, needed) = match self.phase {
+            Phase::Rising { .. } if gating > LARGE => (RISING_ROUND, QUORUM),
+            Phase::Rising { .. } => (RISING_ROUND, gating),
+            _ => (ROUND, gating),
         };
         let datagrams = self.rate.datagrams();
-        if let Some(outcome) = self.round.poll(now, shortest, datagrams, gating) {
+        if let Some(outcome) = self.round.poll(now, shortest, datagrams, needed) {
             self.round = Round::new(now, last_seq);
             self.on_round(now, outcome);
             self.rate = self.rate.clamp(Rate::FLOOR.min(self.cap), self.cap);

@@ -107,19 +107,19 @@ impl Round {
         }
     }
 
-    /// What the round showed, once `gating` receivers told enough about at least `shortest` of a
+    /// What the round showed, once `needed` receivers told enough about at least `shortest` of a
     /// rate of `datagrams` per second, or the round lasts too long.
     pub(super) fn poll(
         &self,
         now: Instant,
         shortest: Duration,
         datagrams: f64,
-        gating: usize,
+        needed: usize,
     ) -> Option<Outcome> {
         let age = now.duration_since(self.from);
         let enough = (datagrams * shortest.as_secs_f64() / 2.0).clamp(FEWEST, MOST);
         let told = |span: &&Span| span.expected() >= enough as u64;
-        let complete = || self.spans.values().filter(told).count() >= gating.max(1);
+        let complete = || self.spans.values().filter(told).count() >= needed.max(1);
         if age < shortest || (age < MAX_ROUND && !complete()) {
             return None;
         }

@@ -20,13 +20,54 @@ const RESERVE: u32 = 2 * GROUP;
 /// Pause after the end of a group before its deficits are reported: datagrams may overtake.
 pub(super) const HOLDOFF: Duration = Duration::from_millis(2);
 
+/// Up to this many receivers report as often as the sender can make use of.
+const SMALL_ROOM: u16 = 20;
+
+/// In a larger room each receiver leaves the sender so much longer without a report that only keeps
+/// the stream flowing, for every receiver beyond those: at most 400 of these reports a second.
+const LONGER: f64 = 0.0025;
+
+/// Of a room so many report how the first datagrams come, which is what the sender's start-up goes
+/// by; the others would say the same.
+const SCOUTS: f64 = 16.0;
+
+/// The window that is told is at most so many times what the socket holds.
+const MOST_WINDOWS: u32 = 4;
+
+/// A socket that has dropped datagrams is not relied on for this long.
+const CAREFUL: Duration = Duration::from_secs(10);
+
+/// In a large room the sender's start-up is over after so many datagrams, 0.4 s of a Gigabit.
+const START_UP: u64 = 1 << 15;
+
+/// They are so few that they report as in a small room.
+const SCOUT_INTERVAL: Duration = Duration::from_micros(6250);
+
+/// How soon the next report is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    /// There is nothing to say but that the receiver is there.
+    Regular,
+    /// The sender can make use of it.
+    Soon,
+    /// The sender's start-up goes by it.
+    Scout,
+    /// The sender misses it.
+    Asked,
+}
+
 /// When reports are sent.
 #[derive(Debug)]
 pub(super) struct Schedule {
     receivers: u16,
     jitter: u64,
+    /// This receiver's part, 0 to 1: it is a scout in rooms of up to `SCOUTS` divided by this.
+    part: f64,
+    /// Datagrams that the sender may send beyond what the socket holds, if it did not drop any.
+    ahead: u32,
+    dropped_at: Option<Instant>,
     last: Option<Instant>,
-    urgent: bool,
+    urgency: Urgency,
     /// Datagrams that had arrived when the last report was made.
     received: u64,
     /// What the last report granted.
@@ -43,8 +84,11 @@ impl Schedule {
         let mut schedule = Self {
             receivers,
             jitter: seed | 1,
+            part: 0.0,
+            ahead: 0,
+            dropped_at: None,
             last: None,
-            urgent: true,
+            urgency: Urgency::Soon,
             received: 0,
             granted: slot,
             lost: 0,
@@ -52,6 +96,7 @@ impl Schedule {
             min_interval: Duration::ZERO,
             max_interval: Duration::ZERO,
         };
+        schedule.part = schedule.draw();
         schedule.draw_intervals();
         schedule
     }
@@ -61,29 +106,87 @@ impl Schedule {
     }
 
     pub(super) fn urge(&mut self) {
-        self.urgent = true;
+        self.urgency = self.urgency.max(Urgency::Soon);
     }
 
-    /// At most one report per max(5 ms, R x 0.25 ms), at least one per max(200 ms, R x 2 ms);
-    /// both vary by a quarter so that a room does not report in step.
-    fn draw_intervals(&mut self) {
+    /// The sender misses a report.
+    pub(super) fn on_asked(&mut self) {
+        self.urgency = Urgency::Asked;
+    }
+
+    /// The socket dropped datagrams: this receiver does not read as fast as they come.
+    pub(super) fn on_socket_drops(&mut self, now: Instant) {
+        self.dropped_at = Some(now);
+        self.urge();
+    }
+
+    /// Even in 0..1.
+    fn draw(&mut self) -> f64 {
         // xorshift64 (Marsaglia 2003): evenly spread is all that is asked of it.
         self.jitter ^= self.jitter << 13;
         self.jitter ^= self.jitter >> 7;
         self.jitter ^= self.jitter << 17;
-        let part = (self.jitter >> 40) as f64 / (1u64 << 24) as f64;
+        (self.jitter >> 40) as f64 / (1u64 << 24) as f64
+    }
+
+    /// At most one report per max(5 ms, R x 0.25 ms), at least one per max(200 ms, R x 2 ms);
+    /// both vary so that a room does not report in step.
+    fn draw_intervals(&mut self) {
+        let part = self.draw();
         let receivers = f64::from(self.receivers);
         let shortest = f64::max(0.005, receivers * 0.000_25);
         let longest = f64::max(0.2, receivers * 0.002);
         self.min_interval = Duration::from_secs_f64(shortest * (1.0 + 0.25 * part));
-        self.max_interval = Duration::from_secs_f64(longest * (1.0 - 0.25 * part));
+        self.max_interval = Duration::from_secs_f64(longest * (1.0 - 0.15 * part));
+    }
+
+    fn is_large(&self) -> bool {
+        self.receivers > SMALL_ROOM
+    }
+
+    /// Whether this receiver reports how the first datagrams come.
+    fn scouts(&self) -> bool {
+        let chosen = self.part * f64::from(self.receivers) <= SCOUTS;
+        chosen && (!self.is_large() || self.received < START_UP)
+    }
+
+    /// Seconds that the sender can do without a report of this receiver, beyond what a small room
+    /// needs.
+    fn longer(&self) -> f64 {
+        f64::from(self.receivers.saturating_sub(SMALL_ROOM)) * LONGER
+    }
+
+    /// Datagrams that this receiver will have read before its next report, as far as it may wait
+    /// for that in a large room: so many more than its socket holds may be under way to it.
+    fn reads_ahead(&self, now: Instant, received: u64) -> u32 {
+        let since = self.last.map_or(0.0, |last| (now - last).as_secs_f64());
+        if since == 0.0 {
+            return 0;
+        }
+        let pace = (received - self.received) as f64 / since;
+        // The conversion ends at the largest number.
+        (pace * self.longer()) as u32
+    }
+
+    /// The window to tell the sender.
+    fn window(&self, now: Instant, received: u64, socket: u32) -> u32 {
+        let most = socket.saturating_mul(MOST_WINDOWS);
+        if !self.is_large() || self.dropped_at.is_some_and(|at| now < at + CAREFUL) {
+            socket
+        } else if received < START_UP {
+            // There is no pace to go by yet, and the sender begins slowly.
+            most
+        } else {
+            socket.saturating_add(self.ahead).min(most)
+        }
     }
 
     pub(super) fn due(&self, now: Instant) -> Instant {
-        let interval = if self.urgent {
-            self.min_interval
-        } else {
-            self.max_interval
+        let interval = match self.urgency {
+            Urgency::Regular => self.max_interval,
+            Urgency::Soon => self.min_interval,
+            Urgency::Scout => self.min_interval.min(SCOUT_INTERVAL),
+            Urgency::Asked => Duration::ZERO,
         };
         self.last.map_or(now, |last| last + interval)
     }
@@ -93,20 +196,32 @@ impl Session {
     /// Datagrams arrived: decides whether the sender should hear of it soon.
     pub(super) fn after_datagrams(&mut self) {
         let fresh = self.path.received() - self.schedule.received;
-        // Spaced geometrically at first, so that the sender's start-up has something to go by;
-        // then before the sender runs out of what this receiver's socket can hold.
-        let milestone = 32 + self.schedule.received / 4;
-        let window = u64::from(self.config.window / 4).max(1);
+        // Spaced geometrically, so that the sender's start-up has something to go by.
+        let milestone = self.schedule.scouts() && fresh >= 32 + self.schedule.received / 4;
+        // Before the sender runs out of what it may have under way to this receiver.
+        let share = if self.schedule.is_large() { 2 } else { 4 };
+        let enough = (self.config.window / share).max(1);
+        let ahead = self.schedule.ahead.min(enough.saturating_mul(MOST_WINDOWS));
+        let window = fresh >= u64::from(enough) + u64::from(ahead);
         let repairs = self.schedule.repairs_due && fresh > 0;
-        if fresh >= milestone.min(window) || repairs || self.pages.has_missing() {
+        if window || repairs || self.pages.has_missing() {
             self.schedule.urge();
+        }
+        if milestone {
+            self.schedule.urgency = self.schedule.urgency.max(Urgency::Scout);
         }
     }
 
     /// Buffers came free: tells the sender before it runs out of credit.
     pub(super) fn after_writes(&mut self) {
         let gained = self.credit().0.saturating_sub(self.schedule.granted.0);
-        if gained >= self.ledger.buffers() / 4 {
+        let buffers = self.ledger.buffers();
+        let worth_telling = if self.schedule.is_large() {
+            buffers / 8 * 3
+        } else {
+            buffers / 4
+        };
+        if gained >= worth_telling {
             self.schedule.urge();
         }
     }
@@ -151,9 +266,12 @@ impl Session {
             };
         }
         self.schedule.granted = self.credit();
+        let received = self.path.received();
+        self.schedule.ahead = self.schedule.reads_ahead(now, received);
+        let window = self.schedule.window(now, received, self.config.window);
         self.schedule.last = Some(now);
-        self.schedule.urgent = false;
-        self.schedule.received = self.path.received();
+        self.schedule.urgency = Urgency::Regular;
+        self.schedule.received = received;
         self.schedule.draw_intervals();
         if let Some(checks) = &mut self.checks {
             checks.on_report();
@@ -162,10 +280,10 @@ impl Session {
             stage: self.stage,
             seq_seen: self.path.highest(),
             held_us: self.path.held_us(now),
-            received: self.path.received(),
+            received,
             expected: self.path.expected(),
             socket_drops: self.socket_drops,
-            window: self.config.window,
+            window,
             credit: self.schedule.granted,
             blocks_done: self.ledger.done_count(),
             bytes_written: self.written.bytes,

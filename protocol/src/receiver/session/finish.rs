@@ -71,6 +71,7 @@ impl Session {
                     self.over(Event::Left);
                 }
             }
+            ToReceiver::Ask => self.schedule.on_asked(),
             ToReceiver::ConfirmSeen | ToReceiver::FailSeen => {}
         }
     }

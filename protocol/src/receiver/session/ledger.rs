@@ -1,8 +1,8 @@
 //! Which blocks are written, which are being put together, and what each still needs.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::hash::NumberMap;
 use crate::units::{BlockNumber, Esi, MAX_SOURCE_SYMBOLS};
 use crate::wire::{ALL_SYMBOLS, Deficit};
 
@@ -69,7 +69,7 @@ pub(super) struct Ledger {
     done: Vec<u64>,
     done_count: u32,
     complete_up_to: u32,
-    assemblies: HashMap<BlockNumber, Assembly>,
+    assemblies: NumberMap<BlockNumber, Assembly>,
     free: Vec<BufferId>,
     buffers: u32,
 }
@@ -80,7 +80,7 @@ impl Ledger {
             done: Vec::new(),
             done_count: 0,
             complete_up_to: 0,
-            assemblies: HashMap::new(),
+            assemblies: NumberMap::default(),
             free: (0..buffers).rev().map(BufferId).collect(),
             buffers,
         }

@@ -318,10 +318,10 @@ impl Session {
     }
 
     /// The socket's own count of datagrams that it dropped.
-    pub fn handle_socket_drops(&mut self, drops: u32) {
+    pub fn handle_socket_drops(&mut self, now: Instant, drops: u32) {
         if drops > self.socket_drops {
             self.socket_drops = drops;
-            self.schedule.urge();
+            self.schedule.on_socket_drops(now);
         }
     }
 

@@ -1,8 +1,9 @@
 //! The manifest as a receiver puts it together.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::fec::Code;
+use crate::hash::NumberMap;
 use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
 use crate::units::{BlockNumber, Esi, PageNumber, SYMBOL_SIZE};
 use crate::wire::PageRun;
@@ -32,7 +33,7 @@ pub(super) struct Pages {
     up_to: PageNumber,
     /// Pages that the sender is known to have made.
     known: PageNumber,
-    blocks: HashMap<BlockNumber, StoredBlock>,
+    blocks: NumberMap<BlockNumber, StoredBlock>,
     runs: VecDeque<Run>,
     /// Ascending; neighbours are joined.
     unused: Vec<Run>,
@@ -56,7 +57,8 @@ impl Pages {
         if !self.wants(page, k) {
             return false;
         }
-        self.known = self.known.max(PageNumber(page.0 + 1));
+        // Pages are sent in order, so those before this one were; its own symbols may still come.
+        self.known = self.known.max(page);
         let empty = || Partial {
             k,
             esis: Vec::new(),

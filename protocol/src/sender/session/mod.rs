@@ -3,6 +3,7 @@
 //! Drain rule: after every call of a `handle_*` verb call `poll_job`, `poll_event` and
 //! `poll_transmit` until each returns `None`; then sleep until `poll_timeout` or the next input.
 
+mod ask;
 mod close;
 mod cycles;
 mod feedback;
@@ -71,6 +72,7 @@ pub struct Session {
     abort: Option<(FailCode, String)>,
     abort_repeat: Instant,
     sent_times: VecDeque<(Seq, Instant)>,
+    looked: ask::Looked,
 }
 
 impl Session {
@@ -105,6 +107,7 @@ impl Session {
             abort: None,
             abort_repeat: now,
             sent_times: VecDeque::new(),
+            looked: ask::Looked::default(),
         }
     }
 
@@ -163,7 +166,7 @@ impl Session {
             cycle: self.pass.cycle(),
             slot: self.pass.slot(),
             horizon: self.pass.horizon(),
-            pages: self.manifest.pages(),
+            pages: self.manifest.pages_sent(),
             receivers: u16::try_from(self.roster.present()).unwrap_or(u16::MAX),
         }
     }

@@ -16,6 +16,10 @@ const SENT_TIMES: usize = 4096;
 /// The most proactive repair symbols of a block in the last group of a cycle.
 const MAX_TAIL_PARITY: u8 = 16;
 
+/// Blocks of that group, over all receivers, that may be expected to lose more: a round of repairs
+/// costs a large room a third of a second.
+const MAY_LACK: f64 = 0.5;
+
 impl Session {
     /// The next thing to send. With [`Transmit::Symbols`] the burst stands in `burst`; the
     /// vector is empty before the call.
@@ -252,16 +256,12 @@ impl Session {
         match self.config.parity {
             Parity::Fixed(parity) => parity,
             Parity::Auto if tail => {
-                let losses = self.roster.gating().map(|(_, member)| member.loss());
-                let loss = losses.fold(0.0, f64::max);
-                // Mean and two standard deviations of a binomial: nearly every receiver.
-                let lost = f64::from(k) * loss;
-                let symbols = lost + 2.0 * lost.sqrt();
-                if loss < 0.0005 {
-                    0
-                } else {
-                    (symbols.ceil() as u8).min(MAX_TAIL_PARITY)
+                let (mut receivers, mut loss) = (0u32, 0.0);
+                for (_, member) in self.roster.gating() {
+                    receivers += 1;
+                    loss = f64::max(loss, member.loss());
                 }
+                tail_parity(receivers, f64::from(k) * loss)
             }
             Parity::Auto => 0,
         }
@@ -275,5 +275,39 @@ impl Session {
                     && self.pass.is_idle()
                     && self.page_queue.fresh() == 0
             })
+    }
+}
+
+/// Proactive repair symbols of each block of the last group, of which a receiver loses `lost` on
+/// average: enough for all but some of the room's blocks.
+fn tail_parity(receivers: u32, lost: f64) -> u8 {
+    if lost < 0.1 {
+        return 0;
+    }
+    // The number lost is nearly Poisson's; what is beyond `parity` is what is left of 1.
+    let blocks = f64::from(receivers) * f64::from(GROUP);
+    let (mut term, mut beyond) = ((-lost).exp(), 1.0);
+    for parity in 0..MAX_TAIL_PARITY {
+        beyond -= term;
+        if blocks * beyond < MAY_LACK {
+            return parity;
+        }
+        term *= lost / f64::from(parity + 1);
+    }
+    MAX_TAIL_PARITY
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tail_parity;
+
+    #[test]
+    fn the_last_group_gets_more_parity_with_loss_and_with_receivers() {
+        // P(X > 4) of a Poisson variable with mean 1.87 is 0.043, P(X > 5) is 0.013.
+        assert_eq!(tail_parity(1, 1.87), 5);
+        assert_eq!(tail_parity(1, 0.0), 0);
+        assert!(tail_parity(1000, 1.87) > tail_parity(8, 1.87));
+        assert!(tail_parity(1000, 1.87) > tail_parity(1000, 0.187));
+        assert_eq!(tail_parity(1000, 9.35), 16);
     }
 }

@@ -11,7 +11,10 @@ impl Session {
     /// endpoint's.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        let members = self.roster.members().map(|(_, member)| member_bytes(member));
+        let members = self
+            .roster
+            .members()
+            .map(|(_, member)| member_bytes(member));
         members.sum::<usize>() + self.controller.state_bytes()
     }
 }

@@ -101,6 +101,9 @@ impl Session {
             self.events.push_back(Event::Member(number));
         }
         self.drop_superseded();
+        if self.phase == Phase::Running {
+            self.ask_the_silent(now);
+        }
         if let Some(oldest) = self
             .roster
             .gating()

@@ -40,7 +40,7 @@ fn named(name: &str) -> Line {
 /// Simulates a room; the page says the same of it, to the last digit.
 fn again(name: &str) -> Figures {
     let row = row(name);
-    let (figures, _) = run(&row.setting).unwrap();
+    let (figures, _) = run(&row.setting).expect("the room comes to its end");
     assert_eq!(
         committed(PAGE, &row),
         Some(row.line(&figures).as_str()),
@@ -133,7 +133,8 @@ fn who_comes_late_needs_one_more_cycle_in_which_nothing_is_sent_in_vain() {
             ..
         } = row(name).setting;
         // What a room takes that starts together is what a cycle takes.
-        let (cycle, _) = run(&Setting::gigabit(receivers, loss, image)).unwrap();
+        let together = Setting::gigabit(receivers, loss, image);
+        let (cycle, _) = run(&together).expect("the room comes to its end");
         let limit = cycle.time + cycle.time.mul_f64(1.1);
         assert!(figures.time <= limit, "{name}: {figures:?}");
         assert_eq!(figures.needless_blocks, 0, "{name}: {figures:?}");

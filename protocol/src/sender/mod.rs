@@ -5,6 +5,7 @@
 //! and turns decisions into sealed datagrams.
 
 mod endpoint;
+mod grants;
 mod interleave;
 mod manifest_log;
 mod pass;

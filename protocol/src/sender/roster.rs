@@ -1,9 +1,11 @@
 //! Who is in the room, and what each receiver last said.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::grants::Grants;
 use crate::ids::{Cycle, Mac, ReceiverNumber, Seq, Slot};
 use crate::units::BlockNumber;
 use crate::wire::{FailCode, ReadBack, Report, Stage};
@@ -209,11 +211,14 @@ impl Member {
 #[derive(Debug, Default)]
 pub struct Roster {
     members: BTreeMap<ReceiverNumber, Member>,
+    /// Of all that gate, if nothing has changed since it was looked up: that takes a look at each.
+    grants: Cell<Option<Grants>>,
 }
 
 impl Roster {
     /// Enters a receiver that was welcomed.
     pub fn admit(&mut self, number: ReceiverNumber, member: Member) {
+        self.grants.take();
         self.members.insert(number, member);
     }
 
@@ -231,6 +236,7 @@ impl Roster {
 
     /// A receiver by its number, to be changed.
     pub fn member_mut(&mut self, number: ReceiverNumber) -> Option<&mut Member> {
+        self.grants.take();
         self.members.get_mut(&number)
     }
 
@@ -256,10 +262,18 @@ impl Roster {
         })
     }
 
+    fn grants(&self) -> Grants {
+        self.grants.get().unwrap_or_else(|| {
+            let grants = Grants::of(self.gating().map(|(_, member)| member));
+            self.grants.set(Some(grants));
+            grants
+        })
+    }
+
     /// Receivers that are heard.
     #[must_use]
     pub fn present(&self) -> usize {
-        self.gating().count()
+        self.grants().receivers
     }
 
     /// When the first of those that are heard joined.
@@ -271,20 +285,14 @@ impl Roster {
     /// Slots that all gating receivers have granted; `None` if nobody gates.
     #[must_use]
     pub fn credit(&self) -> Option<Slot> {
-        self.gating()
-            .map(|(_, member)| {
-                member
-                    .report
-                    .as_ref()
-                    .map_or(Slot(0), |report| report.credit)
-            })
-            .min()
+        self.grants().credit
     }
 
     /// Whether the next burst of `datagrams` after `last` fits every gating receiver's socket.
     #[must_use]
     pub fn window_fits(&self, last: Seq, datagrams: usize) -> bool {
-        self.gating().all(|(_, member)| {
+        let fits = last.0.saturating_add(datagrams as u64) <= self.grants().window_end.0;
+        fits || self.gating().all(|(_, member)| {
             let window = member.report.as_ref().map_or(0, |report| report.window);
             let in_flight = last.0.saturating_sub(member.seq_seen().0);
             // A socket that cannot hold one burst still gets one at a time.
@@ -298,6 +306,7 @@ impl Roster {
             member.state == MemberState::Admitted
                 && now.duration_since(member.joined_at) >= UNPROVEN_FOR
         };
+        self.grants.take();
         self.members
             .extract_if(.., unproven)
             .map(|(_, member)| member.about)
@@ -321,6 +330,7 @@ impl Roster {
 
     /// Ages the entries. Returns those whose state changed.
     pub fn age(&mut self, now: Instant, running: bool, patience: Duration) -> Vec<ReceiverNumber> {
+        self.grants.take();
         let mut changed = Vec::new();
         for (&number, member) in &mut self.members {
             let silence = now.saturating_duration_since(member.heard_at);
@@ -361,6 +371,7 @@ impl Roster {
             .filter(|(number, member)| newer(*number, &member.about))
             .map(|(number, _)| number)
             .collect();
+        self.grants.take();
         for number in &superseded {
             self.members.remove(number);
         }

@@ -15,7 +15,7 @@ pub struct Position {
     pub slot: Slot,
     /// Every block below this number has had its pass in this cycle.
     pub horizon: BlockNumber,
-    /// Pages made so far.
+    /// Pages all of whose symbols were sent.
     pub pages: PageNumber,
     /// Receivers in the room.
     pub receivers: u16,

@@ -77,7 +77,8 @@ pub struct Report {
     pub expected: u64,
     /// Datagrams that the receiver's own kernel dropped for want of buffer.
     pub socket_drops: u32,
-    /// Symbol datagrams that the receiver's socket can hold.
+    /// Symbol datagrams that may be sent after `seq_seen`: what the receiver's socket can hold, and in
+    /// a large room what it reads meanwhile.
     pub window: u32,
     /// The sender may begin slots below this one.
     pub credit: Slot,

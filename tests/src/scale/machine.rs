@@ -61,8 +61,8 @@ impl Disk {
     }
 
     fn pop(&mut self, now: Instant) -> Option<(Duration, Task)> {
-        let done = self.tasks.front().is_some_and(|&(at, ..)| at <= now);
-        let (_, busy, task) = self.tasks.pop_front_if(|_| done)?;
+        self.tasks.front().filter(|&&(at, ..)| at <= now)?;
+        let (_, busy, task) = self.tasks.pop_front()?;
         Some((busy, task))
     }
 }
@@ -111,6 +111,7 @@ impl Machine {
             buffers: BUFFERS,
             window: WINDOW,
             in_order: false,
+            verify: false,
             idle_timeout: Duration::from_secs(60),
             seed: self.seed,
             image_len: welcome.image_len,

@@ -171,7 +171,10 @@ impl Operator {
     }
 
     fn finish_fetches(&mut self, now: Instant) {
-        while let Some((_, share, repair)) = self.fetching.pop_front_if(|(at, ..)| *at <= now) {
+        while let Some(&(at, share, repair)) = self.fetching.front()
+            && at <= now
+        {
+            self.fetching.pop_front();
             self.session.handle_fetched(share, repair);
         }
     }

@@ -31,7 +31,6 @@ pub enum Sight {
     ConfirmSeen,
     FailSeen,
     Abort,
-    /// It is asked for a report.
     Ask,
     /// Nothing that the session's parties would understand.
     Noise,

@@ -308,3 +308,79 @@ impl Session {
         (first, self.horizon)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to start from"
+    )]
+    fn epoch() -> Instant {
+        Instant::now()
+    }
+
+    fn schedule(seed: u64, receivers: u16) -> Schedule {
+        Schedule::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), receivers, Slot(0))
+    }
+
+    #[test]
+    fn all_of_a_small_room_are_scouts_and_some_of_a_large_one() {
+        let scouts = |receivers: u16| {
+            let room = (1..=u64::from(receivers)).map(|seed| schedule(seed, receivers));
+            room.filter(Schedule::scouts).count()
+        };
+        assert_eq!(scouts(16), 16);
+        assert!((8..=28).contains(&scouts(100)), "{}", scouts(100));
+        assert!((8..=28).contains(&scouts(1000)), "{}", scouts(1000));
+    }
+
+    #[test]
+    fn the_window_grows_with_the_room_and_with_what_is_read() {
+        let (now, second) = (epoch() + Duration::from_secs(60), Duration::from_secs(1));
+        let window = |receivers, read: u64| {
+            let mut schedule = schedule(1, receivers);
+            schedule.last = Some(now - second);
+            schedule.received = START_UP;
+            schedule.ahead = schedule.reads_ahead(now, START_UP + read);
+            schedule.window(now, START_UP + read, 10_000)
+        };
+        assert_eq!(window(20, 80_000), 10_000);
+        // 60 beyond 20, 2.5 ms each, of 80,000 a second.
+        assert_eq!(window(80, 80_000), 22_000);
+        assert_eq!(window(80, 8_000), 11_200);
+        assert_eq!(
+            window(1000, 80_000),
+            40_000,
+            "at most four times the socket"
+        );
+    }
+
+    #[test]
+    fn a_socket_that_drops_is_not_relied_on_for_a_while() {
+        let now = epoch() + Duration::from_secs(60);
+        let mut schedule = schedule(1, 1000);
+        assert_eq!(schedule.window(now, 0, 100), 400);
+        schedule.on_socket_drops(now);
+        assert_eq!(schedule.window(now, 0, 100), 100);
+        assert_eq!(schedule.window(now + CAREFUL, 0, 100), 400);
+    }
+
+    #[test]
+    fn who_is_asked_reports_at_once_and_a_scout_before_others() {
+        let now = epoch();
+        let mut schedule = schedule(1, 1000);
+        schedule.last = Some(now);
+        let mut due = |urgency| {
+            schedule.urgency = urgency;
+            schedule.due(now) - now
+        };
+        let (scout, soon) = (due(Urgency::Scout), due(Urgency::Soon));
+        assert!(scout <= Duration::from_micros(6250));
+        assert!(soon >= Duration::from_millis(250));
+        assert!(due(Urgency::Regular) >= Duration::from_millis(1700));
+        schedule.on_asked();
+        assert_eq!(schedule.due(now), now);
+    }
+}

@@ -79,6 +79,8 @@ pub struct ReceiverReport {
     pub exit_code: u8,
     /// What went wrong.
     pub error: Option<String>,
+    /// Sessions that it was a member of, one after another.
+    pub sessions: u32,
     /// Bytes of the image that were written.
     pub bytes_written: u64,
     /// Bytes of the image that the target held already.

@@ -9,13 +9,13 @@ use mimeo_net::Waiter;
 use mimeo_protocol::ids::Nonce;
 use mimeo_protocol::keys::derive;
 use mimeo_protocol::receiver::{
-    Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, Resume, SessionConfig,
+    Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, Resume, SearchAgain, SessionConfig,
 };
 use mimeo_protocol::wire::{Auth, FailCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::config::{Admission, Config};
-use crate::engine::{Engine, NotJoined, Parts, Pictures, Room, Search};
+use crate::engine::{Again, Engine, NotJoined, Parts, Pictures, Room, Search, seed_of};
 use crate::exit::Exit;
 use crate::status::{Phase, Status};
 
@@ -92,9 +92,9 @@ fn session(
         updates: &updates,
         timeout: config.start_timeout,
     };
-    let joined = rendezvous_config(config, &room, &target).and_then(|config| search.run(config));
-    let admitted = match joined {
-        Ok(admitted) => admitted,
+    let joined = join(config, &room, &target, &search);
+    let (admitted, again) = match joined {
+        Ok(joined) => joined,
         Err((exit, text)) => return not_joined(&pictures, exit, text),
     };
     pictures.on_joined(&admitted.session_name, admitted.sender);
@@ -108,7 +108,9 @@ fn session(
         Err(error) => return not_joined(&pictures, Exit::Failure, error.to_string()),
     };
     let (sender, image_len) = (admitted.sender, admitted.body.image_len);
-    let endpoint = endpoint(config, *admitted, window, target.is_sequential());
+    let session = session_config(config, &admitted, window, target.is_sequential());
+    let again = Again::new(again, session.clone());
+    let endpoint = Endpoint::new(Instant::now(), session, *admitted);
     let mut engine = Engine::new(Parts {
         endpoint,
         window,
@@ -118,6 +120,7 @@ fn session(
         commands,
         updates,
         pictures,
+        again,
     });
     prepare(&mut engine, target, image_len, config);
     let (exit, error, status) = engine.run();
@@ -126,6 +129,19 @@ fn session(
         status,
         error,
     }
+}
+
+/// Joins a session, and prepares the search for its sender should that fall silent.
+fn join(
+    config: &Config,
+    room: &Room,
+    target: &Target,
+    search: &Search<'_>,
+) -> Result<(Box<Admitted>, SearchAgain), NotJoined> {
+    let rendezvous = rendezvous_config(config, room, target)?;
+    let admitted = search.run(rendezvous.clone())?;
+    let again = SearchAgain::new(rendezvous, random()?, &admitted);
+    Ok((admitted, again))
 }
 
 /// The target's size is checked here, before a byte of it is changed; what it cannot hold is told
@@ -170,9 +186,6 @@ fn rendezvous_config(
     room: &Room,
     target: &Target,
 ) -> Result<RendezvousConfig, NotJoined> {
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce)
-        .map_err(|error| (Exit::Failure, format!("no random numbers: {error}")))?;
     let (auth, secret) = match &config.admission {
         Admission::Open => (Auth::Open, None),
         Admission::Key(secret) => (Auth::KeyFile, Some(secret.clone())),
@@ -181,7 +194,7 @@ fn rendezvous_config(
         session_name: config.session_name.clone(),
         auth,
         secret,
-        nonce: Nonce(nonce),
+        nonce: Nonce(random()?),
         mac: room.mac(),
         target_id: target_id(&config.target),
         link_speed: room.link_speed(),
@@ -189,7 +202,15 @@ fn rendezvous_config(
         resumes: config.resume,
         host_name: host_name(),
         sender: config.sender,
+        instead_of: None,
     })
+}
+
+fn random<const N: usize>() -> Result<[u8; N], NotJoined> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| (Exit::Failure, format!("no random numbers: {error}")))?;
+    Ok(bytes)
 }
 
 /// What the target is called in the course of the session; what it was before does not matter then.
@@ -220,24 +241,27 @@ fn host_name() -> String {
     }
 }
 
-fn endpoint(config: &Config, admitted: Admitted, window: u32, in_order: bool) -> Endpoint {
+fn session_config(
+    config: &Config,
+    admitted: &Admitted,
+    window: u32,
+    in_order: bool,
+) -> SessionConfig {
     let buffers = config.memory / BUFFER_SIZE as u64;
-    let seed = u64::from(admitted.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     // Who says yes to overwriting what is there says yes to overwriting another image.
     let resume = match (config.resume, config.target_options.yes) {
         (false, _) => Resume::Off,
         (true, false) => Resume::IfPart,
         (true, true) => Resume::Always,
     };
-    let session = SessionConfig {
+    SessionConfig {
         resume,
         buffers: u32::try_from(buffers).unwrap_or(u32::MAX),
         window,
         in_order,
         idle_timeout: config.idle_timeout,
-        seed,
+        seed: seed_of(admitted),
         image_len: admitted.body.image_len,
         verify: config.verify,
-    };
-    Endpoint::new(Instant::now(), session, admitted)
+    }
 }

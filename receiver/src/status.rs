@@ -16,6 +16,8 @@ pub struct Status {
     pub phase: Phase,
     /// Where the sender is, once found.
     pub sender: Option<SocketAddr>,
+    /// Sessions that it was a member of: more than one if the sender was started again.
+    pub sessions: u32,
     /// Since the program started.
     pub elapsed: Duration,
     /// From the first data to now, or to the end, without reading back; zero before.

@@ -40,6 +40,7 @@ impl Receiving {
             resumes: false,
             host_name: "bench".to_owned(),
             sender: None,
+            instead_of: None,
         };
         Self {
             rendezvous: Rendezvous::new(now, config),

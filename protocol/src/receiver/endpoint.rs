@@ -58,6 +58,16 @@ impl Endpoint {
         }
     }
 
+    /// Goes over to another session, of the same image, and keeps what is on the target. The
+    /// caller has heard of everything that it was to do in this one. If it is another image the
+    /// new session fails at once.
+    pub fn take_up(&mut self, now: Instant, config: SessionConfig, admitted: Admitted) {
+        let mut next = Self::new(now, config, admitted);
+        next.session.continue_from(now, &mut self.session);
+        next.strays = self.strays;
+        *self = next;
+    }
+
     /// The state machine, to be looked at.
     #[must_use]
     pub fn session(&self) -> &Session {

@@ -10,6 +10,7 @@ mod endpoint;
 mod finding;
 mod read_back;
 mod rendezvous;
+mod search_again;
 mod session;
 mod tags;
 
@@ -20,6 +21,7 @@ pub use read_back::{Difference, ReadBack, ReadBackPlan};
 pub use rendezvous::{
     Admitted, JoinTarget, Rendezvous, RendezvousConfig, RendezvousEvent, Searching,
 };
+pub use search_again::{SearchAgain, SearchAgainEvent};
 pub use session::{
     BufferId, Event, Failure, Placement, Progress, Resume, Session, SessionConfig, Zeroed,
 };

@@ -48,6 +48,9 @@ pub struct RendezvousConfig {
     pub host_name: String,
     /// Ask this host instead of the control group.
     pub sender: Option<SocketAddr>,
+    /// Any session but this one, which the receiver is a member of: that of a sender which was
+    /// started again. There must not be several of its name then.
+    pub instead_of: Option<SessionId>,
 }
 
 /// Where a datagram of the rendezvous goes.
@@ -202,6 +205,9 @@ impl Rendezvous {
         {
             return;
         }
+        if self.config.instead_of == Some(announce.session_id) {
+            return;
+        }
         if !announce.joinable {
             return self.tell_once(from, RendezvousEvent::NotJoinable { from });
         }
@@ -220,7 +226,8 @@ impl Rendezvous {
             heard.push(Searching { from, announce });
         }
         let chosen = self.config.session_name.is_some() || self.config.sender.is_some();
-        until.get_or_insert(if chosen { now } else { now + LISTEN });
+        let at_once = chosen && self.config.instead_of.is_none();
+        until.get_or_insert(if at_once { now } else { now + LISTEN });
         self.handle_timeout(now);
     }
 
@@ -302,7 +309,8 @@ impl Rendezvous {
         if now < *until {
             return;
         }
-        if heard.len() > 1 && self.config.session_name.is_none() {
+        let unclear = self.config.session_name.is_none() || self.config.instead_of.is_some();
+        if heard.len() > 1 && unclear {
             let names = heard
                 .iter()
                 .map(|h| h.announce.session_name.clone())

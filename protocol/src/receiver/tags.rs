@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::manifest::Entry;
+use crate::manifest::{Entry, Run};
 use crate::units::Place;
 
 /// The most tags that are kept, 8 MiB: one for every block of 256 GiB. For a larger image those
@@ -49,6 +49,31 @@ impl DigestTags {
         let mut end = self.indices(entry);
         end.end = end.end.min(self.tags.len());
         end.filter_map(known).reduce(|all, one| all && one)
+    }
+
+    /// Whether nothing was noted at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tags.is_empty()
+    }
+
+    /// The part of a run from the first to the last of its places of which nothing is known.
+    #[must_use]
+    pub fn unknown_of(&self, run: Run) -> Option<Run> {
+        let mut places = run.place.0..run.place.0 + run.count;
+        let is_unknown = |place: &u32| !self.is_known(Place(*place));
+        let first = places.find(is_unknown)?;
+        let last = places.rfind(is_unknown).unwrap_or(first);
+        Some(Run {
+            place: Place(first),
+            count: last - first + 1,
+        })
+    }
+
+    fn is_known(&self, place: Place) -> bool {
+        let place = u64::from(place.0);
+        let tag = self.tags.get((place / self.stride()) as usize);
+        place.is_multiple_of(self.stride()) && tag.is_some_and(|&tag| tag != UNKNOWN)
     }
 
     /// Blocks between two places whose tags are kept: 1 up to 256 GiB.
@@ -138,6 +163,23 @@ mod tests {
         assert_eq!(tags.agrees(&Entry::Zero(run(8, 2))), Some(false));
         assert_eq!(tags.agrees(&Entry::Unused(run(9, 1))), Some(true));
         assert_eq!(tags.agrees(&block(7, 1)), Some(false));
+    }
+
+    #[test]
+    fn what_is_unknown_of_a_run_is_found_from_both_ends() {
+        let mut tags = DigestTags::default();
+        assert!(tags.is_empty());
+        assert_eq!(tags.unknown_of(run(4, 5)), Some(run(4, 5)));
+        tags.note(&Entry::Zero(run(3, 2)));
+        tags.note(&Entry::Zero(run(6, 1)));
+        assert!(!tags.is_empty());
+        assert_eq!(tags.unknown_of(run(3, 2)), None);
+        assert_eq!(tags.unknown_of(run(3, 3)), Some(run(5, 1)));
+        assert_eq!(tags.unknown_of(run(4, 4)), Some(run(5, 3)));
+        assert_eq!(tags.unknown_of(run(3, 4)), Some(run(5, 1)));
+        // Of a large image the places between two that are kept are unknown.
+        tags.note(&block(u32::try_from(MAX_TAGS).unwrap(), 1));
+        assert_eq!(tags.unknown_of(run(3, 4)), Some(run(3, 3)));
     }
 
     #[test]

@@ -21,8 +21,10 @@ pub(super) struct Checked {
 /// The way to the checker and back.
 #[derive(Debug)]
 pub(super) struct Checker {
-    work: mpsc::Sender<(BlockNumber, StoredBlock)>,
-    done: mpsc::Receiver<Checked>,
+    work: mpsc::Sender<(u32, BlockNumber, StoredBlock)>,
+    done: mpsc::Receiver<(u32, Checked)>,
+    /// Counts the sessions: block numbers are of one session.
+    session: u32,
 }
 
 impl Checker {
@@ -32,31 +34,41 @@ impl Checker {
         image_len: Option<u64>,
         waker: Waker,
     ) -> std::io::Result<Self> {
-        let (work, to_do) = mpsc::channel::<(BlockNumber, StoredBlock)>();
+        let (work, to_do) = mpsc::channel::<(u32, BlockNumber, StoredBlock)>();
         let (finished, done) = mpsc::channel();
         let run = move || {
             let mut room = vec![0; BLOCK_SIZE];
-            for (block, entry) in to_do {
+            for (session, block, entry) in to_do {
                 let checked = check(&mut reader, block, &entry, image_len, &mut room);
-                if finished.send(checked).is_err() {
+                if finished.send((session, checked)).is_err() {
                     break;
                 }
                 waker.wake();
             }
         };
         thread::Builder::new().name("check".into()).spawn(run)?;
-        Ok(Self { work, done })
+        Ok(Self {
+            work,
+            done,
+            session: 0,
+        })
     }
 
     /// Hands a block over.
     pub(super) fn push(&self, block: BlockNumber, entry: StoredBlock) {
         // It ends with the engine, not before.
-        let _ = self.work.send((block, entry));
+        let _ = self.work.send((self.session, block, entry));
+    }
+
+    /// What is found of blocks that were handed over so far is not told.
+    pub(super) fn forget(&mut self) {
+        self.session += 1;
     }
 
     /// What was found, if anything.
     pub(super) fn poll(&self) -> Option<Checked> {
-        self.done.try_recv().ok()
+        let mut found = self.done.try_iter();
+        found.find_map(|(session, checked)| (session == self.session).then_some(checked))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The receiver at work: the session's thread between the network and the writer.
 
+mod again;
 mod check;
 mod gather;
 mod phases;
@@ -17,13 +18,14 @@ use std::time::{Duration, Instant};
 use mimeo_image::ByteSize;
 use mimeo_image::target::{ReadMode, TargetWriter};
 use mimeo_net::{Readiness, ReceiveBatch, Waiter, precise_timers};
-use mimeo_protocol::receiver::{Assembled, Endpoint, Event, Failure};
+use mimeo_protocol::receiver::{Admitted, Assembled, Endpoint, Event, Failure};
 use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::exit::Exit;
 use crate::run::{Command, Severity, Update};
 use crate::status::Status;
+pub(crate) use again::Again;
 use check::{Checked, Checker};
 use gather::Gather;
 pub(crate) use pictures::Pictures;
@@ -48,6 +50,7 @@ pub(crate) struct Parts {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) updates: UnboundedSender<Update>,
     pub(crate) pictures: Pictures,
+    pub(crate) again: Again,
 }
 
 /// The session's thread after the join.
@@ -65,6 +68,7 @@ pub(crate) struct Engine {
     batch: ReceiveBatch,
     out: Vec<u8>,
     gather: Gather,
+    again: Again,
     /// Whether more may wait in the sockets than was received.
     more: bool,
     ended: Option<(Exit, Option<String>)>,
@@ -85,6 +89,7 @@ impl Engine {
             batch: ReceiveBatch::new(),
             out: Vec::new(),
             gather: Gather::new(parts.window),
+            again: parts.again,
             more: false,
             ended: None,
         }
@@ -130,6 +135,7 @@ impl Engine {
             self.take_commands();
             self.endpoint.handle_timeout(Instant::now());
             self.handle_events();
+            self.search_again();
             self.pictures.observe(&self.endpoint, Instant::now());
             self.transmit();
             self.picture();
@@ -145,7 +151,7 @@ impl Engine {
         let status = self.pictures.last_of(&self.endpoint, exit, Instant::now());
         (
             exit,
-            error.map(|error| with_remains(&error, &status)),
+            error.map(|error| with_remains(&error, &status, self.pictures.former_bytes())),
             status,
         )
     }
@@ -155,6 +161,8 @@ impl Engine {
         let now = Instant::now();
         let until = self.endpoint.poll_timeout(now).unwrap_or(now);
         let until = until.min(self.pictures.last() + PICTURE_EVERY);
+        let search = self.again.search.poll_timeout(self.endpoint.session());
+        let until = search.map_or(until, |search| until.min(search));
         let pause = self.gather.pause();
         if std::mem::take(&mut self.more) {
             return None;
@@ -193,16 +201,17 @@ impl Engine {
                 };
                 self.more |= batch == BATCHES_AT_ONCE;
                 let (now, mut datagrams) = (Instant::now(), 0);
-                let mut coming = self
-                    .batch
-                    .datagrams()
-                    .map(|(_, datagram)| datagram)
-                    .peekable();
-                while let Some(datagram) = coming.next() {
-                    if let Some(next) = coming.peek() {
+                let mut coming = self.batch.datagrams().peekable();
+                while let Some((from, datagram)) = coming.next() {
+                    if let Some((_, next)) = coming.peek() {
                         self.endpoint.prefetch(next);
                     }
                     self.endpoint.handle_datagram(now, datagram);
+                    if self.again.search.is_searching() {
+                        let session = self.endpoint.session();
+                        let search = &mut self.again.search;
+                        search.handle_datagram(now, from, datagram, session);
+                    }
                     datagrams += 1;
                 }
                 self.gather.on_received(messages, datagrams);
@@ -258,6 +267,7 @@ impl Engine {
                     let session = self.endpoint.session_mut();
                     session.handle_difference(now, &difference);
                 }
+                Done::Forgotten => self.take_up_next(),
                 Done::Failed(error) => {
                     let exit = if error.is_refusal() {
                         Exit::Refused
@@ -334,7 +344,7 @@ impl Engine {
     }
 
     fn write(&self, work: Work) {
-        if let Some(writer) = &self.writer {
+        if let Some(writer) = self.writer.as_ref().filter(|_| !self.again.is_leaving()) {
             writer.push(work);
         }
     }
@@ -363,9 +373,14 @@ impl Engine {
     }
 }
 
+/// Spreads the reports of a room's receivers.
+pub(crate) fn seed_of(admitted: &Admitted) -> u64 {
+    u64::from(admitted.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// What was left undone, where anything was done.
-fn with_remains(error: &str, status: &Status) -> String {
-    if status.bytes_written == 0 {
+fn with_remains(error: &str, status: &Status, former_bytes: u64) -> String {
+    if status.bytes_written == 0 && former_bytes == 0 {
         return error.to_owned();
     }
     if status.image_len == Some(status.bytes_done()) {
@@ -374,7 +389,7 @@ fn with_remains(error: &str, status: &Status) -> String {
     let of = status
         .image_len
         .map_or(String::new(), |len| format!(" of {}", ByteSize(len)));
-    let written = ByteSize(status.bytes_done());
+    let written = ByteSize(status.bytes_done().max(former_bytes));
     format!(
         "{error}; {} is incomplete: it holds {written}{of}",
         status.target

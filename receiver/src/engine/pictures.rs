@@ -26,6 +26,9 @@ pub(crate) struct Pictures {
     verify_rate: u64,
     phases: Phases,
     read_back: ReadBack,
+    sessions: u32,
+    /// Bytes that were on the target when the last session was taken up.
+    former_bytes: u64,
 }
 
 impl Pictures {
@@ -44,6 +47,8 @@ impl Pictures {
             verify_rate: 0,
             phases: Phases::new(now),
             read_back: ReadBack::No,
+            sessions: 0,
+            former_bytes: 0,
         }
     }
 
@@ -56,11 +61,27 @@ impl Pictures {
     pub(crate) fn on_joined(&mut self, session_name: &str, sender: SocketAddr) {
         session_name.clone_into(&mut self.session_name);
         self.sender = Some(sender);
+        self.sessions = 1;
+    }
+
+    /// A further session is taken up. Returns how many bytes are on the target by the one before.
+    pub(crate) fn on_taken_up(&mut self, former: &Endpoint, sender: SocketAddr) -> u64 {
+        let progress = former.session().progress();
+        self.sender = Some(sender);
+        self.sessions += 1;
+        self.last_done = 0;
+        self.former_bytes = progress.bytes_written + progress.bytes_kept;
+        self.former_bytes
+    }
+
+    /// Bytes that were on the target when the last session was taken up.
+    pub(crate) fn former_bytes(&self) -> u64 {
+        self.former_bytes
     }
 
     /// The first data came.
     pub(crate) fn on_started(&mut self, now: Instant) {
-        self.started = Some(now);
+        self.started.get_or_insert(now);
     }
 
     /// The target was read back and is right.
@@ -86,6 +107,7 @@ impl Pictures {
             target: self.target.clone(),
             phase,
             sender: self.sender,
+            sessions: self.sessions,
             elapsed: self.opened.elapsed(),
             times: PhaseTimes {
                 waiting: self.opened.elapsed(),

@@ -101,41 +101,15 @@ impl Search<'_> {
         event: RendezvousEvent,
         seen: &mut Option<NotJoined>,
     ) -> Result<Option<Box<Admitted>>, NotJoined> {
-        let not_admitted = |text: String| Err((Exit::NotAdmitted, text));
+        let text = text_of(&event);
         match event {
             RendezvousEvent::Joined(admitted) => return Ok(Some(admitted)),
-            RendezvousEvent::Found(found) => {
-                let text = format!(
-                    "joining session {} at {}",
-                    found.announce.session_name,
-                    found.from.ip()
-                );
-                self.tell(Severity::Info, text);
-            }
-            RendezvousEvent::Ambiguous { names } => {
-                return not_admitted(format!(
-                    "several sessions are on the air: {}; name one with --session",
-                    names.join(", ")
-                ));
-            }
-            RendezvousEvent::WrongKey => {
-                return not_admitted(
-                    "the key is not the sender's: use the same --key-file on both sides".into(),
-                );
-            }
-            RendezvousEvent::Rejected { reason, version } => {
-                return not_admitted(reject_text(reason, version));
-            }
-            RendezvousEvent::OtherAuth { wanted, from } => {
-                return not_admitted(format!("the sender at {} {}", from.ip(), auth_text(wanted)));
-            }
-            RendezvousEvent::OtherVersion { from, version } => {
-                let text = version_text(&from.ip().to_string(), version);
-                self.tell(Severity::Warn, text.clone());
-                *seen = Some((Exit::NotAdmitted, text));
-            }
-            RendezvousEvent::NotJoinable { from } => {
-                let text = format!("the session at {} admits no more receivers", from.ip());
+            RendezvousEvent::Found(_) => self.tell(Severity::Info, text),
+            RendezvousEvent::Ambiguous { .. }
+            | RendezvousEvent::WrongKey
+            | RendezvousEvent::Rejected { .. }
+            | RendezvousEvent::OtherAuth { .. } => return Err((Exit::NotAdmitted, text)),
+            RendezvousEvent::OtherVersion { .. } | RendezvousEvent::NotJoinable { .. } => {
                 self.tell(Severity::Warn, text.clone());
                 *seen = Some((Exit::NotAdmitted, text));
             }
@@ -146,6 +120,35 @@ impl Search<'_> {
     fn tell(&self, severity: Severity, text: String) {
         // Nobody listening is no reason to stop.
         let _ = self.updates.send(Update::Line(severity, text));
+    }
+}
+
+/// What happened, for the person in front of the receiver.
+pub(super) fn text_of(event: &RendezvousEvent) -> String {
+    match event {
+        RendezvousEvent::Joined(admitted) => format!("joined session {}", admitted.session_name),
+        RendezvousEvent::Found(found) => format!(
+            "joining session {} at {}",
+            found.announce.session_name,
+            found.from.ip()
+        ),
+        RendezvousEvent::Ambiguous { names } => format!(
+            "several sessions are on the air: {}; name one with --session",
+            names.join(", ")
+        ),
+        RendezvousEvent::WrongKey => {
+            "the key is not the sender's: use the same --key-file on both sides".to_owned()
+        }
+        &RendezvousEvent::Rejected { reason, version } => reject_text(reason, version),
+        RendezvousEvent::OtherAuth { wanted, from } => {
+            format!("the sender at {} {}", from.ip(), auth_text(*wanted))
+        }
+        RendezvousEvent::OtherVersion { from, version } => {
+            version_text(&from.ip().to_string(), *version)
+        }
+        RendezvousEvent::NotJoinable { from } => {
+            format!("the session at {} admits no more receivers", from.ip())
+        }
     }
 }
 

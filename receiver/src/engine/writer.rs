@@ -2,7 +2,8 @@
 //! back in the end if that is wanted.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,8 @@ use mimeo_protocol::wire::ReadBack;
 
 use super::verify::{Finding, prove};
 
-/// Zeros are written in pieces of this size, so that progress is seen.
-const ZEROS_AT_ONCE: u64 = 64 << 20;
+/// Zeros are written in pieces of so many blocks, 64 MiB, so that progress is seen.
+const ZEROS_AT_ONCE: u32 = 256;
 
 /// What the writer is to do.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) enum Work {
     },
     /// Read the target back, after the flush.
     Verify(ReadBackPlan),
+    /// What came before was forgotten; see [`Writer::forget`].
+    Forget,
 }
 
 /// What the writer did.
@@ -64,6 +67,8 @@ pub(super) enum Done {
     Verified(ReadBack),
     /// The target holds something else than was written to it.
     Different(Difference),
+    /// Nothing is left to do.
+    Forgotten,
     /// The target failed. Nothing more is written.
     Failed(TargetError),
 }
@@ -73,6 +78,7 @@ pub(super) enum Done {
 pub(super) struct Writer {
     work: mpsc::Sender<Work>,
     done: mpsc::Receiver<Done>,
+    forgets: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -86,6 +92,7 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (work, to_do) = mpsc::channel();
         let (finished, done) = mpsc::channel();
+        let forgets = Arc::new(AtomicBool::new(false));
         let worker = Worker {
             target,
             image_len,
@@ -93,17 +100,29 @@ impl Writer {
             decoder: Decoder::new(),
             done: finished,
             waker,
+            forgets: Arc::clone(&forgets),
         };
         thread::Builder::new()
             .name("write".into())
             .spawn(move || worker.run(&to_do))?;
-        Ok(Self { work, done })
+        Ok(Self {
+            work,
+            done,
+            forgets,
+        })
     }
 
     /// Hands work over.
     pub(super) fn push(&self, work: Work) {
         // A writer that failed has said so; what comes after that does not matter.
         let _ = self.work.send(work);
+    }
+
+    /// Drops the work that was handed over and not begun, with its buffers, and ends a run of
+    /// zeros early. [`Done::Forgotten`] says that nothing is under way any more.
+    pub(super) fn forget(&self) {
+        self.forgets.store(true, Ordering::Relaxed);
+        self.push(Work::Forget);
     }
 
     /// What was done, if anything.
@@ -120,6 +139,7 @@ struct Worker {
     decoder: Decoder,
     done: mpsc::Sender<Done>,
     waker: Waker,
+    forgets: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -127,7 +147,7 @@ impl Worker {
         let result = if self.target.is_sequential() {
             self.run_in_order(work)
         } else {
-            work.iter().try_for_each(|work| self.work(work))
+            work.iter().try_for_each(|work| self.work(work).map(|_| ()))
         };
         if let Err(error) = result {
             self.tell(Done::Failed(error));
@@ -147,31 +167,35 @@ impl Worker {
                     self.work(work)?;
                     continue;
                 }
+                Work::Forget => {
+                    early.clear();
+                    self.work(work)?;
+                    continue;
+                }
             };
             early.insert(place, work);
             while let Some(work) = early.remove(&next) {
-                let blocks = if let Work::Zero(run) = &work {
-                    run.count
-                } else {
-                    1
-                };
-                if self.work_was_good(work)? {
-                    next = Place(next.0 + blocks);
-                }
+                next.0 += self.work(work)?;
             }
         }
         Ok(())
     }
 
-    fn work(&mut self, work: Work) -> Result<(), TargetError> {
-        self.work_was_good(work).map(|_| ())
-    }
-
-    /// Does a piece of work; false if a block was bad and is to come again.
-    fn work_was_good(&mut self, work: Work) -> Result<bool, TargetError> {
+    /// Does a piece of work. Returns how many blocks are on the target by it: none if a block was
+    /// bad and is to come again, or if work is forgotten.
+    fn work(&mut self, work: Work) -> Result<u32, TargetError> {
+        if let Work::Forget = work {
+            self.forgets.store(false, Ordering::Relaxed);
+            self.tell(Done::Forgotten);
+            return Ok(0);
+        }
+        if self.forgets.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
         match work {
-            Work::Block(assembled) => return self.block(assembled),
-            Work::Zero(run) => self.zero(run)?,
+            Work::Block(assembled) => return self.block(assembled).map(u32::from),
+            Work::Zero(run) => return self.zero(run),
+            Work::Forget => {}
             Work::Flush { image_len } => {
                 self.target.finish(image_len)?;
                 self.target.flush()?;
@@ -179,7 +203,7 @@ impl Worker {
             }
             Work::Verify(plan) => self.verify(plan)?,
         }
-        Ok(true)
+        Ok(0)
     }
 
     fn block(&mut self, mut assembled: Assembled) -> Result<bool, TargetError> {
@@ -219,11 +243,18 @@ impl Worker {
         Ok(written.is_some())
     }
 
-    fn zero(&mut self, run: Run) -> Result<(), TargetError> {
-        let mut offset = run.place.offset();
-        let end = offset + u64::from(run.count) * BLOCK_SIZE as u64;
-        while offset < end {
-            let bytes = (end - offset).min(ZEROS_AT_ONCE);
+    /// Writes zeros, all of them unless work is forgotten. Returns how many blocks.
+    fn zero(&mut self, run: Run) -> Result<u32, TargetError> {
+        let mut zeroed = 0;
+        while zeroed < run.count && !self.forgets.load(Ordering::Relaxed) {
+            let part = Run {
+                place: Place(run.place.0 + zeroed),
+                count: (run.count - zeroed).min(ZEROS_AT_ONCE),
+            };
+            let (offset, bytes) = (
+                part.place.offset(),
+                u64::from(part.count) * BLOCK_SIZE as u64,
+            );
             let from = Instant::now();
             let kept = if self.resume {
                 self.target.clear_at(offset, bytes)?
@@ -231,15 +262,16 @@ impl Worker {
                 self.target.zero_at(offset, bytes)?;
                 0
             };
-            offset += bytes;
+            zeroed += part.count;
             self.tell(Done::Zeroed(Zeroed {
+                run: part,
                 written: bytes - kept,
                 kept,
                 busy: from.elapsed(),
-                done: offset == end,
+                done: zeroed == run.count,
             }));
         }
-        Ok(())
+        Ok(zeroed)
     }
 
     fn verify(&self, plan: ReadBackPlan) -> Result<(), TargetError> {

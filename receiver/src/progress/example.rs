@@ -14,6 +14,7 @@ pub(crate) fn receiving() -> Status {
         target: "/dev/sda, Disk\u{1b}[2J 1.0 GB".to_owned(),
         phase: Phase::Receiving,
         sender: Some(SocketAddr::from(([10, 77, 0, 1], 64636))),
+        sessions: 1,
         elapsed: Duration::from_millis(60_500),
         transfer_time: Duration::from_secs(50),
         times: PhaseTimes {

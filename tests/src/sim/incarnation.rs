@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use mimeo_protocol::ids::ReceiverNumber;
 use mimeo_protocol::receiver::{
-    Assembled, Endpoint, Event, Failure, Rendezvous, RendezvousEvent, SessionConfig,
+    Admitted, Assembled, Endpoint, Event, Failure, Rendezvous, RendezvousConfig, RendezvousEvent,
+    SearchAgain, SearchAgainEvent, SessionConfig,
 };
 use mimeo_protocol::wire::{FailCode, WelcomeBody};
 
@@ -38,8 +39,10 @@ pub struct Incarnation {
     pub number: Option<ReceiverNumber>,
     /// What the rendezvous told on the way.
     pub told: Vec<String>,
-    /// What the welcome said.
+    /// What the last welcome said.
     pub welcome: Option<WelcomeBody>,
+    /// Sessions that it was a member of.
+    pub sessions: u32,
     /// When it ended.
     pub ended_at: Option<Instant>,
     /// How it ended.
@@ -50,13 +53,25 @@ pub struct Incarnation {
     resumes: bool,
     /// Its own failure, which it still tells the sender.
     failing: Option<Failure>,
+    /// Its search for a sender that fell silent.
+    pub(super) again: Option<SearchAgain>,
+    config: RendezvousConfig,
+    /// The session that it will take up when its disk has nothing to do.
+    next: Option<Box<Admitted>>,
+    /// What its disk was given to do.
+    pub(super) under_way: usize,
 }
 
 impl Incarnation {
-    pub(super) fn new(rendezvous: Rendezvous, resumes: bool) -> Self {
+    pub(super) fn new(now: Instant, config: RendezvousConfig) -> Self {
         Self {
-            resumes,
-            rendezvous,
+            resumes: config.resumes,
+            rendezvous: Rendezvous::new(now, config.clone()),
+            config,
+            again: None,
+            next: None,
+            under_way: 0,
+            sessions: 0,
             endpoint: None,
             number: None,
             told: Vec::new(),
@@ -107,18 +122,11 @@ impl Incarnation {
             match self.rendezvous.poll_event() {
                 None => return,
                 Some(RendezvousEvent::Joined(admitted)) => {
-                    let config = SessionConfig {
-                        buffers: profile.buffers,
-                        window: profile.window,
-                        in_order: false,
-                        resume: profile.resume,
-                        idle_timeout: profile.idle_timeout,
-                        seed: dice.next(),
-                        image_len: admitted.body.image_len,
-                        verify: profile.verify,
-                    };
-                    self.number = Some(admitted.number);
-                    self.welcome = Some(admitted.body.clone());
+                    let config = session_config(&admitted, profile, dice);
+                    self.on_admitted(&admitted);
+                    let again =
+                        SearchAgain::new(self.config.clone(), seed(&self.config), &admitted);
+                    self.again = Some(again);
                     self.endpoint = Some(Endpoint::new(now, config, *admitted));
                 }
                 Some(
@@ -127,6 +135,46 @@ impl Incarnation {
                     | RendezvousEvent::Ambiguous { .. }),
                 ) => self.end(now, Ending::Refused(format!("{event:?}"))),
                 Some(event) => self.told.push(format!("{event:?}")),
+            }
+        }
+    }
+
+    fn on_admitted(&mut self, admitted: &Admitted) {
+        self.number = Some(admitted.number);
+        self.welcome = Some(admitted.body.clone());
+        self.sessions += 1;
+    }
+
+    /// Looks for a sender that fell silent, and takes up its next session.
+    pub(super) fn search_again(
+        &mut self,
+        now: Instant,
+        profile: &MachineProfile,
+        dice: &mut Dice,
+        doings: &mut Doings,
+    ) {
+        let (Some(again), Some(endpoint)) = (&mut self.again, &mut self.endpoint) else {
+            return;
+        };
+        let mut out = Vec::new();
+        again.handle_timeout(now, endpoint.session());
+        while again.poll_transmit(now, &mut out).is_some() {
+            doings.datagrams.push(out.clone());
+        }
+        while let Some(event) = again.poll_event() {
+            match event {
+                SearchAgainEvent::Joined(admitted) => self.next = Some(admitted),
+                event => self.told.push(format!("{event:?}")),
+            }
+        }
+        let is_idle = self.under_way == 0 && doings.disk.is_empty();
+        if is_idle && let Some(admitted) = self.next.take() {
+            again.on_taken_up(admitted.session_id);
+            if endpoint.session().silent_since().is_some() {
+                let config = session_config(&admitted, profile, dice);
+                self.on_admitted(&admitted);
+                let endpoint = self.endpoint.as_mut().expect("it is a member");
+                endpoint.take_up(now, config, *admitted);
             }
         }
     }
@@ -199,5 +247,25 @@ impl Incarnation {
                 self.end(now, Ending::Failed(failure));
             }
         }
+    }
+}
+
+/// As random as the run's nonce.
+fn seed(config: &RendezvousConfig) -> [u8; 32] {
+    let mut seed = [0; 32];
+    seed[..16].copy_from_slice(&config.nonce.0);
+    seed
+}
+
+fn session_config(admitted: &Admitted, profile: &MachineProfile, dice: &mut Dice) -> SessionConfig {
+    SessionConfig {
+        buffers: profile.buffers,
+        window: profile.window,
+        in_order: false,
+        resume: profile.resume,
+        idle_timeout: profile.idle_timeout,
+        seed: dice.next(),
+        image_len: admitted.body.image_len,
+        verify: profile.verify,
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Mac, Nonce};
 use mimeo_protocol::keys::Secret;
-use mimeo_protocol::receiver::{Rendezvous, RendezvousConfig, Resume};
+use mimeo_protocol::receiver::{RendezvousConfig, Resume};
 use mimeo_protocol::wire::{Auth, FailCode, ReadBack};
 
 use super::{Completion, Dice, DiskProfile, Ending, Image, Incarnation, Link, LinkProfile, Target};
@@ -142,12 +142,11 @@ impl Machine {
             resumes: self.profile.resume != Resume::Off,
             host_name: host.to_owned(),
             sender: None,
+            instead_of: None,
         };
         self.stopped = None;
         self.dropped = 0;
-        let resumes = config.resumes;
-        self.lives
-            .push(Incarnation::new(Rendezvous::new(now, config), resumes));
+        self.lives.push(Incarnation::new(now, config));
     }
 
     pub(super) fn end(&mut self, now: Instant, ending: Ending) {
@@ -190,6 +189,9 @@ impl Machine {
             Some(endpoint) => {
                 endpoint.session_mut().handle_socket_drops(now, dropped);
                 endpoint.handle_datagram(now, datagram);
+                if let Some(again) = &mut life.again {
+                    again.handle_datagram(now, from, datagram, endpoint.session());
+                }
             }
             None => life.rendezvous.handle_datagram(now, from, datagram),
         }
@@ -198,7 +200,12 @@ impl Machine {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         let Some(life) = self.life_mut() else { return };
         match &mut life.endpoint {
-            Some(endpoint) => endpoint.handle_timeout(now),
+            Some(endpoint) => {
+                endpoint.handle_timeout(now);
+                if let Some(again) = &mut life.again {
+                    again.handle_timeout(now, endpoint.session());
+                }
+            }
             None => life.rendezvous.handle_timeout(now),
         }
     }
@@ -218,6 +225,7 @@ impl Machine {
         let Some(life) = self.lives.last_mut().filter(|life| life.ending.is_none()) else {
             return;
         };
+        life.under_way -= 1;
         let failing = life.is_failing();
         let Some(endpoint) = life.endpoint.as_mut().filter(|_| !failing) else {
             return;
@@ -262,12 +270,19 @@ impl Machine {
         };
         life.search(now, &self.profile, dice, doings);
         life.take_part(now, &mut self.target, doings);
+        life.search_again(now, &self.profile, dice, doings);
+        life.take_part(now, &mut self.target, doings);
+        life.under_way += doings.disk.len();
     }
 
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let life = self.life().filter(|_| !self.is_paused())?;
         match &life.endpoint {
-            Some(endpoint) => endpoint.poll_timeout(now),
+            Some(endpoint) => {
+                let again = life.again.as_ref();
+                let again = again.and_then(|again| again.poll_timeout(endpoint.session()));
+                endpoint.poll_timeout(now).into_iter().chain(again).min()
+            }
             None => life.rendezvous.poll_timeout(),
         }
     }

@@ -17,6 +17,8 @@ pub struct Operator {
     /// How long reading and encoding a block takes.
     pub read_time: Duration,
     pub(super) alarm: Option<Instant>,
+    /// It was killed and says nothing more.
+    pub(super) is_dead: bool,
     reading: bool,
     read: bool,
 }
@@ -45,15 +47,16 @@ impl Operator {
             told: Vec::new(),
             read_time,
             alarm: None,
+            is_dead: false,
             reading: false,
             read: false,
         }
     }
 
-    /// Whether the session is over.
+    /// Whether the session is over, or the sender dead.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        *self.endpoint.session().phase() == Phase::Over
+        self.is_dead || *self.endpoint.session().phase() == Phase::Over
     }
 
     /// The reader has the next block, or finds that there is none.

@@ -1,5 +1,6 @@
 //! The room: everybody in it and everything that happens.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -40,21 +41,30 @@ type Filter = Box<dyn FnMut(&Crossing) -> bool>;
 type Deed = Box<dyn FnOnce(&mut Room)>;
 
 enum Event {
-    OperatorAlarm(Instant),
+    /// Of the sender that was started so many senders after the first.
+    Operator(usize, OperatorEvent),
     MachineAlarm(usize, Instant),
-    ToOperator(usize, Rc<[u8]>),
+    /// To every sender: they share an address.
+    ToOperators(usize, Rc<[u8]>),
     ToMachine(usize, Rc<[u8]>),
-    Read,
-    Fetched(Box<Fetch>),
     /// Of a machine, in the given one of its lives.
     Disk(usize, usize, Completion),
     Deed(Deed),
 }
 
+enum OperatorEvent {
+    Alarm(Instant),
+    Datagram(usize, Rc<[u8]>),
+    Read,
+    Fetched(Box<Fetch>),
+}
+
 /// See the module's page.
 pub struct Room {
-    /// The sender.
+    /// The sender, the newest if it was started again.
     pub operator: Operator,
+    /// Those before it.
+    pub former: Vec<Operator>,
     /// All machines, switched on or not.
     pub machines: Vec<Machine>,
     /// What is sent.
@@ -68,8 +78,9 @@ pub struct Room {
     tap: Tap,
     filter: Option<Filter>,
     watched: Option<(usize, Vec<Rc<[u8]>>)>,
-    /// What happens to a sender that stands still; `None` while it runs.
-    suspended: Option<Vec<Event>>,
+    /// What happens to senders that stand still.
+    suspended: HashMap<usize, Vec<OperatorEvent>>,
+    config: RoomConfig,
     trace: DefaultHasher,
 }
 
@@ -85,30 +96,13 @@ impl Room {
     pub fn new(config: RoomConfig) -> Self {
         let mut dice = Dice::new(config.seed);
         let secret = Secret::new(dice.bytes());
-        let session_id = SessionId(dice.bytes());
         let timeline = Timeline::default();
-        let endpoint = EndpointConfig {
-            session_id,
-            session_name: "room".to_owned(),
-            auth: config.auth,
-            secret: secret.clone(),
-            seed: dice.bytes(),
-            group: data_group(session_id, false),
-        };
-        let session = SessionConfig {
-            image_len: config.length_known.then_some(config.image.len() as u64),
-            seekable: config.seekable,
-            start: config.start,
-            rate_cap: config.rate_cap,
-            parity: config.parity,
-            linger: config.linger,
-        };
-        let endpoint = Endpoint::new(timeline.now(), endpoint, session);
-        let source = Source::new(config.image.clone(), config.seekable);
         let mut room = Self {
-            operator: Operator::new(endpoint, source, Duration::from_micros(100)),
+            operator: operator(timeline.now(), &config, &secret, &mut dice),
+            former: Vec::new(),
             machines: Vec::new(),
-            image: config.image,
+            image: config.image.clone(),
+            config,
             tap: Tap::new(secret.clone()),
             secret,
             most_pending: 0,
@@ -116,11 +110,36 @@ impl Room {
             dice,
             filter: None,
             watched: None,
-            suspended: None,
+            suspended: HashMap::new(),
             trace: DefaultHasher::new(),
         };
-        room.drive_operator();
+        room.drive_operator(0);
         room
+    }
+
+    /// The sender dies without a word.
+    pub fn kill_sender(&mut self) {
+        self.operator.is_dead = true;
+    }
+
+    /// Starts another sender, with the same key and name. The one before goes on, unless it is
+    /// dead or stands still.
+    pub fn start_sender(&mut self, change: impl FnOnce(&mut RoomConfig)) {
+        change(&mut self.config);
+        self.image = self.config.image.clone();
+        let now = self.timeline.now();
+        let next = operator(now, &self.config, &self.secret, &mut self.dice);
+        self.former
+            .push(std::mem::replace(&mut self.operator, next));
+        self.drive_operator(self.newest());
+    }
+
+    fn newest(&self) -> usize {
+        self.former.len()
+    }
+
+    fn operator_mut(&mut self, index: usize) -> &mut Operator {
+        self.former.get_mut(index).unwrap_or(&mut self.operator)
     }
 
     /// Since the sender was started.
@@ -187,15 +206,21 @@ impl Room {
 
     /// The sender's machine stands still.
     pub fn suspend_sender(&mut self) {
-        self.suspended.get_or_insert_default();
+        self.suspended.entry(self.newest()).or_default();
     }
 
-    /// The sender's machine goes on, and finds what its sockets and disk hold for it.
-    pub fn resume_sender(&mut self) {
-        for event in self.suspended.take().unwrap_or_default() {
-            self.handle(event);
+    /// The sender's machine goes on, and finds what its sockets and disk hold for it; of several
+    /// senders that were started, this one.
+    pub fn resume_sender_number(&mut self, index: usize) {
+        for event in self.suspended.remove(&index).unwrap_or_default() {
+            self.handle_operator(index, event);
         }
-        self.drive_operator();
+        self.drive_operator(index);
+    }
+
+    /// The newest sender's machine goes on.
+    pub fn resume_sender(&mut self) {
+        self.resume_sender_number(self.newest());
     }
 
     /// A person interrupts a receiver.
@@ -208,7 +233,7 @@ impl Room {
     /// Does something to the sender, as its operator would.
     pub fn operate(&mut self, deed: impl FnOnce(&mut Operator, Instant)) {
         deed(&mut self.operator, self.timeline.now());
-        self.drive_operator();
+        self.drive_operator(self.newest());
     }
 
     /// Does something when the time comes, counted from the start of the room.
@@ -225,7 +250,7 @@ impl Room {
     /// A datagram from nowhere reaches the sender.
     pub fn throw_at_sender(&mut self, machine: usize, datagram: &[u8]) {
         self.timeline
-            .after(Duration::ZERO, Event::ToOperator(machine, datagram.into()));
+            .after(Duration::ZERO, Event::ToOperators(machine, datagram.into()));
     }
 
     /// A datagram from nowhere reaches a machine.
@@ -250,7 +275,9 @@ impl Room {
     /// Whether nobody does anything any more.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.operator.is_over() && self.machines.iter().all(|machine| machine.life().is_none())
+        let mut operators = self.former.iter().chain([&self.operator]);
+        operators.all(Operator::is_over)
+            && self.machines.iter().all(|machine| machine.life().is_none())
     }
 
     /// Runs until everybody has ended. Returns false if that does not happen in time.
@@ -272,36 +299,19 @@ impl Room {
 
     fn handle(&mut self, event: Event) {
         let now = self.timeline.now();
-        let of_sender = matches!(
-            event,
-            Event::OperatorAlarm(_) | Event::ToOperator(..) | Event::Read | Event::Fetched(_)
-        );
-        if let Some(held) = self.suspended.as_mut().filter(|_| of_sender) {
-            if held.len() < SOCKET || !matches!(event, Event::ToOperator(..)) {
-                held.push(event);
-            }
-            return;
-        }
         match event {
-            Event::OperatorAlarm(at) => {
-                if self.operator.alarm == Some(at) {
-                    self.operator.alarm = None;
-                    self.operator.endpoint.handle_timeout(now);
-                    self.drive_operator();
-                }
-            }
+            Event::Operator(index, event) => self.handle_operator(index, event),
             Event::MachineAlarm(machine, at) => {
                 if self.machines[machine].alarm == Some(at) {
                     self.machines[machine].alarm = None;
                     self.wake(machine);
                 }
             }
-            Event::ToOperator(machine, datagram) => {
+            Event::ToOperators(machine, datagram) => {
                 self.note(machine, &datagram);
-                if !self.operator.is_over() {
-                    let from = self.machines[machine].address;
-                    self.operator.endpoint.handle_datagram(now, from, &datagram);
-                    self.drive_operator();
+                for index in 0..=self.newest() {
+                    let event = OperatorEvent::Datagram(machine, Rc::clone(&datagram));
+                    self.handle_operator(index, event);
                 }
             }
             Event::ToMachine(machine, datagram) => {
@@ -312,14 +322,6 @@ impl Room {
                 self.machines[machine].handle_datagram(now, SENDER.into(), &datagram);
                 self.drive_machine(machine);
             }
-            Event::Read => {
-                self.operator.handle_read(now);
-                self.drive_operator();
-            }
-            Event::Fetched(fetch) => {
-                self.operator.handle_fetched(&fetch);
-                self.drive_operator();
-            }
             Event::Disk(machine, life, done) => {
                 let image = self.image.clone();
                 self.machines[machine].handle_disk(now, life, &done, &image);
@@ -327,6 +329,35 @@ impl Room {
             }
             Event::Deed(deed) => deed(self),
         }
+    }
+
+    fn handle_operator(&mut self, index: usize, event: OperatorEvent) {
+        let now = self.timeline.now();
+        if let Some(held) = self.suspended.get_mut(&index) {
+            if held.len() < SOCKET || !matches!(event, OperatorEvent::Datagram(..)) {
+                held.push(event);
+            }
+            return;
+        }
+        let from = |machine: usize| self.machines[machine].address;
+        let from = match event {
+            OperatorEvent::Datagram(machine, _) => Some(from(machine)),
+            _ => None,
+        };
+        let operator = self.operator_mut(index);
+        match (event, from) {
+            (OperatorEvent::Datagram(_, datagram), Some(from)) if !operator.is_over() => {
+                operator.endpoint.handle_datagram(now, from, &datagram);
+            }
+            (OperatorEvent::Alarm(at), _) if operator.alarm == Some(at) => {
+                operator.alarm = None;
+                operator.endpoint.handle_timeout(now);
+            }
+            (OperatorEvent::Read, _) => operator.handle_read(now),
+            (OperatorEvent::Fetched(fetch), _) => operator.handle_fetched(&fetch),
+            _ => return,
+        }
+        self.drive_operator(index);
     }
 
     fn wake(&mut self, machine: usize) {
@@ -342,27 +373,36 @@ impl Room {
         (self.timeline.elapsed(), machine, datagram).hash(&mut self.trace);
     }
 
-    fn drive_operator(&mut self) {
+    fn drive_operator(&mut self, index: usize) {
         let now = self.timeline.now();
         let mut doings = OperatorDoings::default();
-        self.operator.drive(now, &mut doings);
+        let operator = self.operator_mut(index);
+        if operator.is_dead {
+            return;
+        }
+        operator.drive(now, &mut doings);
+        let read_time = operator.read_time;
         for sent in doings.sent {
             for datagram in sent.bytes.chunks(sent.segment) {
                 self.send_down(sent.to, datagram);
             }
         }
         for fetch in doings.fetches {
-            let event = Event::Fetched(Box::new(fetch));
-            self.timeline.after(self.operator.read_time, event);
+            let event = OperatorEvent::Fetched(Box::new(fetch));
+            self.timeline
+                .after(read_time, Event::Operator(index, event));
         }
         if doings.reads {
-            self.timeline.after(self.operator.read_time, Event::Read);
+            let event = Event::Operator(index, OperatorEvent::Read);
+            self.timeline.after(read_time, event);
         }
-        if let Some(at) = self.operator.endpoint.poll_timeout(now) {
+        let operator = self.operator_mut(index);
+        if let Some(at) = operator.endpoint.poll_timeout(now) {
             let at = at.max(now);
-            if self.operator.alarm.is_none_or(|alarm| at < alarm) {
-                self.operator.alarm = Some(at);
-                self.timeline.at(at, Event::OperatorAlarm(at));
+            if operator.alarm.is_none_or(|alarm| at < alarm) {
+                operator.alarm = Some(at);
+                let event = Event::Operator(index, OperatorEvent::Alarm(at));
+                self.timeline.at(at, event);
             }
         }
     }
@@ -427,11 +467,35 @@ impl Room {
             let bytes = arrived(datagram, delivery);
             let event = match direction {
                 Direction::Down => Event::ToMachine(machine, bytes),
-                Direction::Up => Event::ToOperator(machine, bytes),
+                Direction::Up => Event::ToOperators(machine, bytes),
             };
             self.timeline.at(delivery.at, event);
         }
     }
+}
+
+/// A sender with a session of its own.
+fn operator(now: Instant, config: &RoomConfig, secret: &Secret, dice: &mut Dice) -> Operator {
+    let session_id = SessionId(dice.bytes());
+    let endpoint = EndpointConfig {
+        session_id,
+        session_name: "room".to_owned(),
+        auth: config.auth,
+        secret: secret.clone(),
+        seed: dice.bytes(),
+        group: data_group(session_id, false),
+    };
+    let session = SessionConfig {
+        image_len: config.length_known.then_some(config.image.len() as u64),
+        seekable: config.seekable,
+        start: config.start.clone(),
+        rate_cap: config.rate_cap,
+        parity: config.parity,
+        linger: config.linger,
+    };
+    let endpoint = Endpoint::new(now, endpoint, session);
+    let source = Source::new(config.image.clone(), config.seekable);
+    Operator::new(endpoint, source, Duration::from_micros(100))
 }
 
 /// The bytes of a delivery. Sealed datagrams arrive as the link flipped them; clear ones are

@@ -122,6 +122,12 @@ impl Target {
         }
     }
 
+    /// What is on the disk.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Decodes a block, checks it against its entry and writes it. `None`: it is not what its
     /// entry says.
     pub fn write(
@@ -178,6 +184,7 @@ impl Target {
         let held = self.held(run.place.offset() as usize, bytes as usize);
         if looks && held.len() as u64 == bytes && is_zero(held) {
             let zeroed = Zeroed {
+                run,
                 written: 0,
                 kept: bytes,
                 busy: Duration::ZERO,
@@ -189,6 +196,7 @@ impl Target {
         // Discarding is quick.
         let (at, busy) = self.work(now, bytes / 16);
         let zeroed = Zeroed {
+            run,
             written: bytes,
             kept: 0,
             busy,

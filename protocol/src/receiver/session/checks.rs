@@ -12,7 +12,7 @@ use super::{Event, Resume, Session};
 use crate::ids::Cycle;
 use crate::manifest::Entry;
 use crate::receiver::Finding;
-use crate::units::BlockNumber;
+use crate::units::{BLOCK_SIZE, BlockNumber};
 use crate::wire::Deficit;
 
 /// Checks that are under way at most: 16 MiB, a tenth of a second of a hard disk.
@@ -41,6 +41,8 @@ enum Proof {
 /// the join, as the stream gets there first; those before them.
 #[derive(Debug)]
 pub(super) struct Checks {
+    /// Whether the target is looked at; if not, what is not known of it is taken to differ.
+    looks: bool,
     /// Blocks below this one were begun before the join.
     start: u32,
     /// Blocks below this one were taken up, of those below `start`.
@@ -66,15 +68,35 @@ impl Checks {
             Resume::Always => Proof::Given,
         };
         Some(Self {
+            looks: true,
+            proof,
+            ..Self::blind(joined_at)
+        })
+    }
+
+    /// Blocks are kept where it is known what the target holds, and it is not looked at.
+    pub(super) fn blind(joined_at: BlockNumber) -> Self {
+        Self {
+            looks: false,
             start: joined_at.0,
             behind: 0,
             ahead: joined_at.0,
             under_way: BTreeSet::new(),
-            proof,
+            proof: Proof::Given,
             fresh: 0,
             kept_blocks: 0,
             kept_bytes: 0,
-        })
+        }
+    }
+
+    /// The target is known to hold a part of the image.
+    pub(super) fn prove(&mut self) {
+        self.proof = Proof::Given;
+    }
+
+    /// The target holds something else: nothing more is written.
+    pub(super) fn refute(&mut self) {
+        self.proof = Proof::Refuted;
     }
 
     /// The next block to look at, of those below `known`.
@@ -179,6 +201,9 @@ impl Session {
             if self.ledger.is_settled(block) {
                 continue;
             }
+            if !checks.looks {
+                continue;
+            }
             let entry = self.pages.block(block).expect("it is not written");
             let entry = entry.clone();
             checks.under_way.insert(block);
@@ -204,12 +229,7 @@ impl Session {
         }
         let proven = checks.on_checked(finding);
         if finding == Finding::Same && !self.ledger.is_settled(block) {
-            checks.kept_blocks += 1;
-            checks.kept_bytes += bytes;
-            self.ledger.on_written(block);
-            if let Some(entry) = self.pages.on_written(block) {
-                self.note_tag(&Entry::Block(entry));
-            }
+            self.keep(block, bytes);
         }
         if proven {
             self.write_what_waits();
@@ -218,6 +238,18 @@ impl Session {
         self.urge_after_checks(block);
         self.after_writes();
         self.consider_flush(now);
+    }
+
+    /// The target holds a block of `bytes` already.
+    pub(super) fn keep(&mut self, block: BlockNumber, bytes: u64) {
+        if let Some(checks) = &mut self.checks {
+            checks.kept_blocks += 1;
+            checks.kept_bytes += bytes;
+        }
+        self.ledger.on_written(block);
+        if let Some(entry) = self.pages.on_written(block) {
+            self.tags.note(&Entry::Block(entry));
+        }
     }
 
     /// The sender waits for what is found, where it sends only what is asked for.
@@ -255,9 +287,11 @@ impl Session {
             return;
         }
         while let Some(run) = self.pages.poll_run() {
-            self.open_runs += 1;
-            self.note_tag(&Entry::Zero(run));
-            self.events.push_back(Event::Zero(run));
+            let part = self.tags.unknown_of(run);
+            let kept = run.count - part.map_or(0, |part| part.count);
+            self.zeros_kept += u64::from(kept) * BLOCK_SIZE as u64;
+            self.open_runs += u32::from(part.is_some());
+            self.events.extend(part.map(Event::Zero));
         }
         for block in self.ledger.complete() {
             self.hand_out(block);

@@ -181,6 +181,11 @@ impl Schedule {
         }
     }
 
+    /// The longest pause between two reports.
+    pub(super) fn longest(&self) -> Duration {
+        self.max_interval
+    }
+
     pub(super) fn due(&self, now: Instant) -> Instant {
         let interval = match self.urgency {
             Urgency::Regular => self.max_interval,

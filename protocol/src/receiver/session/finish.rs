@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::{Event, Session};
-use crate::manifest::Entry;
 use crate::receiver::read_back::{Difference, ReadBackPlan};
 use crate::wire::{FailCode, ReadBack, Stage, ToReceiver, ToSender};
 
@@ -121,19 +120,13 @@ impl Session {
     }
 
     pub(super) fn fail_identity(&mut self, now: Instant, text: &str) {
-        let code = FailCode::IdentityMismatch;
-        self.handle_failure(now, code, text);
-        self.over(Event::Failed(Failure {
-            code,
-            text: text.to_owned(),
-        }));
+        self.fail(now, FailCode::IdentityMismatch, text.to_owned());
     }
 
-    /// Notes what is to be on the target, to tell where it is not.
-    pub(super) fn note_tag(&mut self, entry: &Entry) {
-        if self.config.verify {
-            self.tags.note(entry);
-        }
+    /// The session itself finds that it cannot go on.
+    pub(super) fn fail(&mut self, now: Instant, code: FailCode, text: String) {
+        self.handle_failure(now, code, &text);
+        self.over(Event::Failed(Failure { code, text }));
     }
 
     /// The target is flushed: only now does the receiver say that it has the image, or reads it
@@ -198,7 +191,7 @@ impl Session {
 
     /// Whether it is over for this receiver, told or not: what its disk still does no longer
     /// counts, as the sender's books say that it failed.
-    fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.is_over || self.last_word.is_some()
     }
 

@@ -9,6 +9,7 @@ mod finish;
 mod ledger;
 mod pages;
 mod path;
+mod takeover;
 mod types;
 
 use std::collections::VecDeque;
@@ -53,8 +54,10 @@ pub struct Session {
     /// `None`: what the target holds does not matter.
     checks: Option<Checks>,
     pages: Pages,
-    /// Of what is to be on the target, where that will be read back.
+    /// Of what is on the target.
     tags: DigestTags,
+    /// Blocks below this one were compared with the tags.
+    compared: BlockNumber,
     path: Path,
     schedule: Schedule,
     cycle: Cycle,
@@ -76,6 +79,8 @@ pub struct Session {
     heard_at: Instant,
     group_heard_at: Instant,
     announce_heard_at: Instant,
+    /// When time passed last.
+    awake: Instant,
     no_data_told: bool,
     last_word: Option<LastWord>,
     is_over: bool,
@@ -93,6 +98,7 @@ impl Session {
             checks: Checks::new(config.resume, welcome.begun),
             pages: Pages::default(),
             tags: DigestTags::default(),
+            compared: BlockNumber(0),
             path: Path::default(),
             schedule: Schedule::new(config.seed, welcome.receivers, welcome.slot),
             cycle: welcome.cycle,
@@ -111,6 +117,7 @@ impl Session {
             heard_at: now,
             group_heard_at: now,
             announce_heard_at: now,
+            awake: now,
             no_data_told: false,
             last_word: None,
             is_over: false,
@@ -198,10 +205,12 @@ impl Session {
     pub fn handle_page_symbol(&mut self, now: Instant, header: &SymbolHeader, symbol: &[u8]) {
         self.on_group_datagram(now, header.seq, header.slot, header.horizon);
         let page = PageNumber(header.number);
-        if self.pages.on_symbol(page, header.esi, header.k, symbol) {
+        let coded = (header.esi, header.k);
+        if self.pages.on_symbol(page, coded, symbol, &self.tags) {
             if self.pages.is_broken() {
                 self.fail_identity(now, "the manifest contradicts itself");
             }
+            self.keep_known(now);
             self.write_what_waits();
             self.plan_checks();
             self.consider_later_cycle();
@@ -300,7 +309,7 @@ impl Session {
     pub fn handle_written(&mut self, now: Instant, block: BlockNumber, bytes: u64, busy: Duration) {
         self.ledger.on_written(block);
         if let Some(entry) = self.pages.on_written(block) {
-            self.note_tag(&Entry::Block(entry));
+            self.tags.note(&Entry::Block(entry));
         }
         self.written.bytes += bytes;
         self.written.busy += busy;
@@ -311,6 +320,7 @@ impl Session {
     /// A run of zeros is on the target, or a part of it.
     pub fn handle_zeroed(&mut self, now: Instant, zeroed: Zeroed) {
         self.open_runs -= u32::from(zeroed.done);
+        self.tags.note(&Entry::Zero(zeroed.run));
         self.written.bytes += zeroed.written;
         self.written.busy += zeroed.busy;
         self.zeros_kept += zeroed.kept;
@@ -332,6 +342,7 @@ impl Session {
 
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.notice_standstill(now);
         while let Some(&(at, horizon)) = self.passed.front() {
             if now < at {
                 break;

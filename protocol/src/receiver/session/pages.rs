@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::fec::Code;
 use crate::hash::NumberMap;
 use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
-use crate::units::{BlockNumber, Esi, PageNumber, SYMBOL_SIZE};
+use crate::receiver::tags::DigestTags;
+use crate::units::{BlockNumber, Esi, PageNumber, Place, SYMBOL_SIZE};
 use crate::wire::PageRun;
 
 /// Pages that may be assembled or wait for an earlier one at a time: more than the credit of the
@@ -41,6 +42,8 @@ pub(super) struct Pages {
     sent_blocks: BlockNumber,
     identity: IdentityHasher,
     broken: bool,
+    /// The first place of an entry that is not what is known of the target.
+    contradiction: Option<Place>,
 }
 
 impl Pages {
@@ -52,8 +55,15 @@ impl Pages {
             && !self.waiting.contains_key(&page)
     }
 
-    /// Takes an authenticated symbol. Returns whether it completed a page.
-    pub(super) fn on_symbol(&mut self, page: PageNumber, esi: Esi, k: u8, symbol: &[u8]) -> bool {
+    /// Takes an authenticated symbol; `tags` are what is known of the target. Returns whether it
+    /// completed a page.
+    pub(super) fn on_symbol(
+        &mut self,
+        page: PageNumber,
+        (esi, k): (Esi, u8),
+        symbol: &[u8],
+        tags: &DigestTags,
+    ) -> bool {
         if !self.wants(page, k) {
             return false;
         }
@@ -77,7 +87,7 @@ impl Pages {
         match decode(page, partial) {
             Some(whole) => {
                 self.waiting.insert(page, whole);
-                self.take_in();
+                self.take_in(tags);
                 true
             }
             None => false,
@@ -86,12 +96,15 @@ impl Pages {
 
     /// Takes in the pages that are next in order. A block's entry counts only then: an entry out
     /// of order cannot be checked against its neighbours.
-    fn take_in(&mut self) {
+    fn take_in(&mut self, tags: &DigestTags) {
         while let Some(page) = self.waiting.remove(&self.up_to) {
             self.up_to.0 += 1;
             self.broken |= page.first_block() != self.sent_blocks;
             for entry in page.entries() {
                 self.broken |= self.identity.push(entry).is_err();
+                if self.contradiction.is_none() && tags.agrees(entry) == Some(false) {
+                    self.contradiction = Some(entry.place());
+                }
                 match entry {
                     Entry::Block(block) => {
                         self.blocks.insert(self.sent_blocks, block.clone());
@@ -152,6 +165,11 @@ impl Pages {
         self.broken
     }
 
+    /// Where the image is another than the one that the target holds a part of.
+    pub(super) fn contradiction(&self) -> Option<Place> {
+        self.contradiction
+    }
+
     fn missing_below(&self, end: PageNumber) -> impl Iterator<Item = PageNumber> {
         let held = |page: &PageNumber| self.waiting.contains_key(page);
         (self.up_to.0..end.0)
@@ -204,7 +222,7 @@ fn decode(number: PageNumber, mut partial: Partial) -> Option<Page> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::{BLOCK_SIZE, Place};
+    use crate::units::BLOCK_SIZE;
 
     /// All of a page in one symbol, as the sender codes it.
     fn symbol(number: u32, entries: Vec<Entry>) -> Vec<u8> {
@@ -225,9 +243,9 @@ mod tests {
         let first = symbol(0, vec![unused(0, 2), unused(2, 1), Entry::Zero(run(3, 1))]);
         let second = symbol(1, vec![unused(4, 6)]);
         let third = symbol(2, vec![unused(10, 1)]);
-        let mut pages = Pages::default();
+        let (mut pages, tags) = (Pages::default(), DigestTags::default());
         for (number, symbol) in [(2, third), (0, first), (1, second)] {
-            assert!(pages.on_symbol(PageNumber(number), Esi(0), 1, &symbol));
+            assert!(pages.on_symbol(PageNumber(number), (Esi(0), 1), &symbol, &tags));
         }
         assert!(pages.identity(11 * BLOCK_SIZE as u64).is_some());
         assert_eq!(pages.poll_run(), Some(run(3, 1)));

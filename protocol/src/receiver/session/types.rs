@@ -102,6 +102,8 @@ pub enum Event {
 /// A part of a run of zeros that is on the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Zeroed {
+    /// The part.
+    pub run: Run,
     /// Bytes that were made zero.
     pub written: u64,
     /// Bytes that were zero before.

@@ -108,7 +108,8 @@ pub struct Args {
     #[arg(long, value_name = "T", default_value = "10m", value_parser = duration::timeout)]
     pub(crate) start_timeout: Duration,
 
-    /// Give up when the sender of the session was silent for this time
+    /// Give up when the sender of the session was silent for this time; until then it is looked
+    /// for, as it may have been started again
     #[arg(long, value_name = "T", default_value = "60s", value_parser = duration::timeout)]
     pub(crate) idle_timeout: Duration,
 

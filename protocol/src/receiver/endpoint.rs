@@ -58,9 +58,8 @@ impl Endpoint {
         }
     }
 
-    /// Goes over to another session, of the same image, and keeps what is on the target. The
-    /// caller has heard of everything that it was to do in this one. If it is another image the
-    /// new session fails at once.
+    /// Goes over to another session, of the same image, and keeps what is on the target. What
+    /// is still being done for the old one is told to [`Session::note_former`] when it is done.
     pub fn take_up(&mut self, now: Instant, config: SessionConfig, admitted: Admitted) {
         let mut next = Self::new(now, config, admitted);
         next.session.continue_from(now, &mut self.session);

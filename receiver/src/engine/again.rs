@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mimeo_image::ByteSize;
+use mimeo_protocol::manifest::Entry;
 use mimeo_protocol::receiver::{
     Admitted, JoinTarget, RendezvousEvent, SearchAgain, SearchAgainEvent, SessionConfig,
 };
@@ -10,6 +11,7 @@ use mimeo_protocol::wire::FailCode;
 
 use super::gather::Gather;
 use super::search::text_of;
+use super::writer::Done;
 use super::{Engine, seed_of};
 use crate::exit::Exit;
 use crate::run::Severity;
@@ -19,9 +21,10 @@ pub(crate) struct Again {
     pub(super) search: SearchAgain,
     /// What the machine offers to any session.
     config: SessionConfig,
-    /// The session to be taken up once the writer has nothing to do.
-    next: Option<Box<Admitted>>,
     silent_since: Option<Instant>,
+    /// Times that the writer was told to forget and has not answered: until then what it has
+    /// done is of a former session.
+    forgetting: u32,
 }
 
 impl Again {
@@ -29,16 +32,15 @@ impl Again {
         Self {
             search,
             config,
-            next: None,
             silent_since: None,
+            forgetting: 0,
         }
     }
-}
 
-impl Again {
-    /// Whether the session under way is left: what it still asks for is not done.
-    pub(super) fn is_leaving(&self) -> bool {
-        self.next.is_some()
+    /// Whether the stream is left in its socket: a target that is written in order cannot be
+    /// written again, so that all that is on it has to be known before any page is looked at.
+    pub(super) fn holds_data(&self) -> bool {
+        self.config.in_order && self.forgetting > 0
     }
 }
 
@@ -64,12 +66,7 @@ impl Engine {
                 }
                 SearchAgainEvent::Back => self.tell(Severity::Info, "the sender is back".into()),
                 SearchAgainEvent::Told(event) => self.tell_on_the_way(&event),
-                SearchAgainEvent::Joined(admitted) => {
-                    self.again.next = Some(admitted);
-                    if let Some(writer) = &self.writer {
-                        writer.forget();
-                    }
-                }
+                SearchAgainEvent::Joined(admitted) => self.follow(*admitted),
             }
         }
     }
@@ -86,20 +83,34 @@ impl Engine {
         self.tell(severity, text);
     }
 
-    /// Nothing of the old session is under way any more: the next one takes its place, unless the
-    /// receiver gave up meanwhile.
-    pub(super) fn take_up_next(&mut self) {
-        let Some(admitted) = self.again.next.take() else {
-            return;
-        };
+    /// Another session has admitted the receiver: it takes the place of the silent one.
+    fn follow(&mut self, admitted: Admitted) {
         self.again.search.on_taken_up(admitted.session_id);
-        if self.ended.is_some() {
-            return;
-        }
         match self.room.join(admitted.body.group) {
-            Ok((window, _)) => self.take_up(*admitted, window),
+            Ok((window, _)) => self.take_up(admitted, window),
             Err(error) => self.give_up(Exit::Failure, FailCode::Internal, &error.to_string()),
         }
+    }
+
+    /// What the writer has done for a former session; gives everything else back.
+    pub(super) fn take_former(&mut self, done: Done) -> Option<Done> {
+        if self.again.forgetting == 0 {
+            return Some(done);
+        }
+        let session = self.endpoint.session_mut();
+        match done {
+            Done::Forgotten => self.again.forgetting -= 1,
+            Done::Written { entry, .. } => session.note_former(&Entry::Block(entry)),
+            Done::Zeroed(zeroed) => session.note_former(&Entry::Zero(zeroed.run)),
+            Done::Failed(_) => return Some(done),
+            // It was not written, or is of no more use.
+            Done::Bad { .. }
+            | Done::Flushed
+            | Done::Verifying { .. }
+            | Done::Verified(_)
+            | Done::Different(_) => {}
+        }
+        None
     }
 
     fn take_up(&mut self, admitted: Admitted, window: u32) {
@@ -113,6 +124,10 @@ impl Engine {
             silent.as_secs(),
             ByteSize(self.pictures.on_taken_up(&self.endpoint, admitted.sender)),
         );
+        if let Some(writer) = &self.writer {
+            writer.forget();
+            self.again.forgetting += 1;
+        }
         self.sender = admitted.sender;
         self.gather = Gather::new(window);
         if let Some(checker) = &mut self.checker {

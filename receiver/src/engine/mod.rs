@@ -163,7 +163,8 @@ impl Engine {
         let until = until.min(self.pictures.last() + PICTURE_EVERY);
         let search = self.again.search.poll_timeout(self.endpoint.session());
         let until = search.map_or(until, |search| until.min(search));
-        let pause = self.gather.pause();
+        let held = self.again.holds_data().then_some(PICTURE_EVERY);
+        let pause = held.or(self.gather.pause());
         if std::mem::take(&mut self.more) {
             return None;
         }
@@ -187,7 +188,9 @@ impl Engine {
 
     fn receive(&mut self, ready: Option<Readiness>) {
         for (i, socket) in self.room.sockets().enumerate() {
-            if ready.is_some_and(|ready| !ready.readable(i)) {
+            // The first socket is the data's.
+            let is_held = i == 0 && self.again.holds_data();
+            if is_held || ready.is_some_and(|ready| !ready.readable(i)) {
                 continue;
             }
             for batch in 1..=BATCHES_AT_ONCE {
@@ -235,6 +238,9 @@ impl Engine {
     fn take_done(&mut self) {
         while let Some(done) = self.writer.as_ref().and_then(Writer::poll) {
             let now = Instant::now();
+            let Some(done) = self.take_former(done) else {
+                continue;
+            };
             match done {
                 Done::Written {
                     block,
@@ -242,6 +248,7 @@ impl Engine {
                     symbols,
                     bytes,
                     busy,
+                    ..
                 } => {
                     self.endpoint.give_back(buffer, symbols);
                     self.endpoint
@@ -267,7 +274,7 @@ impl Engine {
                     let session = self.endpoint.session_mut();
                     session.handle_difference(now, &difference);
                 }
-                Done::Forgotten => self.take_up_next(),
+                Done::Forgotten => {}
                 Done::Failed(error) => {
                     let exit = if error.is_refusal() {
                         Exit::Refused
@@ -344,7 +351,7 @@ impl Engine {
     }
 
     fn write(&self, work: Work) {
-        if let Some(writer) = self.writer.as_ref().filter(|_| !self.again.is_leaving()) {
+        if let Some(writer) = &self.writer {
             writer.push(work);
         }
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mimeo_image::target::{TargetError, TargetWriter};
 use mimeo_net::Waker;
 use mimeo_protocol::block::Decoder;
-use mimeo_protocol::manifest::Run;
+use mimeo_protocol::manifest::{Run, StoredBlock};
 use mimeo_protocol::receiver::{
     Assembled, BufferId, Difference, ReadBackPlan, SymbolBuffer, Zeroed,
 };
@@ -46,6 +46,7 @@ pub(super) enum Done {
     /// A block is written; its buffer comes back.
     Written {
         block: BlockNumber,
+        entry: StoredBlock,
         buffer: BufferId,
         symbols: SymbolBuffer,
         bytes: u64,
@@ -219,6 +220,7 @@ impl Worker {
         };
         let Assembled {
             block,
+            entry,
             symbols,
             buffer,
             ..
@@ -226,6 +228,7 @@ impl Worker {
         self.tell(match written {
             Some((bytes, busy)) => Done::Written {
                 block,
+                entry,
                 buffer,
                 symbols,
                 bytes,

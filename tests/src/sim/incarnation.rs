@@ -56,10 +56,6 @@ pub struct Incarnation {
     /// Its search for a sender that fell silent.
     pub(super) again: Option<SearchAgain>,
     config: RendezvousConfig,
-    /// The session that it will take up when its disk has nothing to do.
-    next: Option<Box<Admitted>>,
-    /// What its disk was given to do.
-    pub(super) under_way: usize,
 }
 
 impl Incarnation {
@@ -69,8 +65,6 @@ impl Incarnation {
             rendezvous: Rendezvous::new(now, config.clone()),
             config,
             again: None,
-            next: None,
-            under_way: 0,
             sessions: 0,
             endpoint: None,
             number: None,
@@ -123,7 +117,9 @@ impl Incarnation {
                 None => return,
                 Some(RendezvousEvent::Joined(admitted)) => {
                     let config = session_config(&admitted, profile, dice);
-                    self.on_admitted(&admitted);
+                    self.number = Some(admitted.number);
+                    self.welcome = Some(admitted.body.clone());
+                    self.sessions += 1;
                     let again =
                         SearchAgain::new(self.config.clone(), seed(&self.config), &admitted);
                     self.again = Some(again);
@@ -137,12 +133,6 @@ impl Incarnation {
                 Some(event) => self.told.push(format!("{event:?}")),
             }
         }
-    }
-
-    fn on_admitted(&mut self, admitted: &Admitted) {
-        self.number = Some(admitted.number);
-        self.welcome = Some(admitted.body.clone());
-        self.sessions += 1;
     }
 
     /// Looks for a sender that fell silent, and takes up its next session.
@@ -163,18 +153,15 @@ impl Incarnation {
         }
         while let Some(event) = again.poll_event() {
             match event {
-                SearchAgainEvent::Joined(admitted) => self.next = Some(admitted),
+                SearchAgainEvent::Joined(admitted) => {
+                    again.on_taken_up(admitted.session_id);
+                    let config = session_config(&admitted, profile, dice);
+                    self.number = Some(admitted.number);
+                    self.welcome = Some(admitted.body.clone());
+                    self.sessions += 1;
+                    endpoint.take_up(now, config, *admitted);
+                }
                 event => self.told.push(format!("{event:?}")),
-            }
-        }
-        let is_idle = self.under_way == 0 && doings.disk.is_empty();
-        if is_idle && let Some(admitted) = self.next.take() {
-            again.on_taken_up(admitted.session_id);
-            if endpoint.session().silent_since().is_some() {
-                let config = session_config(&admitted, profile, dice);
-                self.on_admitted(&admitted);
-                let endpoint = self.endpoint.as_mut().expect("it is a member");
-                endpoint.take_up(now, config, *admitted);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Mac, Nonce};
 use mimeo_protocol::keys::Secret;
+use mimeo_protocol::manifest::Entry;
 use mimeo_protocol::receiver::{RendezvousConfig, Resume};
 use mimeo_protocol::wire::{Auth, FailCode, ReadBack};
 
@@ -83,6 +84,8 @@ pub struct Machine {
 pub(super) struct Doings {
     pub(super) datagrams: Vec<Vec<u8>>,
     pub(super) disk: Vec<(Instant, Completion)>,
+    /// Of so many sessions it was a member when the work was begun.
+    pub(super) sessions: u32,
 }
 
 impl Machine {
@@ -214,7 +217,7 @@ impl Machine {
     pub(super) fn handle_disk(
         &mut self,
         now: Instant,
-        life: usize,
+        (life, sessions): (usize, u32),
         done: &Completion,
         image: &Image,
     ) {
@@ -225,16 +228,26 @@ impl Machine {
         let Some(life) = self.lives.last_mut().filter(|life| life.ending.is_none()) else {
             return;
         };
-        life.under_way -= 1;
         let failing = life.is_failing();
         let Some(endpoint) = life.endpoint.as_mut().filter(|_| !failing) else {
             return;
         };
         let session = endpoint.session_mut();
-        match done {
-            &Completion::Written { block, bytes, busy } => {
-                session.handle_written(now, block, bytes, busy);
+        if sessions != life.sessions {
+            match done {
+                Completion::Written { entry, .. } => {
+                    session.note_former(&Entry::Block(entry.clone()));
+                }
+                Completion::Zeroed(zeroed) => session.note_former(&Entry::Zero(zeroed.run)),
+                Completion::Failed => life.fail(now, FailCode::TargetFailed, "the disk is broken"),
+                _ => {}
             }
+            return;
+        }
+        match done {
+            &Completion::Written {
+                block, bytes, busy, ..
+            } => session.handle_written(now, block, bytes, busy),
             &Completion::Zeroed(zeroed) => session.handle_zeroed(now, zeroed),
             &Completion::Checked {
                 block,
@@ -268,11 +281,10 @@ impl Machine {
         let Some(life) = self.lives.last_mut().filter(|life| life.ending.is_none()) else {
             return;
         };
+        life.search_again(now, &self.profile, dice, doings);
         life.search(now, &self.profile, dice, doings);
         life.take_part(now, &mut self.target, doings);
-        life.search_again(now, &self.profile, dice, doings);
-        life.take_part(now, &mut self.target, doings);
-        life.under_way += doings.disk.len();
+        doings.sessions = life.sessions;
     }
 
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {

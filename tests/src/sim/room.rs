@@ -47,8 +47,8 @@ enum Event {
     /// To every sender: they share an address.
     ToOperators(usize, Rc<[u8]>),
     ToMachine(usize, Rc<[u8]>),
-    /// Of a machine, in the given one of its lives.
-    Disk(usize, usize, Completion),
+    /// Of a machine, in the given one of its lives and session of that.
+    Disk(usize, (usize, u32), Completion),
     Deed(Deed),
 }
 
@@ -414,7 +414,8 @@ impl Room {
         machine.drive(now, &mut doings);
         let life = machine.lives.len().saturating_sub(1);
         for (at, done) in doings.disk {
-            self.timeline.at(at, Event::Disk(index, life, done));
+            let begun = (life, doings.sessions);
+            self.timeline.at(at, Event::Disk(index, begun, done));
         }
         for datagram in doings.datagrams {
             self.send_up(index, &datagram);

@@ -56,6 +56,8 @@ pub enum Completion {
     Written {
         /// Its number.
         block: BlockNumber,
+        /// Its entry.
+        entry: StoredBlock,
         /// Its raw bytes.
         bytes: u64,
         /// How long the disk worked on it.
@@ -148,7 +150,12 @@ impl Target {
         let (at, busy) = self.work(now, bytes);
         Some((
             at,
-            end.unwrap_or(Completion::Written { block, bytes, busy }),
+            end.unwrap_or(Completion::Written {
+                block,
+                entry: assembled.entry.clone(),
+                bytes,
+                busy,
+            }),
         ))
     }
 

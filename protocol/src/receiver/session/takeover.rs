@@ -37,6 +37,11 @@ impl Session {
         }
     }
 
+    /// What a former session had begun to write is on the target.
+    pub fn note_former(&mut self, entry: &Entry) {
+        self.tags.note(entry);
+    }
+
     fn refuse(&mut self, now: Instant, how: &str) {
         if let Some(checks) = &mut self.checks {
             checks.refute();

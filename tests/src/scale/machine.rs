@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Cycle, Seq};
-use mimeo_protocol::receiver::{Event, Placement, Session, SessionConfig};
+use mimeo_protocol::receiver::{Event, Placement, Resume, Session, SessionConfig};
 use mimeo_protocol::sender::SymbolRef;
 use mimeo_protocol::units::BlockNumber;
 use mimeo_protocol::wire::{
@@ -112,6 +112,7 @@ impl Machine {
             window: WINDOW,
             in_order: false,
             verify: false,
+            resume: Resume::Off,
             idle_timeout: Duration::from_secs(60),
             seed: self.seed,
             image_len: welcome.image_len,

@@ -44,6 +44,8 @@ enum Event {
     MachineAlarm(usize, Instant),
     ToOperator(usize, Rc<[u8]>),
     ToMachine(usize, Rc<[u8]>),
+    /// A machine's program gets to a datagram that waited in its socket, in one of its lives.
+    Reached(usize, usize, Rc<[u8]>),
     Read,
     Fetched(Box<Fetch>),
     /// Of a machine, in the given one of its lives.
@@ -101,6 +103,7 @@ impl Room {
             start: config.start,
             rate_cap: config.rate_cap,
             parity: config.parity,
+            slow: config.slow,
             linger: config.linger,
         };
         let endpoint = Endpoint::new(timeline.now(), endpoint, session);
@@ -309,9 +312,17 @@ impl Room {
                 if let Some((_, seen)) = self.watched.as_mut().filter(|w| w.0 == machine) {
                     seen.push(Rc::clone(&datagram));
                 }
-                self.machines[machine].handle_datagram(now, SENDER.into(), &datagram);
-                self.drive_machine(machine);
+                let life = self.machines[machine].lives.len();
+                match self.machines[machine].accept(now) {
+                    Some(at) if at > now => {
+                        self.timeline
+                            .at(at, Event::Reached(machine, life, datagram));
+                    }
+                    Some(_) => self.reach(machine, life, &datagram),
+                    None => {}
+                }
             }
+            Event::Reached(machine, life, datagram) => self.reach(machine, life, &datagram),
             Event::Read => {
                 self.operator.handle_read(now);
                 self.drive_operator();
@@ -335,6 +346,15 @@ impl Room {
             self.machines[machine].handle_timeout(now);
         }
         self.drive_machine(machine);
+    }
+
+    fn reach(&mut self, machine: usize, life: usize, datagram: &Rc<[u8]>) {
+        let now = self.timeline.now();
+        if life == self.machines[machine].lives.len() {
+            self.machines[machine].on_reached();
+            self.machines[machine].handle_datagram(now, SENDER.into(), datagram);
+            self.drive_machine(machine);
+        }
     }
 
     /// Whether two rooms are the same is told by who got which bytes when.

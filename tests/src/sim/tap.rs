@@ -31,6 +31,7 @@ pub enum Sight {
     ConfirmSeen,
     FailSeen,
     Abort,
+    Standing,
     /// Nothing that the session's parties would understand.
     Noise,
 }
@@ -95,6 +96,7 @@ impl Tap {
                     ToReceiver::ConfirmSeen => Sight::ConfirmSeen,
                     ToReceiver::FailSeen => Sight::FailSeen,
                     ToReceiver::Abort { .. } => Sight::Abort,
+                    ToReceiver::Standing { .. } => Sight::Standing,
                 }
             }
         })

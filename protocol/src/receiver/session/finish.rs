@@ -71,6 +71,7 @@ impl Session {
                     self.over(Event::Left);
                 }
             }
+            ToReceiver::Standing { turn, standing } => self.on_standing(turn, standing),
             ToReceiver::ConfirmSeen | ToReceiver::FailSeen => {}
         }
     }

@@ -10,7 +10,7 @@ use mimeo_protocol::ids::{Seq, Slot};
 use mimeo_protocol::manifest::{Entry, Page, StoredBlock};
 use mimeo_protocol::units::{BlockNumber, ENTRIES_PER_PAGE, PageNumber, Place, SYMBOL_SIZE};
 use mimeo_protocol::wire::{
-    Deficit, PageRun, Report, SYMBOL_DATAGRAM, SYMBOL_HEADER, Stage, SymbolHeader,
+    Deficit, Effort, PageRun, Report, SYMBOL_DATAGRAM, SYMBOL_HEADER, Stage, SymbolHeader,
 };
 
 use support::header;
@@ -61,6 +61,14 @@ fn some_report() -> Report {
         bytes_written: 4990 << 18,
         busy_ms: 9000,
         bytes_verified: 0,
+        effort: Effort {
+            decode_ms: 3000,
+            session_ms: 8000,
+            disk_bytes: 4980 << 18,
+            disk_ms: 9500,
+        },
+        buffers: 254,
+        turn: 0,
         pages_up_to: PageNumber(88),
         missing_pages: (0..PAGES).map(run).collect(),
         complete_up_to: BlockNumber(4990),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mimeo_protocol::wire::ReadBack;
+use mimeo_protocol::wire::{ReadBack, SlowReason};
 
 /// A picture of the receiver at a moment.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +54,8 @@ pub struct Status {
     pub busy: Duration,
     /// The cycle under way, from 1.
     pub cycle: u32,
+    /// Why the group does not wait for this receiver, if it does not.
+    pub slow: Option<SlowReason>,
     /// BLAKE3 of the image in hexadecimal, as `b3sum` prints it, once the sender told it.
     pub digest: Option<String>,
     /// Identity of the image in hexadecimal, once the sender told it.

@@ -15,6 +15,7 @@ use mimeo_protocol::wire::DEFAULT_PORT;
 
 use crate::exit::{self, Exit};
 use crate::progress::Sender;
+use crate::slow::{self, Policy};
 use crate::{config, operator, parse};
 
 const LONG_ABOUT: &str = "\
@@ -104,6 +105,19 @@ pub struct Args {
     #[arg(long, value_name = "T", default_value = "0s", value_parser = duration::parse)]
     pub(crate) linger: Duration,
 
+    /// What becomes of receivers that are much slower than all others [default: demote; wait for a
+    /// stream from standard input]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) slow: Option<Policy>,
+
+    /// A receiver is slow when the sender has waited for it for this long ...
+    #[arg(long, value_name = "T", default_value = "500ms", value_parser = duration::timeout)]
+    pub(crate) slow_after: Duration,
+
+    /// ... and it takes less than this share of what all others could take: 1% to 90%
+    #[arg(long, value_name = "PERCENT", default_value = "50%", value_parser = slow::percent)]
+    pub(crate) slow_below: u8,
+
     /// Never send faster: bit/s, such as 900M or 2.5G [default: what the network takes]
     #[arg(long, value_name = "RATE", value_parser = parse::rate)]
     pub(crate) rate: Option<Rate>,
@@ -181,6 +195,8 @@ mod tests {
         assert_eq!((args.linger, args.rate), (Duration::ZERO, None));
         assert_eq!((args.parity, args.compress), (Parity::Auto, Level::DEFAULT));
         assert_eq!((args.report, args.progress), (None, Mode::Auto));
+        let slow = (args.slow, args.slow_after, args.slow_below);
+        assert_eq!(slow, (None, Duration::from_millis(500), 50));
     }
 
     #[test]
@@ -206,6 +222,12 @@ mod tests {
             "1h",
             "--linger",
             "1m",
+            "--slow",
+            "drop",
+            "--slow-after",
+            "2s",
+            "--slow-below",
+            "25%",
             "--rate",
             "2.5G",
             "--parity",
@@ -229,6 +251,8 @@ mod tests {
         assert_eq!(args.start_timeout, Duration::from_secs(3600));
         assert_eq!(args.linger, Duration::from_secs(60));
         assert_eq!(args.rate, Some(Rate(2_500_000_000)));
+        let slow = (args.slow, args.slow_after, args.slow_below);
+        assert_eq!(slow, (Some(Policy::Drop), Duration::from_secs(2), 25));
         assert_eq!(args.parity, Parity::Fixed(8));
         assert_eq!(args.compress, "-3".parse().unwrap());
         assert_eq!(args.report, Some(PathBuf::from("r.json")));
@@ -239,7 +263,7 @@ mod tests {
 
     #[test]
     fn mistakes_exit_with_2_and_name_the_option() {
-        let wrong: [(&[&str], &str); 14] = [
+        let wrong: [(&[&str], &str); 17] = [
             (&[], "<IMAGE>"),
             (&["a", "b"], "'b'"),
             (&["--port", "0", "x"], "--port"),
@@ -249,6 +273,9 @@ mod tests {
             (&["--min-receivers", "0", "x"], "--min-receivers"),
             (&["--min-wait", "5", "x"], "--min-wait"),
             (&["--start-timeout", "0s", "x"], "--start-timeout"),
+            (&["--slow", "ignore", "x"], "--slow"),
+            (&["--slow-after", "0s", "x"], "--slow-after"),
+            (&["--slow-below", "100%", "x"], "--slow-below"),
             (&["--parity", "69", "x"], "--parity"),
             (&["--compress", "23", "x"], "--compress"),
             (&["--progress", "loud", "x"], "--progress"),

@@ -9,10 +9,10 @@ use mimeo_console::{KeyFileError, Mode, ReportFile, ReportFileError, duration, k
 use mimeo_protocol::block::Level;
 use mimeo_protocol::keys::Secret;
 use mimeo_protocol::pacing::Rate;
-use mimeo_protocol::sender::Parity;
+use mimeo_protocol::sender::{Parity, SlowRules};
 
 use crate::cli::Args;
-use crate::start_at;
+use crate::{slow, start_at};
 
 /// Bytes of a session name that fit the announce.
 const MAX_NAME: usize = 255;
@@ -40,6 +40,8 @@ pub struct Config {
     pub rate_cap: Option<Rate>,
     /// Proactive repair symbols.
     pub parity: Parity,
+    /// What becomes of slow receivers; never demoted where the image is a stream.
+    pub slow: SlowRules,
     /// How hard to compress.
     pub level: Level,
 }
@@ -130,6 +132,12 @@ pub enum ConfigError {
         /// The value of `--min-wait`.
         min: Duration,
     },
+    /// A stream cannot be sent again to those that were left behind.
+    #[error(
+        "--slow demote: standard input is sent once, so nobody can be served later; \
+         --slow wait lets the room wait, --slow drop sends slow receivers away"
+    )]
+    DemoteOfStream,
     /// The report cannot be put there.
     #[error("--report {}: {error}", path.display())]
     Report {
@@ -158,6 +166,9 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
                 .map_err(|error| ConfigError::Report { path, error })
         })
         .transpose()?;
+    let stream = args.image.to_str() == Some("-");
+    let slow = slow::rules(args.slow, args.slow_after, args.slow_below, stream)
+        .ok_or(ConfigError::DemoteOfStream)?;
     let config = Config {
         source: args.image,
         interface: args.interface,
@@ -169,6 +180,7 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
         linger: args.linger,
         rate_cap: args.rate,
         parity: args.parity,
+        slow,
         level: args.compress,
     };
     let presentation = Presentation {

@@ -145,6 +145,7 @@ fn session_config(config: &Config, source: &Source) -> SessionConfig {
         },
         rate_cap: config.rate_cap,
         parity: config.parity,
+        slow: config.slow,
         linger: config.linger,
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mimeo_protocol::wire::ReadBack;
+use mimeo_protocol::wire::{ReadBack, SlowReason};
 
 /// A picture of the session at a moment.
 #[derive(Debug, Clone, Default)]
@@ -110,6 +110,8 @@ pub struct ReceiverStatus {
     pub round_trip: Option<Duration>,
     /// What holds it back, where anything does.
     pub limit: Option<Limit>,
+    /// What made it slow, if it was found to be.
+    pub slow: Option<SlowReason>,
     /// From the start of the session to its confirmation or failure.
     pub finished_after: Option<Duration>,
 }
@@ -129,6 +131,8 @@ pub enum ReceiverState {
     Waiting,
     /// Receiving.
     Receiving,
+    /// Too slow for the others: served after them.
+    Demoted,
     /// Everything is written; its disk is being flushed.
     Flushing,
     /// Its disk is flushed and being read back.
@@ -155,6 +159,7 @@ impl ReceiverState {
             Self::Silent => "silent when the session ended",
             Self::Verifying => "still reading its disk back when the session ended",
             Self::Flushing => "still flushing its disk when the session ended",
+            Self::Demoted => "too slow, incomplete when the session ended",
             Self::Receiving => "incomplete when the session ended",
             Self::Waiting => "the session did not start",
         })

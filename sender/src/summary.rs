@@ -57,7 +57,9 @@ fn result(receiver: &ReceiverStatus, image_len: Option<u64>) -> String {
         None => {
             let kept = tally::kept(receiver, image_len);
             let kept = kept.map_or(String::new(), |kept| format!(", {kept}"));
-            format!("verified{kept}{}", proof(receiver.read_back))
+            let slow = receiver.slow;
+            let slow = slow.map_or(String::new(), |slow| format!(", was slow: {}", slow.name()));
+            format!("verified{kept}{}{slow}", proof(receiver.read_back))
         }
     }
 }

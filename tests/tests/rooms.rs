@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use mimeo_protocol::pacing::Rate;
-use mimeo_protocol::sender::{MemberState, Phase, StartPolicy};
+use mimeo_protocol::sender::{MemberState, Phase, SlowPolicy, SlowRules, StartPolicy};
 use mimeo_protocol::units::BLOCK_SIZE;
 use mimeo_protocol::wire::FailCode;
 use mimeo_tests::sim::{
@@ -124,7 +124,15 @@ fn a_machine_that_the_group_does_not_reach_does_not_hold_up_the_room() {
 
 #[test]
 fn a_slow_disk_slows_the_stream_and_loses_nothing() {
-    let mut room = long_room(1);
+    let mut room = Room::new(RoomConfig {
+        rate_cap: Some(Rate(100_000_000)),
+        slow: SlowRules {
+            policy: SlowPolicy::Wait,
+            ..SlowRules::default()
+        },
+        ..config(image(Filling::Random, 64 * BLOCK_SIZE), 1)
+    });
+    room.join(MachineProfile::default());
     let slow = room.join(MachineProfile {
         disk: DiskProfile {
             speed: 4_000_000,

@@ -10,7 +10,7 @@ use mimeo_protocol::keys::Secret;
 use mimeo_protocol::manifest::{Entry, StoredBlock};
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{
-    Body, Endpoint, EndpointConfig, Fetch, Outgoing, Parity, Phase, Rows, SessionConfig,
+    Body, Endpoint, EndpointConfig, Fetch, Outgoing, Parity, Phase, Rows, SessionConfig, SlowRules,
     StartPolicy,
 };
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
@@ -46,6 +46,7 @@ impl<'a> Sending<'a> {
             start: StartPolicy::default(),
             rate_cap: Some(RATE),
             parity: Parity::Auto,
+            slow: SlowRules::default(),
             linger: Duration::ZERO,
         };
         Self {

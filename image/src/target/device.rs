@@ -10,7 +10,7 @@ use rustix::fs::ioctl_blksszget;
 
 use super::paged::PagedFile;
 use super::zeroout::{align, zero_out};
-use super::{ReadMode, TargetError, TargetOptions, TargetReader};
+use super::{Medium, ReadMode, TargetError, TargetOptions, TargetReader};
 use crate::disk::{BlockDevice, DeviceNumber, Signature, System, Use, probe};
 
 /// Shorter ranges are zeroed by writing zeros: BLKZEROOUT waits for the disk,
@@ -204,6 +204,10 @@ pub(super) struct DeviceWriter {
 }
 
 impl DeviceWriter {
+    pub(super) fn medium(&self) -> Medium {
+        self.paged.medium()
+    }
+
     /// The page cache reads what is needed of a sector that is written in part,
     /// so the other bytes of the last sector stay.
     pub(super) fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {

@@ -8,7 +8,7 @@ use rustix::fs::{Access, FallocateFlags, access, fallocate, fstatvfs};
 use rustix::io::Errno;
 
 use super::paged::PagedFile;
-use super::{ReadMode, TargetError, TargetReader};
+use super::{Medium, ReadMode, TargetError, TargetReader};
 use crate::ByteSize;
 use crate::disk::System;
 use crate::lock;
@@ -204,6 +204,10 @@ pub(super) struct FileWriter {
 }
 
 impl FileWriter {
+    pub(super) fn medium(&self) -> Medium {
+        self.paged.medium()
+    }
+
     pub(super) fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
         self.paged.write_at(offset, data)?;
         self.len = self.len.max(offset + data.len() as u64);

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::dirty::{DirtyPages, Step, WINDOW};
+use super::medium::{Medium, Watch};
 use super::{ReadMode, TargetError, TargetReader};
 
 /// 64 KiB of zeros, to be written where a hole cannot be made.
@@ -23,6 +24,9 @@ pub(super) struct PagedFile {
     path: PathBuf,
     dirty: DirtyPages,
     steps: Vec<Step>,
+    medium: Medium,
+    /// Waits for writeback, from the first that is started.
+    watch: Option<Watch>,
     /// End of what was written, for messages about errors that have no place.
     reached: u64,
     failed: bool,
@@ -35,6 +39,8 @@ impl PagedFile {
             path,
             dirty: DirtyPages::default(),
             steps: Vec::new(),
+            medium: Medium::default(),
+            watch: None,
             reached: 0,
             failed: false,
         }
@@ -42,6 +48,10 @@ impl PagedFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn medium(&self) -> Medium {
+        self.medium.clone()
     }
 
     pub(super) fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
@@ -68,6 +78,10 @@ impl PagedFile {
 
     /// Waits until everything is on the disk, including its own cache.
     pub(super) fn sync(&mut self) -> Result<(), TargetError> {
+        if let Some(mut watch) = self.watch.take() {
+            // What it was told of an error nobody else is told.
+            self.attempt("write back", self.reached, |_| watch.wait_all())?;
+        }
         self.attempt("flush", self.reached, File::sync_all)
     }
 
@@ -97,22 +111,39 @@ impl PagedFile {
     fn bound(&mut self, written: Range<u64>) -> Result<(), TargetError> {
         let mut steps = std::mem::take(&mut self.steps);
         self.dirty.record(written, &mut steps);
+        let mut watch = self.watch.take();
         for step in steps.drain(..) {
-            let (range, flags) = match step {
-                Step::Start(range) => (range, libc::SYNC_FILE_RANGE_WRITE),
-                Step::Wait(range) => (
-                    range,
-                    libc::SYNC_FILE_RANGE_WAIT_BEFORE
-                        | libc::SYNC_FILE_RANGE_WRITE
-                        | libc::SYNC_FILE_RANGE_WAIT_AFTER,
-                ),
-            };
+            let (Step::Start(range) | Step::Wait(range)) = &step;
             let at = range.start;
-            self.attempt("write back", at, |file| sync_range(file, range, flags))?;
+            let medium = &self.medium.clone();
+            self.attempt("write back", at, |file| {
+                let watch = match &mut watch {
+                    Some(watch) => watch,
+                    none => none.insert(Watch::start(file, medium.clone(), wait_for)?),
+                };
+                match step {
+                    Step::Start(range) => {
+                        sync_range(file, range.clone(), libc::SYNC_FILE_RANGE_WRITE)?;
+                        watch.on_started(range);
+                        Ok(())
+                    }
+                    // Pieces are waited for in the order in which they were started.
+                    Step::Wait(_) => watch.wait_oldest(),
+                }
+            })?;
         }
+        self.watch = watch;
         self.steps = steps;
         Ok(())
     }
+}
+
+/// Waits until a range is on the disk.
+fn wait_for(file: &File, range: Range<u64>) -> io::Result<()> {
+    let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE
+        | libc::SYNC_FILE_RANGE_WRITE
+        | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    sync_range(file, range, flags)
 }
 
 /// sync_file_range(2). Where it is unknown, waiting becomes fdatasync(2) and

@@ -2,7 +2,7 @@
 
 use super::device::DeviceWriter;
 use super::file::FileWriter;
-use super::{NullTarget, ReadMode, StreamTarget, Target, TargetError, TargetReader};
+use super::{Medium, NullTarget, ReadMode, StreamTarget, Target, TargetError, TargetReader};
 
 /// A target that is being written, by one thread.
 ///
@@ -148,6 +148,16 @@ impl TargetWriter {
             Kind::Null(_) => "null:".to_owned(),
         };
         Err(TargetError::NotReadable { target })
+    }
+
+    /// What the disk behind the target takes; nothing of a target without one.
+    #[must_use]
+    pub fn medium(&self) -> Medium {
+        match &self.0 {
+            Kind::Device(device) => device.medium(),
+            Kind::File(file) => file.medium(),
+            Kind::Stream(_) | Kind::Null(_) => Medium::default(),
+        }
     }
 
     /// Bytes discarded so far; `None` unless the target is `null:`.

@@ -3,10 +3,12 @@
 //! The [`Controller`] decides on a rate from what the receivers report; the [`Pacer`] turns a
 //! rate into absolute deadlines. Nothing else in the sender knows how the rate comes about.
 
+mod breaker;
 mod controller;
 mod pacer;
 
-pub use controller::{Controller, PathReport};
+pub use breaker::{Breaker, Circuit};
+pub use controller::{Carries, Controller, PathReport};
 pub use pacer::Pacer;
 
 /// Bits per second, counted with IP and UDP headers.

@@ -14,6 +14,7 @@ mod roster;
 mod session;
 mod start;
 mod store;
+mod stragglers;
 
 pub use endpoint::{Destination, Endpoint, EndpointConfig, Fetch, Outgoing};
 pub use interleave::Share;
@@ -23,3 +24,4 @@ pub use session::{
 };
 pub use start::{StartDecision, StartPolicy};
 pub use store::{Body, Rows};
+pub use stragglers::{Slow, SlowPolicy, SlowRules};

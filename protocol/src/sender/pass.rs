@@ -133,6 +133,14 @@ impl Pass {
         })
     }
 
+    /// The credit that the next group waits for, if nothing else keeps it.
+    #[must_use]
+    pub fn wanted_credit(&self) -> Option<Slot> {
+        let group = self.groups.front()?;
+        let blocks = u32::try_from(group.interleaver.shares().len()).expect("at most GROUP");
+        (group.waiting == 0 && !group.begun).then_some(Slot(self.slot.0 + blocks))
+    }
+
     /// The next symbol of the pass; `is_ready` was true.
     pub fn next_symbol(&mut self) -> Option<(Share, Esi)> {
         let group = self.groups.front_mut()?;

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::grants::Grants;
+use super::stragglers::Slow;
 use crate::ids::{Cycle, Mac, ReceiverNumber, Seq, Slot};
 use crate::units::BlockNumber;
-use crate::wire::{FailCode, ReadBack, Report, Stage};
+use crate::wire::{FailCode, ReadBack, Report, SlowReason, Stage};
 
 /// A receiver that is silent for this long is lost; one that is heard again is back.
 pub const LOST_AFTER: Duration = Duration::from_secs(10);
@@ -51,6 +52,8 @@ pub struct About {
 /// ```text
 /// Admitted --first report--> Active <--report--- Silent, Lost
 /// Active --3 intervals, or nothing caught--> Silent --10 s--> Lost
+/// Active --too slow--> Demoted --keeps up, or a cycle for it begins--> Active
+/// Demoted --10 s--> Lost
 /// any of these --confirm--> Confirmed, --fail, refuse--> Failed
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +62,12 @@ pub enum MemberState {
     Admitted,
     /// Heard lately: gates the stream.
     Active,
+    /// Heard, but too slow for the others: keeps what it catches, does not gate, and is served
+    /// in a later cycle.
+    Demoted {
+        /// What makes it slow.
+        reason: SlowReason,
+    },
     /// Not heard for some report intervals, or does not hear: no longer gates.
     Silent,
     /// Not heard for 10 s: the session does not wait for it.
@@ -85,6 +94,18 @@ impl MemberState {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.is_final() || matches!(self, Self::Lost | Self::Admitted)
+    }
+
+    /// Whether the receiver is demoted.
+    #[must_use]
+    pub fn is_demoted(&self) -> bool {
+        matches!(self, Self::Demoted { .. })
+    }
+
+    /// Whether the receiver is heard and not done.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        *self == Self::Active || self.is_demoted()
     }
 }
 
@@ -121,6 +142,14 @@ pub struct Member {
     pub heard_at: Instant,
     /// When its reports last told of a datagram of the group that they had not told of before.
     pub caught_at: Instant,
+    /// How often its standing to the group has changed.
+    pub turn: u16,
+    /// When it was last told how it stands.
+    pub told_at: Option<Instant>,
+    /// Whether its newest report granted more than was begun when it came.
+    pub ahead: bool,
+    /// How slow it was found to be, if it ever was.
+    pub slow: Option<Slow>,
     /// Its newest report.
     pub report: Option<Report>,
     /// When it confirmed or failed.
@@ -184,6 +213,9 @@ impl Member {
         self.heard_at = now;
         self.report = Some(report);
         let before = self.state.clone();
+        if before.is_demoted() {
+            return Hearing::Well;
+        }
         if before != MemberState::Admitted && self.is_deaf(now, running, patience) {
             if before == MemberState::Lost {
                 self.state = MemberState::Silent;
@@ -200,6 +232,15 @@ impl Member {
                 Hearing::Back
             }
         }
+    }
+
+    /// Whether the next burst of `datagrams` after `last` fits its socket.
+    #[must_use]
+    pub fn window_fits(&self, last: Seq, datagrams: usize) -> bool {
+        let window = self.report.as_ref().map_or(0, |report| report.window);
+        let in_flight = last.0.saturating_sub(self.seq_seen().0);
+        // A socket that cannot hold one burst still gets one at a time.
+        in_flight == 0 || in_flight + datagrams as u64 <= u64::from(window)
     }
 
     fn is_gating(&self) -> bool {
@@ -270,10 +311,24 @@ impl Roster {
         })
     }
 
-    /// Receivers that are heard.
+    /// Receivers that gate the stream.
     #[must_use]
     pub fn present(&self) -> usize {
         self.grants().receivers
+    }
+
+    /// Receivers that are demoted.
+    pub fn demoted(&self) -> impl Iterator<Item = (ReceiverNumber, &Member)> {
+        self.members()
+            .filter(|(_, member)| member.state.is_demoted())
+    }
+
+    /// Receivers that are heard, whether or not they gate the stream.
+    #[must_use]
+    pub fn heard(&self) -> usize {
+        self.members()
+            .filter(|(_, member)| member.state.is_heard())
+            .count()
     }
 
     /// When the first of those that are heard joined.
@@ -292,12 +347,9 @@ impl Roster {
     #[must_use]
     pub fn window_fits(&self, last: Seq, datagrams: usize) -> bool {
         let fits = last.0.saturating_add(datagrams as u64) <= self.grants().window_end.0;
-        fits || self.gating().all(|(_, member)| {
-            let window = member.report.as_ref().map_or(0, |report| report.window);
-            let in_flight = last.0.saturating_sub(member.seq_seen().0);
-            // A socket that cannot hold one burst still gets one at a time.
-            in_flight == 0 || in_flight + datagrams as u64 <= u64::from(window)
-        })
+        fits || self
+            .gating()
+            .all(|(_, member)| member.window_fits(last, datagrams))
     }
 
     /// Takes out the entries that never proved that they hold the secret.
@@ -336,7 +388,9 @@ impl Roster {
             let silence = now.saturating_duration_since(member.heard_at);
             let gone = silence >= patience || member.is_deaf(now, running, patience);
             let state = match member.state {
-                MemberState::Active | MemberState::Silent if silence >= LOST_AFTER => {
+                MemberState::Active | MemberState::Silent | MemberState::Demoted { .. }
+                    if silence >= LOST_AFTER =>
+                {
                     MemberState::Lost
                 }
                 MemberState::Active if gone => MemberState::Silent,
@@ -355,7 +409,7 @@ impl Roster {
             self.members().any(|(other, member)| {
                 let same =
                     (member.about.mac, member.about.target_id) == (about.mac, about.target_id);
-                let alive = matches!(member.state, MemberState::Active | MemberState::Confirmed);
+                let alive = member.state.is_heard() || member.state == MemberState::Confirmed;
                 other > number && same && alive
             })
         };

@@ -1,6 +1,6 @@
 //! `Report`: the full state of a receiver in one datagram.
 
-use super::{Reader, WireError, Write};
+use super::{Effort, Reader, WireError, Write};
 use crate::ids::{Seq, Slot};
 use crate::units::{BlockNumber, PageNumber};
 
@@ -92,6 +92,12 @@ pub struct Report {
     pub busy_ms: u32,
     /// Bytes of the image that were read back from the target and found right.
     pub bytes_verified: u64,
+    /// What its parts did so far.
+    pub effort: Effort,
+    /// Block buffers that it has.
+    pub buffers: u32,
+    /// The newest turn of its standing that it was told of.
+    pub turn: u16,
     /// All pages below this one arrived.
     pub pages_up_to: PageNumber,
     /// Pages that are known to be missing from there on, oldest first.
@@ -121,6 +127,9 @@ impl Report {
         out.put_u64(self.bytes_kept);
         out.put_u32(self.busy_ms);
         out.put_u64(self.bytes_verified);
+        self.effort.encode(out);
+        out.put_u32(self.buffers);
+        out.put_u16(self.turn);
         self.encode_pages(out);
         self.encode_deficits(start, out);
     }
@@ -170,6 +179,9 @@ impl Report {
             bytes_kept: reader.u64("bytes kept")?,
             busy_ms: reader.u32("busy")?,
             bytes_verified: reader.u64("bytes verified")?,
+            effort: Effort::decode(&mut reader)?,
+            buffers: reader.u32("buffers")?,
+            turn: reader.u16("turn")?,
             pages_up_to: PageNumber(reader.u32("pages up to")?),
             missing_pages: Vec::new(),
             complete_up_to: BlockNumber(0),

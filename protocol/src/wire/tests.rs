@@ -23,6 +23,14 @@ fn report() -> Report {
         bytes_kept: 5,
         busy_ms: 15,
         bytes_verified: 0x1a,
+        effort: Effort {
+            decode_ms: 20,
+            session_ms: 21,
+            disk_bytes: 22,
+            disk_ms: 23,
+        },
+        buffers: 24,
+        turn: 25,
         pages_up_to: PageNumber(16),
         missing_pages: vec![PageRun {
             first: PageNumber(17),
@@ -107,6 +115,8 @@ fn golden_report() {
             "0000000000000005",
             "0000000f",
             "000000000000001a",
+            "0000001400000015000000000000001600000017",
+            "000000180019",
             "00000010",
             "01",
             "00000011",

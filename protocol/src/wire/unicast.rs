@@ -1,6 +1,6 @@
 //! What a sender and one receiver tell each other, sealed under that receiver's keys.
 
-use super::{Reader, Report, WireError, Write};
+use super::{Reader, Report, Standing, WireError, Write};
 use crate::manifest::Identity;
 
 /// Why a receiver or a session failed.
@@ -26,6 +26,8 @@ pub enum FailCode {
     NotStarted,
     /// The target reads back something else than was written to it.
     ReadBackDiffers,
+    /// The receiver is too slow for the room, and slow ones are dropped.
+    TooSlow,
 }
 
 impl FailCode {
@@ -41,6 +43,7 @@ impl FailCode {
             Self::Internal => 8,
             Self::NotStarted => 9,
             Self::ReadBackDiffers => 10,
+            Self::TooSlow => 11,
         }
     }
 
@@ -56,6 +59,7 @@ impl FailCode {
             8 => Self::Internal,
             9 => Self::NotStarted,
             10 => Self::ReadBackDiffers,
+            11 => Self::TooSlow,
             _ => return Err(WireError::Value { field: "code" }),
         })
     }
@@ -176,6 +180,13 @@ pub enum ToReceiver {
     },
     /// A report is missing: the receiver is to report at once.
     Ask,
+    /// How the receiver stands to the group from now on.
+    Standing {
+        /// Counts the changes; an older one than is known means nothing.
+        turn: u16,
+        /// How it stands.
+        standing: Standing,
+    },
 }
 
 impl ToReceiver {
@@ -189,6 +200,11 @@ impl ToReceiver {
                 out.put_text(text);
             }
             Self::Ask => out.push(5),
+            Self::Standing { turn, standing } => {
+                out.push(4);
+                out.put_u16(*turn);
+                standing.encode(out);
+            }
         }
     }
 
@@ -203,6 +219,10 @@ impl ToReceiver {
                 text: reader.text("text")?,
             },
             5 => Self::Ask,
+            4 => Self::Standing {
+                turn: reader.u16("turn")?,
+                standing: Standing::decode(&mut reader)?,
+            },
             _ => return Err(WireError::Value { field: "type" }),
         };
         reader.finish()?;

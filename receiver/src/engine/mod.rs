@@ -7,6 +7,7 @@ mod phases;
 mod pictures;
 mod room;
 mod search;
+mod spent;
 mod verify;
 mod writer;
 
@@ -19,7 +20,7 @@ use mimeo_image::ByteSize;
 use mimeo_image::target::{ReadMode, TargetWriter};
 use mimeo_net::{Readiness, ReceiveBatch, Waiter, precise_timers};
 use mimeo_protocol::receiver::{Admitted, Assembled, Endpoint, Event, Failure};
-use mimeo_protocol::wire::FailCode;
+use mimeo_protocol::wire::{FailCode, SlowReason};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::exit::Exit;
@@ -31,6 +32,7 @@ use gather::Gather;
 pub(crate) use pictures::Pictures;
 pub(crate) use room::Room;
 pub(crate) use search::{NotJoined, Search};
+use spent::Spent;
 use writer::{Done, Work, Writer};
 
 /// Pictures are sent and the socket's drops are looked at this often.
@@ -72,6 +74,7 @@ pub(crate) struct Engine {
     /// Whether more may wait in the sockets than was received.
     more: bool,
     ended: Option<(Exit, Option<String>)>,
+    spent: Spent,
 }
 
 impl Engine {
@@ -92,6 +95,7 @@ impl Engine {
             again: parts.again,
             more: false,
             ended: None,
+            spent: Spent::new(Instant::now()),
         }
     }
 
@@ -107,6 +111,7 @@ impl Engine {
             let reader = target.reader(ReadMode::Cached).map_err(io::Error::other)?;
             self.checker = Some(Checker::start(reader, image_len, self.waiter.waker())?);
         }
+        self.spent.set_medium(target.medium());
         let waker = self.waiter.waker();
         self.writer = Some(Writer::start(target, image_len, resume, waker)?);
         Ok(())
@@ -137,6 +142,8 @@ impl Engine {
             self.handle_events();
             self.search_again();
             self.pictures.observe(&self.endpoint, Instant::now());
+            let effort = self.spent.effort(Instant::now());
+            self.endpoint.session_mut().handle_effort(effort);
             self.transmit();
             self.picture();
             if self.endpoint.session().is_finished() {
@@ -159,6 +166,13 @@ impl Engine {
     /// Sleeps until something happens. `None`: look at every socket.
     fn sleep(&mut self) -> Option<Readiness> {
         let now = Instant::now();
+        self.spent.on_asleep(now);
+        let waited = self.wait(now);
+        self.spent.on_awake(Instant::now());
+        waited
+    }
+
+    fn wait(&mut self, now: Instant) -> Option<Readiness> {
         let until = self.endpoint.poll_timeout(now).unwrap_or(now);
         let until = until.min(self.pictures.last() + PICTURE_EVERY);
         let search = self.again.search.poll_timeout(self.endpoint.session());
@@ -248,8 +262,10 @@ impl Engine {
                     symbols,
                     bytes,
                     busy,
+                    decoding,
                     ..
                 } => {
+                    self.spent.on_decoded(decoding);
                     self.endpoint.give_back(buffer, symbols);
                     self.endpoint
                         .session_mut()
@@ -333,6 +349,7 @@ impl Engine {
                 Event::Zero(run) => self.write(Work::Zero(run)),
                 Event::Flush { image_len } => self.write(Work::Flush { image_len }),
                 Event::Verify(plan) => self.write(Work::Verify(plan)),
+                Event::Standing(slow) => self.tell_standing(slow),
                 Event::NoGroupData => self.tell(Severity::Warn, self.room.no_data()),
                 Event::Finished { acknowledged } => {
                     if !acknowledged {
@@ -347,6 +364,17 @@ impl Engine {
                 }
                 Event::Left => {}
             }
+        }
+    }
+
+    fn tell_standing(&self, slow: Option<SlowReason>) {
+        match slow {
+            Some(reason) => {
+                let reason = reason.name();
+                let text = format!("this machine is too slow ({reason}): it is served later");
+                self.tell(Severity::Warn, text);
+            }
+            None => self.tell(Severity::Info, "this machine counts again".to_owned()),
         }
     }
 

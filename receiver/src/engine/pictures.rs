@@ -163,6 +163,7 @@ impl Pictures {
             strays: strays.malformed + strays.unsealed,
             busy: progress.busy,
             cycle: progress.cycle.0,
+            slow: progress.demoted,
             digest: end.map(|end| ImageDigest(end.image_digest).to_string()),
             identity: end.map(|end| end.identity.to_string()),
             ..self.before(phase)

@@ -51,6 +51,8 @@ pub(super) enum Done {
         symbols: SymbolBuffer,
         bytes: u64,
         busy: Duration,
+        /// Time spent in recovering, decompressing and checking it.
+        decoding: Duration,
     },
     /// A block is not what its entry says; its buffer comes back.
     Bad {
@@ -209,7 +211,9 @@ impl Worker {
 
     fn block(&mut self, mut assembled: Assembled) -> Result<bool, TargetError> {
         let offset = assembled.entry.place.offset();
+        let begun = Instant::now();
         let raw = assembled.decode(self.image_len, &mut self.decoder);
+        let decoding = begun.elapsed();
         let written = match raw {
             Some(raw) => {
                 let from = Instant::now();
@@ -233,6 +237,7 @@ impl Worker {
                 symbols,
                 bytes,
                 busy,
+                decoding,
             },
             None => {
                 tracing::warn!(%block, "a block failed its digest and is asked for again");

@@ -37,6 +37,7 @@ pub(crate) fn receiving() -> Status {
         strays: 4,
         busy: Duration::from_secs(12),
         cycle: 1,
+        slow: None,
         digest: Some("ab".repeat(32)),
         identity: Some("cd".repeat(32)),
     }

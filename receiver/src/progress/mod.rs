@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mimeo_console::{Program, Size, human};
 use mimeo_image::ByteSize;
+use mimeo_protocol::wire::SlowReason;
 
 use crate::report::StatusDoc;
 use crate::run::{Command, Outcome};
@@ -75,6 +76,10 @@ fn doing(status: &Status) -> String {
         Phase::Searching => "looking for a sender".to_owned(),
         Phase::Joining => format!("asking to be admitted: {session}"),
         Phase::Waiting => format!("joined, waiting for the start: {session}"),
+        Phase::Receiving if status.slow.is_some() => {
+            let reason = status.slow.map_or("slow", SlowReason::name);
+            format!("too slow ({reason}), served later: {session}")
+        }
         Phase::Receiving => format!("receiving, cycle {}: {session}", status.cycle),
         Phase::Flushing => format!("flushing the target: {session}"),
         Phase::Verifying => format!("verifying the target: {session}"),

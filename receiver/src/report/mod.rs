@@ -2,7 +2,7 @@
 //! are an interface for scripts; `docs/report.md` describes them.
 
 use mimeo_console::report::{self, seconds};
-use mimeo_protocol::wire::ReadBack;
+use mimeo_protocol::wire::{ReadBack, SlowReason};
 use serde::Serialize;
 
 use crate::status::{Phase, Status};
@@ -36,6 +36,7 @@ pub(crate) struct StatusDoc<'a> {
     socket_drops: u32,
     bad_blocks: u32,
     strays: u64,
+    slow: Option<&'static str>,
     digest: Option<&'a str>,
     identity: Option<&'a str>,
 }
@@ -69,6 +70,7 @@ impl<'a> StatusDoc<'a> {
             socket_drops: status.socket_drops,
             bad_blocks: status.bad_blocks,
             strays: status.strays,
+            slow: status.slow.map(slow),
             digest: status.digest.as_deref(),
             identity: status.identity.as_deref(),
         }
@@ -100,6 +102,15 @@ fn read_back(read_back: ReadBack) -> Option<&'static str> {
         ReadBack::Direct => Some("direct"),
         ReadBack::CacheDropped => Some("cache_dropped"),
         ReadBack::Memory => Some("memory"),
+    }
+}
+
+fn slow(reason: SlowReason) -> &'static str {
+    match reason {
+        SlowReason::Disk => "disk",
+        SlowReason::Processor => "processor",
+        SlowReason::Memory => "memory",
+        SlowReason::Network => "network",
     }
 }
 
@@ -162,6 +173,7 @@ mod tests {
                 "socket_drops": 2,
                 "bad_blocks": 1,
                 "strays": 4,
+                "slow": null,
                 "digest": "ab".repeat(32),
                 "identity": "cd".repeat(32),
             })

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use mimeo_console::human;
+use mimeo_protocol::pacing::{Circuit, Rate};
 use mimeo_protocol::sender::Event;
 
 use super::{Engine, pictures};
 use crate::run::{Severity, Update};
+use crate::slow;
 
 /// Without a receiver for this long the operator is told what to check.
 const NOBODY_AFTER: Duration = Duration::from_secs(10);
@@ -36,6 +39,20 @@ impl Engine {
                         self.tell(severity, text);
                     }
                 }
+                Event::Slow(number) => {
+                    let member = self.endpoint.session().roster().member(number);
+                    if let Some((severity, text)) = member.and_then(slow::found) {
+                        self.tell(severity, text);
+                    }
+                }
+                Event::Restored(number) => {
+                    if let Some(member) = self.endpoint.session().roster().member(number) {
+                        let about = &member.about;
+                        let (name, ip) = (&about.host_name, about.address.ip());
+                        self.tell(Severity::Info, format!("{name} ({ip}) counts again"));
+                    }
+                }
+                Event::Circuit(circuit) => self.tell_circuit(circuit),
                 Event::Unproven(about) => self.tell(
                     Severity::Warn,
                     format!(
@@ -49,6 +66,28 @@ impl Engine {
         }
         self.tell_if_nobody_came();
         over
+    }
+
+    fn tell_circuit(&self, circuit: Circuit) {
+        let floor = human::rate(Rate::FLOOR.0);
+        match circuit {
+            Circuit::Closed => {
+                self.tell(Severity::Info, "the stream arrives again".to_owned());
+            }
+            Circuit::Floor => self.tell(
+                Severity::Warn,
+                format!(
+                    "no receiver gets more than a fifth of what is sent: going down to {floor}"
+                ),
+            ),
+            Circuit::Open => self.tell(
+                Severity::Error,
+                format!(
+                    "no receiver gets more than a fifth of what is sent, even at {floor}: pausing \
+                     for 30 s. Check the cable, the switch and whatever else sends on this network"
+                ),
+            ),
+        }
     }
 
     fn tell_if_nobody_came(&mut self) {

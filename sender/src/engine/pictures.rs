@@ -157,6 +157,7 @@ impl Pictures {
             socket_drops: drops,
             round_trip: member.round_trip,
             limit: limit(session, member, dropped),
+            slow: member.slow.map(|slow| slow.reason),
             finished_after: member
                 .settled_at
                 .zip(self.started)
@@ -187,6 +188,7 @@ fn state(member: &Member) -> ReceiverState {
         MemberState::Failed { text, .. } => ReceiverState::Failed(text.clone()),
         MemberState::Lost => ReceiverState::Lost,
         MemberState::Silent => ReceiverState::Silent,
+        MemberState::Demoted { .. } => ReceiverState::Demoted,
         MemberState::Admitted | MemberState::Active => {
             match member.report.as_ref().map(|report| report.stage) {
                 None | Some(Stage::Waiting) => ReceiverState::Waiting,
@@ -227,7 +229,8 @@ pub(super) fn member_line(member: &Member) -> Option<(Severity, String)> {
     let about = &member.about;
     let name = format!("{} ({})", about.host_name, about.address.ip());
     Some(match &member.state {
-        MemberState::Admitted => return None,
+        // Told when it was found.
+        MemberState::Admitted | MemberState::Demoted { .. } => return None,
         MemberState::Active if member.was_away => (Severity::Info, format!("{name} is back")),
         MemberState::Active => {
             let link = match about.link_speed {

@@ -134,11 +134,13 @@ fn line(one: &ReceiverStatus, image_len: Option<u64>, rate: u64, name: usize) ->
     );
     match &one.state {
         ReceiverState::Failed(reason) => line += &format!("  {}", human::clean(reason)),
-        ReceiverState::Receiving | ReceiverState::Silent => {
+        ReceiverState::Receiving | ReceiverState::Silent | ReceiverState::Demoted => {
             let (rate, loss) = (human::rate(rate), human::share(one.loss));
             line += &format!("  {rate:>12}  loss {loss:>7}");
             line += &tally::kept(one, image_len).map_or(String::new(), |kept| format!("  {kept}"));
-            if let Some(limit) = one.limit {
+            if let Some(reason) = one.slow.filter(|_| one.state == ReceiverState::Demoted) {
+                line += &format!("  served later: {}", reason.name());
+            } else if let Some(limit) = one.limit {
                 line += &format!("  {}", tally::limit(limit));
             }
         }

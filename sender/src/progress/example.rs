@@ -50,6 +50,7 @@ pub(crate) fn receiver(number: u16, host_name: &str, state: ReceiverState) -> Re
         socket_drops: 0,
         round_trip: Some(Duration::from_micros(250)),
         limit: None,
+        slow: None,
         finished_after: None,
     }
 }

@@ -18,10 +18,11 @@ pub(crate) fn tally<'a>(receivers: impl IntoIterator<Item = &'a ReceiverStatus>)
 }
 
 /// What people call the states, in the order of [`rank`].
-const STATES: [&str; 8] = [
+const STATES: [&str; 9] = [
     "failed",
     "lost",
     "silent",
+    "slow",
     "receiving",
     "flushing",
     "verifying",
@@ -35,11 +36,12 @@ pub(crate) fn rank(state: &ReceiverState) -> usize {
         ReceiverState::Failed(_) => 0,
         ReceiverState::Lost => 1,
         ReceiverState::Silent => 2,
-        ReceiverState::Receiving => 3,
-        ReceiverState::Flushing => 4,
-        ReceiverState::Verifying => 5,
-        ReceiverState::Waiting => 6,
-        ReceiverState::Confirmed => 7,
+        ReceiverState::Demoted => 3,
+        ReceiverState::Receiving => 4,
+        ReceiverState::Flushing => 5,
+        ReceiverState::Verifying => 6,
+        ReceiverState::Waiting => 7,
+        ReceiverState::Confirmed => 8,
     }
 }
 

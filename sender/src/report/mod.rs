@@ -2,7 +2,7 @@
 //! fields are an interface for scripts; `docs/report.md` describes them.
 
 use mimeo_console::report::{self, seconds};
-use mimeo_protocol::wire::ReadBack;
+use mimeo_protocol::wire::{ReadBack, SlowReason};
 use serde::Serialize;
 
 use crate::status::{Counters, Limit, Phase, ReceiverState, ReceiverStatus, Status};
@@ -58,6 +58,7 @@ struct ReceiverDoc<'a> {
     socket_drops: u32,
     round_trip_seconds: Option<f64>,
     limit: Option<&'static str>,
+    slow: Option<&'static str>,
     finished_seconds: Option<f64>,
 }
 
@@ -123,6 +124,7 @@ impl<'a> ReceiverDoc<'a> {
             socket_drops: receiver.socket_drops,
             round_trip_seconds: receiver.round_trip.map(|time| time.as_secs_f64()),
             limit: receiver.limit.map(limit),
+            slow: receiver.slow.map(slow),
             finished_seconds: receiver.finished_after.map(seconds),
         }
     }
@@ -155,6 +157,7 @@ fn state(state: &ReceiverState) -> &'static str {
     match state {
         ReceiverState::Waiting => "waiting",
         ReceiverState::Receiving => "receiving",
+        ReceiverState::Demoted => "demoted",
         ReceiverState::Flushing => "flushing",
         ReceiverState::Verifying => "verifying",
         ReceiverState::Silent => "silent",
@@ -178,6 +181,15 @@ fn limit(limit: Limit) -> &'static str {
         Limit::Disk => "disk",
         Limit::Processor => "processor",
         Limit::Network => "network",
+    }
+}
+
+fn slow(reason: SlowReason) -> &'static str {
+    match reason {
+        SlowReason::Disk => "disk",
+        SlowReason::Processor => "processor",
+        SlowReason::Memory => "memory",
+        SlowReason::Network => "network",
     }
 }
 

@@ -90,6 +90,7 @@ fn every_receiver_is_in_the_report_with_its_reason() {
             "socket_drops": 0,
             "round_trip_seconds": 0.00025,
             "limit": "network",
+            "slow": null,
             "finished_seconds": null,
         })
     );

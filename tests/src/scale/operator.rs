@@ -7,7 +7,7 @@ use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::fec::Code;
 use mimeo_protocol::manifest::{Entry, StoredBlock};
 use mimeo_protocol::sender::{
-    Job, Parity, Session, SessionConfig, Share, StartPolicy, SymbolRef, Transmit,
+    Job, Parity, Session, SessionConfig, Share, SlowRules, StartPolicy, SymbolRef, Transmit,
 };
 use mimeo_protocol::units::{PageNumber, Place, SYMBOL_SIZE};
 use mimeo_protocol::wire::{SYMBOL_DATAGRAM, ToReceiver};
@@ -99,6 +99,7 @@ impl Operator {
             },
             rate_cap: None,
             parity: Parity::Auto,
+            slow: SlowRules::default(),
             linger: Duration::ZERO,
         };
         Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mimeo_protocol::pacing::Rate;
-use mimeo_protocol::sender::{Parity, StartPolicy};
+use mimeo_protocol::sender::{Parity, SlowRules, StartPolicy};
 use mimeo_protocol::wire::Auth;
 
 use super::Image;
@@ -25,6 +25,8 @@ pub struct RoomConfig {
     pub rate_cap: Option<Rate>,
     /// Repair symbols in advance.
     pub parity: Parity,
+    /// What becomes of slow receivers.
+    pub slow: SlowRules,
     /// How long to stay for late receivers.
     pub linger: Duration,
     /// What admits receivers.
@@ -43,6 +45,7 @@ impl RoomConfig {
             start: StartPolicy::default(),
             rate_cap: Some(Rate(1_000_000_000)),
             parity: Parity::Auto,
+            slow: SlowRules::default(),
             linger: Duration::ZERO,
             auth: Auth::Open,
         }

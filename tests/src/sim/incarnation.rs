@@ -188,7 +188,9 @@ impl Incarnation {
     ) {
         let failing = self.failing.is_some();
         match event {
-            Event::Started | Event::NoGroupData => self.told.push(format!("{event:?}")),
+            Event::Started | Event::NoGroupData | Event::Standing(_) => {
+                self.told.push(format!("{event:?}"));
+            }
             Event::Block {
                 block,
                 buffer,

@@ -9,7 +9,7 @@ use mimeo_protocol::ids::{Mac, Nonce};
 use mimeo_protocol::keys::Secret;
 use mimeo_protocol::manifest::Entry;
 use mimeo_protocol::receiver::{RendezvousConfig, Resume};
-use mimeo_protocol::wire::{Auth, FailCode, ReadBack};
+use mimeo_protocol::wire::{Auth, Effort, FailCode, ReadBack};
 
 use super::{Completion, Dice, DiskProfile, Ending, Image, Incarnation, Link, LinkProfile, Target};
 
@@ -26,6 +26,8 @@ pub struct MachineProfile {
     pub buffers: u32,
     /// Datagrams that its socket holds while nobody reads.
     pub window: u32,
+    /// What its processor takes for a datagram; while it works others wait in the socket.
+    pub work: Duration,
     /// How it hopes to be admitted.
     pub auth: Auth,
     /// Its key file.
@@ -48,6 +50,7 @@ impl Default for MachineProfile {
             disk: DiskProfile::default(),
             buffers: 256,
             window: 2048,
+            work: Duration::ZERO,
             auth: Auth::Open,
             secret: None,
             resume: Resume::Off,
@@ -77,6 +80,18 @@ pub struct Machine {
     /// What waits in the socket while nobody reads it; `None` while somebody does.
     stopped: Option<VecDeque<Rc<[u8]>>>,
     dropped: u32,
+    /// When the processor has done with everything that waits, and what waits.
+    busy_until: Option<Instant>,
+    waiting: u32,
+    effort: Spent,
+}
+
+/// How long the parts of a receiver worked, and what the disk took.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    session: Duration,
+    disk: Duration,
+    disk_bytes: u64,
 }
 
 /// What a machine did when it was driven: datagrams for the sender, and work of its disk.
@@ -103,6 +118,9 @@ impl Machine {
             dice,
             stopped: None,
             dropped: 0,
+            busy_until: None,
+            waiting: 0,
+            effort: Spent::default(),
             profile,
         }
     }
@@ -149,6 +167,9 @@ impl Machine {
         };
         self.stopped = None;
         self.dropped = 0;
+        self.waiting = 0;
+        self.busy_until = None;
+        self.effort = Spent::default();
         self.lives.push(Incarnation::new(now, config));
     }
 
@@ -177,6 +198,40 @@ impl Machine {
         self.stopped.is_some()
     }
 
+    /// A datagram reaches the socket. Returns when the program gets to it; `None` if the socket is
+    /// full.
+    pub(super) fn accept(&mut self, now: Instant) -> Option<Instant> {
+        if self.profile.work.is_zero() {
+            return Some(now);
+        }
+        if self.waiting >= self.profile.window {
+            self.dropped += 1;
+            return None;
+        }
+        self.waiting += 1;
+        let at = self.busy_until.map_or(now, |at| at.max(now)) + self.profile.work;
+        self.busy_until = Some(at);
+        Some(at)
+    }
+
+    /// The program has got to a datagram that waited.
+    pub(super) fn on_reached(&mut self) {
+        if !self.profile.work.is_zero() {
+            self.waiting = self.waiting.saturating_sub(1);
+            self.effort.session += self.profile.work;
+        }
+    }
+
+    fn told_effort(&self) -> Effort {
+        let ms = |time: Duration| time.as_millis() as u32;
+        Effort {
+            decode_ms: 0,
+            session_ms: ms(self.effort.session),
+            disk_bytes: self.effort.disk_bytes,
+            disk_ms: ms(self.effort.disk),
+        }
+    }
+
     pub(super) fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &Rc<[u8]>) {
         if let Some(socket) = &mut self.stopped {
             if socket.len() < self.profile.window as usize {
@@ -186,11 +241,12 @@ impl Machine {
             }
             return;
         }
-        let dropped = self.dropped;
+        let (dropped, effort) = (self.dropped, self.told_effort());
         let Some(life) = self.life_mut() else { return };
         match &mut life.endpoint {
             Some(endpoint) => {
                 endpoint.session_mut().handle_socket_drops(now, dropped);
+                endpoint.session_mut().handle_effort(effort);
                 endpoint.handle_datagram(now, datagram);
                 if let Some(again) = &mut life.again {
                     again.handle_datagram(now, from, datagram, endpoint.session());
@@ -228,6 +284,13 @@ impl Machine {
         let Some(life) = self.lives.last_mut().filter(|life| life.ending.is_none()) else {
             return;
         };
+        let (bytes, busy) = match done {
+            Completion::Written { bytes, busy, .. } => (*bytes, *busy),
+            Completion::Zeroed(zeroed) => (zeroed.written, zeroed.busy),
+            _ => (0, Duration::ZERO),
+        };
+        self.effort.disk += busy;
+        self.effort.disk_bytes += bytes;
         let failing = life.is_failing();
         let Some(endpoint) = life.endpoint.as_mut().filter(|_| !failing) else {
             return;

@@ -49,6 +49,8 @@ enum Event {
     ToMachine(usize, Rc<[u8]>),
     /// Of a machine, in the given one of its lives and session of that.
     Disk(usize, (usize, u32), Completion),
+    /// A machine's program gets to a datagram that waited in its socket, in one of its lives.
+    Reached(usize, usize, Rc<[u8]>),
     Deed(Deed),
 }
 
@@ -319,9 +321,17 @@ impl Room {
                 if let Some((_, seen)) = self.watched.as_mut().filter(|w| w.0 == machine) {
                     seen.push(Rc::clone(&datagram));
                 }
-                self.machines[machine].handle_datagram(now, SENDER.into(), &datagram);
-                self.drive_machine(machine);
+                let life = self.machines[machine].lives.len();
+                match self.machines[machine].accept(now) {
+                    Some(at) if at > now => {
+                        self.timeline
+                            .at(at, Event::Reached(machine, life, datagram));
+                    }
+                    Some(_) => self.reach(machine, life, &datagram),
+                    None => {}
+                }
             }
+            Event::Reached(machine, life, datagram) => self.reach(machine, life, &datagram),
             Event::Disk(machine, life, done) => {
                 let image = self.image.clone();
                 self.machines[machine].handle_disk(now, life, &done, &image);
@@ -366,6 +376,15 @@ impl Room {
             self.machines[machine].handle_timeout(now);
         }
         self.drive_machine(machine);
+    }
+
+    fn reach(&mut self, machine: usize, life: usize, datagram: &Rc<[u8]>) {
+        let now = self.timeline.now();
+        if life == self.machines[machine].lives.len() {
+            self.machines[machine].on_reached();
+            self.machines[machine].handle_datagram(now, SENDER.into(), datagram);
+            self.drive_machine(machine);
+        }
     }
 
     /// Whether two rooms are the same is told by who got which bytes when.
@@ -492,6 +511,7 @@ fn operator(now: Instant, config: &RoomConfig, secret: &Secret, dice: &mut Dice)
         start: config.start.clone(),
         rate_cap: config.rate_cap,
         parity: config.parity,
+        slow: config.slow,
         linger: config.linger,
     };
     let endpoint = Endpoint::new(now, endpoint, session);

@@ -32,6 +32,7 @@ pub enum Sight {
     FailSeen,
     Abort,
     Ask,
+    Standing,
     /// Nothing that the session's parties would understand.
     Noise,
 }
@@ -97,6 +98,7 @@ impl Tap {
                     ToReceiver::FailSeen => Sight::FailSeen,
                     ToReceiver::Abort { .. } => Sight::Abort,
                     ToReceiver::Ask => Sight::Ask,
+                    ToReceiver::Standing { .. } => Sight::Standing,
                 }
             }
         })

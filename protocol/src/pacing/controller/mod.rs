@@ -19,6 +19,7 @@ mod round;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+pub use self::path::Carries;
 use self::path::Path;
 use self::round::{Outcome, Round, Sample};
 use super::Rate;
@@ -39,6 +40,8 @@ const FILLED: f64 = 0.7;
 const MARGIN: f64 = 0.95;
 /// How far a probe goes beyond the rate.
 const PROBE: f64 = 1.25;
+/// How far a challenge goes: beyond twice the rate, by what is lost of it in a round.
+const CHALLENGE: f64 = 2.3;
 /// Rounds of a probe: one may be a burst of loss that has nothing to do with the rate.
 const PROBE_ROUNDS: usize = 2;
 /// Rounds of easing, which costs less than a probe and compares smaller differences.
@@ -147,6 +150,50 @@ impl Controller {
         self.paths.remove(&receiver);
     }
 
+    /// What the path to a receiver is known to carry.
+    #[must_use]
+    pub fn carries(&self, receiver: ReceiverNumber) -> Carries {
+        self.paths
+            .get(&receiver)
+            .map_or(Carries::default(), Path::known)
+    }
+
+    /// Whether the path to a receiver is what keeps the rate from rising.
+    #[must_use]
+    pub fn is_limit(&self, receiver: ReceiverNumber) -> bool {
+        let held = self.phase != (Phase::Rising { doubted: false });
+        let most = self.carries(receiver).at_most;
+        held && most.is_some_and(|most| MARGIN * MARGIN * most <= self.base.datagrams())
+    }
+
+    /// Shows which paths carry more than twice the rate, where a few seem to limit it: a single
+    /// probe that goes further than others.
+    pub fn challenge(&mut self, now: Instant) {
+        if self.phase == Phase::Holding && self.base < self.cap {
+            self.rate = Rate::of_datagrams(CHALLENGE * self.base.datagrams()).min(self.cap);
+            self.phase = Phase::Probing;
+            self.probe_at = now;
+        }
+    }
+
+    /// What limited the rate is gone: the rate rises as at the start.
+    pub fn rise(&mut self) {
+        self.wait = SHORTEST_WAIT;
+        self.trial.clear();
+        self.rate = self.base;
+        self.phase = Phase::Rising { doubted: false };
+        for path in self.paths.values_mut() {
+            path.start_over();
+        }
+    }
+
+    /// Receivers begin to gate the stream of which the slowest carries so many datagrams per
+    /// second.
+    pub fn settle(&mut self, now: Instant, datagrams: f64) {
+        self.wait = FIRST_WAIT;
+        self.hold(now, (MARGIN * datagrams).min(self.base.datagrams()));
+    }
+
     /// Takes in a report; `gating` is the number of receivers that gate the stream and
     /// `last_seq` the last datagram sent.
     pub fn on_report(
@@ -201,6 +248,7 @@ impl Controller {
     }
 
     fn on_risen(&mut self, now: Instant, outcome: &Outcome, doubted: bool) {
+        self.note_tried(outcome);
         let limited = |path: &Path, sample: &Sample| path.is_limited(outcome.sent, sample);
         if self.least_carried(outcome, limited).is_some() {
             if !doubted {
@@ -251,6 +299,7 @@ impl Controller {
     }
 
     fn on_probed(&mut self, now: Instant, outcome: &Outcome) {
+        self.note_tried(outcome);
         let limited = |path: &Path, sample: &Sample| path.is_limited(outcome.sent, sample);
         if self.least_carried(outcome, limited).is_some() {
             let base = self.base.datagrams();
@@ -274,6 +323,7 @@ impl Controller {
         self.tell_paths(outcome, |path, sample| {
             if relieved(path, sample) {
                 path.on_relieved(sample);
+                path.on_tried(true, sample);
             }
         });
         if let Some(least) = self.least_carried(outcome, relieved) {
@@ -282,6 +332,14 @@ impl Controller {
         }
         self.tell_paths(outcome, Path::accept);
         self.hold(now, self.base.datagrams());
+    }
+
+    /// A higher rate was tried: notes which paths deliver it and which are at their limit.
+    fn note_tried(&mut self, outcome: &Outcome) {
+        self.tell_paths(outcome, |path, sample| {
+            let limited = path.is_limited(outcome.sent, sample) && path.overflows(sample);
+            path.on_tried(limited, sample);
+        });
     }
 
     /// Tells every path what a round showed of it.

@@ -54,6 +54,16 @@ pub(super) struct Path {
     /// Rounds in a row with remarkable loss, and what they showed.
     remarkable: u32,
     remarkable_reference: Option<Reference>,
+    carries: Carries,
+}
+
+/// What a path is known to carry, in datagrams per second that are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Carries {
+    /// No more than this, as its delivery did not follow the rate beyond it.
+    pub at_most: Option<f64>,
+    /// At least this much: it was sent and arrived, but for the loss that the path has anyway.
+    pub at_least: f64,
 }
 
 impl Path {
@@ -66,6 +76,22 @@ impl Path {
     /// less the loss that it has at any rate.
     pub(super) fn carries(&self, sample: &Sample) -> f64 {
         sample.delivered / (1.0 - self.loss).max(0.1)
+    }
+
+    /// What the path is known to carry.
+    pub(super) fn known(&self) -> Carries {
+        self.carries
+    }
+
+    /// A trial of a rate is over: the path turned out to be at its limit, or delivered.
+    pub(super) fn on_tried(&mut self, limited: bool, sample: &Sample) {
+        let carries = self.carries(sample);
+        if limited {
+            self.carries.at_most = Some(carries);
+        } else {
+            self.carries.at_most = self.carries.at_most.filter(|&most| most > carries);
+            self.carries.at_least = self.carries.at_least.max(carries);
+        }
     }
 
     /// Whether delivery did not follow when the rate changed from that of the reference. Without a

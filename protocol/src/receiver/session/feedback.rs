@@ -237,7 +237,7 @@ impl Session {
         let buffers = self.ledger.buffers();
         let free = buffers
             .saturating_sub(RESERVE.min(buffers / 2))
-            .saturating_sub(self.ledger.in_use())
+            .saturating_sub(self.ledger.in_use() - self.ledger.given_up(self.given_up_below()))
             .saturating_sub(self.schedule.lost);
         // With nothing on its way to the disk no waiting frees a buffer: blocks that lack symbols
         // hold them all, and only further symbols help, perhaps those of the next cycle.
@@ -295,6 +295,9 @@ impl Session {
             bytes_kept: self.kept().1 + self.zeros_kept,
             busy_ms: u32::try_from(self.written.busy.as_millis()).unwrap_or(u32::MAX),
             bytes_verified: self.written.verified,
+            effort: self.stand.effort,
+            buffers: self.ledger.buffers(),
+            turn: self.stand.turn,
             pages_up_to: self.pages.up_to(),
             missing_pages: self.pages.missing(MAX_PAGE_RUNS),
             complete_up_to: self.ledger.complete_up_to(),
@@ -304,7 +307,10 @@ impl Session {
     }
 
     /// Blocks whose deficits the sender answers in this cycle.
-    fn repaired_now(&self) -> (BlockNumber, BlockNumber) {
+    pub(super) fn repaired_now(&self) -> (BlockNumber, BlockNumber) {
+        if self.stand.demoted.is_some() {
+            return (BlockNumber(0), BlockNumber(0));
+        }
         let first = if self.in_joined_cycle {
             self.joined_at
         } else {

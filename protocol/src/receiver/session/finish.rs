@@ -71,6 +71,7 @@ impl Session {
                 }
             }
             ToReceiver::Ask => self.schedule.on_asked(),
+            ToReceiver::Standing { turn, standing } => self.on_standing(turn, standing),
             ToReceiver::ConfirmSeen | ToReceiver::FailSeen => {}
         }
     }

@@ -116,26 +116,87 @@ impl Ledger {
         BlockNumber(self.complete_up_to)
     }
 
-    /// Where a symbol would go; nothing is changed.
-    pub(super) fn place(&self, block: BlockNumber, k: u8, esi: Esi) -> Placement {
+    /// Where a symbol would go; nothing is changed. Blocks below `given_up` that are incomplete
+    /// may give up their buffers.
+    pub(super) fn place(
+        &self,
+        block: BlockNumber,
+        k: u8,
+        esi: Esi,
+        given_up: BlockNumber,
+    ) -> Placement {
         match self.assemblies.get(&block) {
             Some(assembly) if assembly.k != k || assembly.handed_out => Placement::Redundant,
             Some(assembly) => match assembly.slot_for(esi) {
                 Some(slot) => Placement::Slot(assembly.buffer, slot),
                 None => Placement::Redundant,
             },
-            None if self.is_done(block) || self.free.is_empty() => Placement::Redundant,
-            None => Placement::First,
+            None if self.is_done(block) => Placement::Redundant,
+            None if !self.free.is_empty() => Placement::First,
+            None => match self.least_complete(given_up) {
+                Some(other) if other != block => Placement::First,
+                _ => Placement::Redundant,
+            },
+        }
+    }
+
+    /// Incomplete blocks below `end`.
+    fn incomplete(&self, end: BlockNumber) -> impl Iterator<Item = (&BlockNumber, &Assembly)> {
+        self.assemblies
+            .iter()
+            .filter(move |&(&block, assembly)| block < end && assembly.held < assembly.k)
+    }
+
+    /// Buffers that would be given up for other blocks.
+    pub(super) fn given_up(&self, end: BlockNumber) -> u32 {
+        if end == BlockNumber(0) {
+            return 0;
+        }
+        u32::try_from(self.incomplete(end).count()).expect("at most all buffers")
+    }
+
+    /// The block below `end` that lacks most.
+    fn least_complete(&self, end: BlockNumber) -> Option<BlockNumber> {
+        if end == BlockNumber(0) {
+            return None;
+        }
+        let incomplete = self.incomplete(end);
+        let lacks = |&(&block, assembly): &(&BlockNumber, &Assembly)| {
+            // The number decides between equals, so that a room's history depends on nothing else.
+            (assembly.k - assembly.held, block)
+        };
+        incomplete.max_by_key(lacks).map(|(&block, _)| block)
+    }
+
+    /// Drops the blocks that lack most until so many buffers are free, or no block is incomplete.
+    pub(super) fn free_at_least(&mut self, buffers: u32) {
+        while self.buffers - self.in_use() < buffers {
+            match self.least_complete(BlockNumber(u32::MAX)) {
+                Some(block) => self.drop_block(block),
+                None => return,
+            }
         }
     }
 
     /// Takes a buffer for a block whose first symbol checked out.
-    pub(super) fn begin(&mut self, block: BlockNumber, k: u8, esi: Esi) -> Placement {
-        let first = self.place(block, k, esi) == Placement::First;
-        if let Some(buffer) = first.then(|| self.free.pop()).flatten() {
-            self.assemblies.insert(block, Assembly::new(buffer, k));
+    pub(super) fn begin(
+        &mut self,
+        block: BlockNumber,
+        k: u8,
+        esi: Esi,
+        given_up: BlockNumber,
+    ) -> Placement {
+        if self.place(block, k, esi, given_up) == Placement::First {
+            if self.free.is_empty()
+                && let Some(other) = self.least_complete(given_up)
+            {
+                self.drop_block(other);
+            }
+            if let Some(buffer) = self.free.pop() {
+                self.assemblies.insert(block, Assembly::new(buffer, k));
+            }
         }
-        self.place(block, k, esi)
+        self.place(block, k, esi, given_up)
     }
 
     /// A symbol that checked out stands in the slot that [`Self::place`] gave. Returns whether
@@ -290,7 +351,7 @@ mod tests {
     fn fill(ledger: &mut Ledger, block: u32, k: u8, esis: &[u8]) {
         for &esi in esis {
             let (block, esi) = (BlockNumber(block), Esi(esi));
-            let Placement::Slot(_, slot) = ledger.begin(block, k, esi) else {
+            let Placement::Slot(_, slot) = ledger.begin(block, k, esi, BlockNumber(0)) else {
                 panic!("no place for {esi:?}")
             };
             ledger.on_symbol(block, esi, slot);
@@ -302,7 +363,7 @@ mod tests {
         let mut ledger = Ledger::new(4);
         fill(&mut ledger, 0, 4, &[1, 200, 3, 0]);
         assert_eq!(
-            ledger.place(BlockNumber(0), 4, Esi(2)),
+            ledger.place(BlockNumber(0), 4, Esi(2), BlockNumber(0)),
             Placement::Redundant
         );
         let (_, slots) = ledger.hand_out(BlockNumber(0)).unwrap();
@@ -348,7 +409,7 @@ mod tests {
         fill(&mut ledger, 0, 2, &[0]);
         fill(&mut ledger, 1, 2, &[0, 1]);
         assert_eq!(
-            ledger.begin(BlockNumber(2), 2, Esi(0)),
+            ledger.begin(BlockNumber(2), 2, Esi(0), BlockNumber(0)),
             Placement::Redundant
         );
         ledger.on_written(BlockNumber(1));
@@ -356,10 +417,29 @@ mod tests {
         fill(&mut ledger, 2, 2, &[0]);
         ledger.drop_block(BlockNumber(0));
         assert_eq!(
-            ledger.place(BlockNumber(0), 2, Esi(0)),
+            ledger.place(BlockNumber(0), 2, Esi(0), BlockNumber(0)),
             Placement::First,
             "needed again"
         );
+    }
+
+    #[test]
+    fn a_fresh_block_takes_the_buffer_of_the_least_complete_that_is_given_up() {
+        let mut ledger = Ledger::new(3);
+        fill(&mut ledger, 0, 4, &[0, 1, 2]);
+        fill(&mut ledger, 1, 4, &[0]);
+        fill(&mut ledger, 2, 4, &[0, 1, 2, 3]);
+        let begin = |ledger: &mut Ledger, block, given_up| {
+            ledger.begin(BlockNumber(block), 4, Esi(0), BlockNumber(given_up))
+        };
+        assert_eq!(begin(&mut ledger, 5, 0), Placement::Redundant);
+        assert_eq!(begin(&mut ledger, 5, 1), Placement::Slot(BufferId(0), 0));
+        assert_eq!(ledger.k(BlockNumber(0)), None, "only block 0 was given up");
+        assert_eq!(begin(&mut ledger, 6, 3), Placement::Slot(BufferId(1), 0));
+        assert_eq!(begin(&mut ledger, 7, 3), Placement::Redundant);
+        assert!(ledger.hand_out(BlockNumber(2)).is_some(), "it is complete");
+        ledger.free_at_least(3);
+        assert_eq!(ledger.in_use(), 1, "what is being written stays");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod finish;
 mod ledger;
 mod pages;
 mod path;
+mod standing;
 mod takeover;
 mod types;
 
@@ -23,6 +24,7 @@ use ledger::Ledger;
 pub use ledger::{BufferId, Placement};
 use pages::Pages;
 use path::Path;
+use standing::Stand;
 pub use types::{Event, Progress, Resume, SessionConfig, Zeroed};
 
 use crate::ids::{Cycle, Seq, Slot};
@@ -30,7 +32,7 @@ use crate::manifest::Entry;
 use crate::receiver::tags::DigestTags;
 use crate::units::{BlockNumber, PageNumber};
 use crate::wire::{
-    EndRecord, GroupControl, Stage, SymbolHeader, SymbolKind, ToSender, WelcomeBody,
+    Deficit, EndRecord, GroupControl, Stage, SymbolHeader, SymbolKind, ToSender, WelcomeBody,
 };
 
 /// Without a datagram of the group for this long, though the sender is heard, something on
@@ -82,6 +84,7 @@ pub struct Session {
     /// When time passed last.
     awake: Instant,
     no_data_told: bool,
+    stand: Stand,
     last_word: Option<LastWord>,
     is_over: bool,
     outbox: VecDeque<ToSender>,
@@ -119,6 +122,7 @@ impl Session {
             announce_heard_at: now,
             awake: now,
             no_data_told: false,
+            stand: Stand::default(),
             last_word: None,
             is_over: false,
             outbox: VecDeque::new(),
@@ -145,6 +149,7 @@ impl Session {
             bad_blocks: self.bad_blocks,
             busy: self.written.busy,
             cycle: self.cycle,
+            demoted: self.stand.demoted,
         }
     }
 
@@ -168,7 +173,13 @@ impl Session {
         if header.kind == SymbolKind::Page || block >= self.takes_below() {
             return Placement::Redundant;
         }
-        self.ledger.place(block, header.k, header.esi)
+        match self
+            .ledger
+            .place(block, header.k, header.esi, self.given_up_below())
+        {
+            Placement::First if !self.begins(header) => Placement::Redundant,
+            placement => placement,
+        }
     }
 
     /// Blocks from this one on are of no use now: a target that is written in order would have to
@@ -184,8 +195,9 @@ impl Session {
 
     /// Takes a buffer for a block whose first symbol checked out.
     pub fn begin(&mut self, header: &SymbolHeader) -> Placement {
+        let block = BlockNumber(header.number);
         self.ledger
-            .begin(BlockNumber(header.number), header.k, header.esi)
+            .begin(block, header.k, header.esi, self.given_up_below())
     }
 
     /// A symbol that checked out; `slot` is where it stands, `None` if it was not kept.
@@ -365,12 +377,9 @@ impl Session {
     /// Reports soon if blocks whose pass is over need anything.
     fn urge_if_needed(&mut self, horizon: BlockNumber) {
         let (deficits, _) = self.needs(horizon, 2);
-        let first = if self.in_joined_cycle {
-            self.joined_at
-        } else {
-            BlockNumber(0)
-        };
-        if deficits.iter().any(|run| run.first.0 + run.count > first.0) {
+        let (first, end) = self.repaired_now();
+        let repaired = |run: &Deficit| run.first.0 + run.count > first.0 && run.first < end;
+        if deficits.iter().any(repaired) {
             self.schedule.urge();
         }
     }

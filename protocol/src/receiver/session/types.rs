@@ -8,7 +8,7 @@ use crate::ids::Cycle;
 use crate::manifest::{Run, StoredBlock};
 use crate::receiver::read_back::ReadBackPlan;
 use crate::units::{BlockNumber, Esi};
-use crate::wire::Stage;
+use crate::wire::{SlowReason, Stage};
 
 /// What the receiver's machine offers.
 #[derive(Debug, Clone)]
@@ -86,6 +86,8 @@ pub enum Event {
     /// All is flushed: read the target back, tell how far that is with `handle_verifying`, then
     /// call `handle_verified` or `handle_difference`.
     Verify(ReadBackPlan),
+    /// The group does not wait for this receiver any more, for the given reason, or does again.
+    Standing(Option<SlowReason>),
     /// The sender is heard by unicast, the group is not.
     NoGroupData,
     /// Confirmed; the flag says whether the sender has acknowledged it.
@@ -143,4 +145,6 @@ pub struct Progress {
     pub busy: Duration,
     /// The cycle under way.
     pub cycle: Cycle,
+    /// Why the group does not wait for this receiver, if it does not.
+    pub demoted: Option<SlowReason>,
 }

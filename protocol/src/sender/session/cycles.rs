@@ -1,6 +1,8 @@
 //! Later cycles: what receivers still need after the first pass, in the order of block numbers.
 
-use super::{Event, Session};
+use std::time::Instant;
+
+use super::{Event, Phase, Session};
 use crate::ids::{Cycle, ReceiverNumber};
 use crate::sender::interleave::Share;
 use crate::sender::roster::Member;
@@ -78,11 +80,10 @@ impl Session {
     }
 
     /// Starts the next cycle when this one is over and some receiver needs one.
-    pub(super) fn consider_next_cycle(&mut self) {
-        let Some(end) = self
-            .end
-            .filter(|_| self.first_pass_done() && self.pass.is_idle())
-        else {
+    pub(super) fn consider_next_cycle(&mut self, now: Instant) {
+        let Some(end) = self.end.filter(|_| {
+            self.phase == Phase::Running && self.first_pass_done() && self.pass.is_idle()
+        }) else {
             return;
         };
         let cycle = self.pass.cycle();
@@ -94,8 +95,13 @@ impl Session {
             self.pass_end_seq = Some(self.last_seq);
             self.timers.control_now();
         }
-        if self.config.seekable && self.repairs.is_idle() && self.deferred_needs().next().is_some()
-        {
+        if !self.config.seekable || !self.repairs.is_idle() {
+            return;
+        }
+        if self.only_stragglers_lack() {
+            self.begin_cycle();
+            self.restore_all(now);
+        } else if self.deferred_needs().next().is_some() {
             self.begin_cycle();
         }
     }

@@ -87,6 +87,7 @@ impl Session {
 
     fn handle_report(&mut self, now: Instant, from: ReceiverNumber, report: Report) {
         self.counters.reports += 1;
+        self.account_blocked(now);
         let round_trip = self.round_trip(now, &report);
         let (running, patience) = (self.phase != Phase::Waiting, self.patience());
         let Some(member) = self.roster.member_mut(from) else {
@@ -101,16 +102,19 @@ impl Session {
             return;
         }
         member.round_trip = round_trip.or(member.round_trip);
+        member.ahead = report.credit > self.pass.slot();
         let hearing = member.on_report(now, report, running, patience);
         let unasked = hearing == Hearing::First && self.pass.cycle() > Cycle(1);
         if (hearing == Hearing::Back && self.config.seekable) || unasked {
             // What it missed in its silence, or could not ask for, comes in a later cycle; the
             // room does not wait.
             member.joined_in = (self.pass.cycle(), self.pass.begun());
+            member.turn = member.turn.saturating_add(1);
         }
         if !self.on_hearing(from, hearing) {
             return;
         }
+        self.remind_of_standing(now, from);
         if self.missed_the_stream(now, from) {
             return;
         }
@@ -162,7 +166,11 @@ impl Session {
             expected: report.expected,
             drops: report.socket_drops,
         };
-        if self.phase == Phase::Running {
+        let gates = self
+            .roster
+            .member(from)
+            .is_some_and(|member| member.state == MemberState::Active);
+        if self.phase == Phase::Running && gates {
             self.controller
                 .on_report(now, from, path, gating, self.last_seq);
         }
@@ -195,7 +203,13 @@ impl Session {
     }
 
     /// Tells one receiver that the session is over for it.
-    fn send_away(&mut self, now: Instant, to: ReceiverNumber, code: FailCode, text: String) {
+    pub(super) fn send_away(
+        &mut self,
+        now: Instant,
+        to: ReceiverNumber,
+        code: FailCode,
+        text: String,
+    ) {
         let message = ToReceiver::Abort { code, text };
         self.outbox.push_back(Transmit::Unicast { to, message });
         self.prolong_closing(now);
@@ -224,6 +238,9 @@ impl Session {
 
     /// Blocks of the cycle whose deficits are repaired now; the others come in a pass.
     fn repairable(&self, member: &Member) -> (BlockNumber, BlockNumber) {
+        if member.state.is_demoted() {
+            return (BlockNumber(0), BlockNumber(0));
+        }
         let deferred = member.deferred_below(self.pass.cycle());
         (deferred.max(self.kept_from), self.pass.horizon())
     }

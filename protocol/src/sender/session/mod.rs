@@ -11,6 +11,7 @@ mod on_demand;
 mod page_queue;
 mod plan;
 mod size;
+mod slow;
 mod timers;
 mod types;
 
@@ -22,9 +23,10 @@ use super::manifest_log::ManifestLog;
 use super::pass::Pass;
 use super::repair::Repairs;
 use super::roster::{About, Member, MemberState, Roster, STREAM_PATIENCE, patience};
+use super::stragglers::Stragglers;
 use crate::ids::{Cycle, ReceiverNumber, Seq};
 use crate::manifest::Entry;
-use crate::pacing::{Controller, Pacer, Rate};
+use crate::pacing::{Breaker, Controller, Pacer, Rate};
 use crate::units::BlockNumber;
 use crate::wire::{EndRecord, FailCode, Position, ReadBack, RejectReason};
 use page_queue::PageQueue;
@@ -57,6 +59,7 @@ pub struct Session {
     end: Option<EndRecord>,
     last_seq: Seq,
     controller: Controller,
+    breaker: Breaker,
     pacer: Pacer,
     timers: Timers,
     outbox: VecDeque<Transmit>,
@@ -73,6 +76,9 @@ pub struct Session {
     abort_repeat: Instant,
     sent_times: VecDeque<(Seq, Instant)>,
     looked: ask::Looked,
+    stragglers: Stragglers,
+    /// Since when the receivers keep the sender from sending.
+    blocked_since: Option<Instant>,
 }
 
 impl Session {
@@ -81,6 +87,8 @@ impl Session {
     pub fn new(now: Instant, config: SessionConfig) -> Self {
         let controller = Controller::new(now, Rate::START, config.rate_cap);
         Self {
+            stragglers: Stragglers::new(config.slow),
+            blocked_since: None,
             config,
             phase: Phase::Waiting,
             opened: now,
@@ -93,6 +101,7 @@ impl Session {
             end: None,
             last_seq: Seq(0),
             controller,
+            breaker: Breaker::new(now),
             pacer: Pacer::new(now),
             timers: Timers::new(now),
             outbox: VecDeque::new(),
@@ -129,10 +138,10 @@ impl Session {
         self.counters
     }
 
-    /// The rate that the controller allows.
+    /// The rate that the controller and the breaker allow.
     #[must_use]
     pub fn rate(&self) -> Rate {
-        self.controller.rate()
+        self.breaker.limit(self.controller.rate())
     }
 
     /// The end record once the source was read.
@@ -167,7 +176,7 @@ impl Session {
             slot: self.pass.slot(),
             horizon: self.pass.horizon(),
             pages: self.manifest.pages_sent(),
-            receivers: u16::try_from(self.roster.present()).unwrap_or(u16::MAX),
+            receivers: u16::try_from(self.roster.heard()).unwrap_or(u16::MAX),
         }
     }
 
@@ -202,6 +211,10 @@ impl Session {
             joined_in: (self.pass.cycle(), self.pass.begun()),
             heard_at: now,
             caught_at: now,
+            turn: 0,
+            told_at: None,
+            ahead: false,
+            slow: None,
             report: None,
             settled_at: None,
             was_away: false,
@@ -268,6 +281,7 @@ impl Session {
     fn start(&mut self, now: Instant) {
         self.phase = Phase::Running;
         self.controller = Controller::new(now, self.first_rate(), self.config.rate_cap);
+        self.breaker = Breaker::new(now);
         self.roster.on_start(now);
         self.timers.control_now();
         self.events.push_back(Event::Started);
@@ -293,7 +307,7 @@ impl Session {
 
     /// How long a receiver may be silent.
     fn patience(&self) -> Duration {
-        let by_reports = patience(self.roster.present());
+        let by_reports = patience(self.roster.heard());
         if self.config.seekable {
             by_reports
         } else {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::page_queue::PageSymbol;
 use super::{Job, Parity, Phase, STREAM_WINDOW, Session, SymbolRef, Transmit};
 use crate::ids::{Cycle, Seq, Slot};
-use crate::pacing::Pacer;
+use crate::pacing::{Circuit, Pacer};
 use crate::sender::interleave::Share;
 use crate::units::{BlockNumber, Esi, GROUP, MAX_SYMBOLS};
 use crate::wire::SymbolKind;
@@ -34,15 +34,18 @@ impl Session {
             return None;
         }
         self.plan_pass();
+        self.consider_next_cycle(now);
         self.plan_repair_jobs();
         if now < self.pacer.deadline() || !self.has_symbols() {
+            self.note_blocked(now);
             return None;
         }
+        self.account_blocked(now);
         self.fill(now, burst)
     }
 
     fn fill(&mut self, now: Instant, burst: &mut Vec<SymbolRef>) -> Option<Transmit> {
-        let rate = self.controller.rate();
+        let rate = self.rate();
         let max = Pacer::burst(rate);
         let first = Seq(self.last_seq.0 + 1);
         // No report comes in between, so what the room grants is looked up once, not per symbol.
@@ -68,8 +71,9 @@ impl Session {
 
     /// Whether a symbol may be sent as soon as the pacer lets it.
     pub(super) fn has_symbols(&self) -> bool {
-        let burst = Pacer::burst(self.controller.rate());
+        let burst = Pacer::burst(self.rate());
         self.phase == Phase::Running
+            && self.breaker.circuit() != Circuit::Open
             && (!self.page_queue.is_empty()
                 || self.repairs.has_ready()
                 || self.pass.is_ready(self.roster.credit()))
@@ -173,8 +177,7 @@ impl Session {
         }
     }
 
-    /// Puts blocks into groups as far as they are known, and starts the next cycle when this
-    /// one is over.
+    /// Puts blocks into groups as far as they are known.
     pub(super) fn plan_pass(&mut self) {
         if self.phase != Phase::Running {
             return;
@@ -191,7 +194,6 @@ impl Session {
             }
             self.add_group(shares);
         }
-        self.consider_next_cycle();
     }
 
     fn add_group(&mut self, shares: Vec<Share>) {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Event, Phase, Session, Transmit};
 use crate::ids::Seq;
+use crate::pacing::{Circuit, Controller, Rate};
 use crate::sender::start::StartDecision;
 use crate::wire::{FailCode, GroupControl};
 
@@ -63,9 +64,14 @@ impl Session {
         self.notice_standstill(now);
         self.close_page_by_age(now);
         self.age_members(now);
+        self.look_for_stragglers(now);
+        self.look_at_circuit(now);
         match self.phase {
             Phase::Waiting => self.consider_start(now),
-            Phase::Running => self.plan_pass(),
+            Phase::Running => {
+                self.plan_pass();
+                self.consider_next_cycle(now);
+            }
             _ => {}
         }
         self.consider_end(now);
@@ -77,6 +83,26 @@ impl Session {
         self.timers.awake = now;
         if gap >= STOOD_STILL {
             self.roster.forgive(now, gap);
+            self.blocked_since = None;
+            self.stragglers.start_over();
+        }
+    }
+
+    /// Hardly anything may arrive at anybody.
+    fn look_at_circuit(&mut self, now: Instant) {
+        if self.phase != Phase::Running || !self.breaker.is_due(now) {
+            return;
+        }
+        let gating = self.roster.gating().filter_map(|(number, member)| {
+            let report = member.report.as_ref()?;
+            Some((number, report.received, report.expected))
+        });
+        if let Some(circuit) = self.breaker.look(now, gating) {
+            if circuit == Circuit::Closed {
+                // What was known of the paths is no longer so.
+                self.controller = Controller::new(now, Rate::FLOOR, self.config.rate_cap);
+            }
+            self.events.push_back(Event::Circuit(circuit));
         }
     }
 

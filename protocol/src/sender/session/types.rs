@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::ids::{Cycle, ReceiverNumber, Seq, Slot};
-use crate::pacing::Rate;
+use crate::pacing::{Circuit, Rate};
 use crate::sender::interleave::Share;
 use crate::sender::roster::About;
 use crate::sender::start::StartPolicy;
+use crate::sender::stragglers::SlowRules;
 use crate::units::{BlockNumber, Esi, Place};
 use crate::wire::{GroupControl, SymbolKind, ToReceiver};
 
@@ -32,6 +33,8 @@ pub struct SessionConfig {
     pub rate_cap: Option<Rate>,
     /// Proactive repair symbols.
     pub parity: Parity,
+    /// What becomes of receivers that are too slow for the others.
+    pub slow: SlowRules,
     /// Stay this long for late receivers after all others are done.
     pub linger: Duration,
 }
@@ -134,6 +137,13 @@ pub enum Event {
     Cycle(Cycle),
     /// The state of a receiver changed.
     Member(ReceiverNumber),
+    /// A receiver is too slow: it is demoted, or the room waits for it.
+    Slow(ReceiverNumber),
+    /// A receiver that was demoted counts again.
+    Restored(ReceiverNumber),
+    /// Hardly anything arrives at anybody: the stream goes on at its floor or pauses, or flows
+    /// again.
+    Circuit(Circuit),
     /// Somebody was welcomed and never proved that it holds the secret.
     Unproven(About),
     /// The session is over.

@@ -1,0 +1,75 @@
+//! How this receiver stands to the group: waited for, or demoted as too slow.
+//!
+//! Of a demoted receiver no block is repaired in the cycle under way, so a block of which it
+//! missed a part would hold its buffer for nothing. It takes a block only from the beginning of
+//! its pass, when the block can still become whole, and where no buffer is free the block behind
+//! the horizon that lacks most gives up its own.
+
+use super::{Event, Session};
+use crate::units::BlockNumber;
+use crate::wire::{Effort, SlowReason, Standing, SymbolHeader};
+
+/// A demoted receiver begins a block only within this part of its source symbols: what it lacks
+/// then costs less in the later cycle than the buffer is worth.
+const BEGINNING: u8 = 16;
+
+/// How the receiver stands; see the module's page.
+#[derive(Debug, Default)]
+pub(super) struct Stand {
+    pub(super) turn: u16,
+    pub(super) demoted: Option<SlowReason>,
+    pub(super) effort: Effort,
+}
+
+impl Session {
+    /// Why the group does not wait for this receiver, if it does not.
+    #[must_use]
+    pub fn demoted(&self) -> Option<SlowReason> {
+        self.stand.demoted
+    }
+
+    /// What the receiver's parts did so far, in totals.
+    pub fn handle_effort(&mut self, effort: Effort) {
+        self.stand.effort = effort;
+    }
+
+    pub(super) fn on_standing(&mut self, turn: u16, standing: Standing) {
+        if turn <= self.stand.turn {
+            return;
+        }
+        self.stand.turn = turn;
+        let before = self.stand.demoted;
+        match standing {
+            Standing::Demoted(reason) => self.stand.demoted = Some(reason),
+            Standing::Member { cycle, from } => {
+                self.stand.demoted = None;
+                if cycle == self.cycle {
+                    self.joined_at = from;
+                    self.in_joined_cycle = true;
+                }
+                if before.is_some() {
+                    // What is incomplete must not keep the next pass from finding buffers.
+                    self.ledger.free_at_least(self.ledger.buffers() / 2);
+                }
+            }
+        }
+        self.schedule.urge();
+        if self.stand.demoted != before {
+            self.events.push_back(Event::Standing(self.stand.demoted));
+        }
+    }
+
+    /// Whether the first symbol of a block is to begin it.
+    pub(super) fn begins(&self, header: &SymbolHeader) -> bool {
+        self.stand.demoted.is_none() || header.esi.0 <= header.k / BEGINNING
+    }
+
+    /// Blocks below this one are not repaired in this cycle, so that they may give up their buffers.
+    pub(super) fn given_up_below(&self) -> BlockNumber {
+        match self.stand.demoted {
+            Some(_) => self.horizon,
+            None if self.in_joined_cycle => self.joined_at,
+            None => BlockNumber(0),
+        }
+    }
+}

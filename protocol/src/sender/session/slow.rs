@@ -1,0 +1,277 @@
+//! What the sender does with receivers that are too slow for the room.
+
+use std::time::{Duration, Instant};
+
+use super::{Event, Phase, Session, Transmit};
+use crate::ids::{ReceiverNumber, Slot};
+use crate::pacing::{Circuit, Pacer, Rate};
+use crate::sender::roster::{Member, MemberState};
+use crate::sender::stragglers::{Brake, Finding, Look, Position, Slow, SlowPolicy, Totals};
+use crate::units::BlockNumber;
+use crate::wire::{FailCode, Report, SlowReason, Stage, Standing, ToReceiver};
+
+/// A receiver that does not know its standing is told at most this often.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+impl Session {
+    /// What becomes of slow receivers: without a second cycle none can be served later.
+    fn slow_policy(&self) -> SlowPolicy {
+        match self.stragglers.rules().policy {
+            SlowPolicy::Demote if !self.config.seekable => SlowPolicy::Wait,
+            policy => policy,
+        }
+    }
+
+    /// The pacer would let the next burst go; notes if the receivers do not.
+    pub(super) fn note_blocked(&mut self, now: Instant) {
+        if self.blocked_since.is_none()
+            && now >= self.pacer.deadline()
+            && self.brake().is_some()
+            && !self.has_symbols()
+        {
+            self.blocked_since = Some(now);
+        }
+    }
+
+    /// What keeps the sender from sending may change now: accounts for the time up to here.
+    pub(super) fn account_blocked(&mut self, now: Instant) {
+        let Some(since) = self.blocked_since.take() else {
+            return;
+        };
+        let time = now.saturating_duration_since(since);
+        let (last, burst) = (self.last_seq, Pacer::burst(self.rate()));
+        match self.brake() {
+            Some(Some(needed)) => {
+                let short = |member: &Member| {
+                    let report = member.report.as_ref();
+                    report.is_none_or(|report| report.credit < needed)
+                };
+                let by = self
+                    .roster
+                    .gating()
+                    .filter(|(_, member)| short(member))
+                    .map(|(number, _)| number);
+                self.stragglers.on_blocked(Brake::Credit, time, by);
+            }
+            Some(None) => {
+                let by = self
+                    .roster
+                    .gating()
+                    .filter(|(_, member)| !member.window_fits(last, burst))
+                    .map(|(number, _)| number);
+                self.stragglers.on_blocked(Brake::Window, time, by);
+            }
+            None => {}
+        }
+    }
+
+    /// What would be needed to go on, if there is anything to send: credit up to a slot, or
+    /// nothing but room in the receivers' sockets.
+    fn brake(&self) -> Option<Option<Slot>> {
+        if self.phase != Phase::Running || self.breaker.circuit() == Circuit::Open {
+            return None;
+        }
+        let credit = self.roster.credit();
+        let open =
+            !self.page_queue.is_empty() || self.repairs.has_ready() || self.pass.is_ready(credit);
+        if open {
+            return Some(None);
+        }
+        self.pass.wanted_credit().map(Some)
+    }
+
+    /// Looks for receivers that are too slow, and for those that keep up again.
+    pub(super) fn look_for_stragglers(&mut self, now: Instant) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        if self.roster.present() == 0 && self.roster.demoted().next().is_some() {
+            // Nobody is left whom they could hold up.
+            self.restore_all(now);
+        }
+        if !self.stragglers.is_due(now) {
+            return;
+        }
+        let looks = self.looks();
+        let findings = self.stragglers.look(now, self.stream_position(), &looks);
+        let mut found = false;
+        for finding in findings {
+            match finding {
+                Finding::Slow(number, slow) => found |= self.on_slow(now, number, slow),
+                Finding::Challenge if self.slow_policy() == SlowPolicy::Wait => {}
+                Finding::Challenge => self.controller.challenge(now),
+                Finding::KeepsUp(number) => self.restore(now, number, self.pass.begun()),
+            }
+        }
+        if found {
+            self.controller.rise();
+        }
+    }
+
+    fn stream_position(&self) -> Position {
+        let dropped = |state: &MemberState| {
+            let code = FailCode::TooSlow;
+            matches!(state, MemberState::Failed { code: found, .. } if *found == code)
+        };
+        let members = self.roster.members();
+        Position {
+            slots: self.pass.slot().0,
+            datagrams: self.counters.pass_symbols,
+            rate: self.rate().datagrams(),
+            cap: self.config.rate_cap.map_or(f64::INFINITY, Rate::datagrams),
+            dropped: members.filter(|(_, member)| dropped(&member.state)).count(),
+        }
+    }
+
+    /// Everybody who is heard and lacks something.
+    fn looks(&self) -> Vec<Look> {
+        let blocks = self.end.map(|end| end.blocks.0);
+        let lacks = |report: &Report| {
+            matches!(report.stage, Stage::Waiting | Stage::Receiving)
+                && blocks != Some(report.blocks_done)
+        };
+        let look = |(number, member): (ReceiverNumber, &Member)| {
+            let report = member.report.as_ref().filter(|report| lacks(report))?;
+            Some(Look {
+                number,
+                demoted: member.state.is_demoted(),
+                totals: Totals::of(report),
+                window: report.window,
+                carries: self.controller.carries(number),
+                limits_rate: self.controller.is_limit(number),
+                link: Rate(u64::from(member.about.link_speed) * 1_000_000).datagrams(),
+                ahead: member.ahead,
+            })
+        };
+        let heard = self.roster.members();
+        heard
+            .filter(|(_, member)| member.state.is_heard())
+            .filter_map(look)
+            .collect()
+    }
+
+    /// A receiver is too slow. Returns whether the others no longer wait for it.
+    fn on_slow(&mut self, now: Instant, number: ReceiverNumber, slow: Slow) -> bool {
+        let policy = self.slow_policy();
+        let Some(member) = self.roster.member_mut(number) else {
+            return false;
+        };
+        let known = member.slow.replace(slow).is_some();
+        match policy {
+            SlowPolicy::Wait => {
+                if !known {
+                    self.events.push_back(Event::Slow(number));
+                }
+                return false;
+            }
+            SlowPolicy::Demote => {
+                member.state = MemberState::Demoted {
+                    reason: slow.reason,
+                };
+                member.turn = member.turn.saturating_add(1);
+                self.controller.on_gone(number);
+                self.events.push_back(Event::Slow(number));
+                self.tell_standing(now, number);
+            }
+            SlowPolicy::Drop => {
+                let code = FailCode::TooSlow;
+                let text = format!("too slow for the room ({})", slow.reason.name());
+                let state = MemberState::Failed {
+                    code,
+                    text: text.clone(),
+                };
+                self.settle(now, number, state);
+                self.send_away(now, number, code, text);
+            }
+        }
+        self.stragglers.on_standing(number);
+        true
+    }
+
+    /// A receiver that was demoted counts again; blocks of this cycle below `from` come to it
+    /// in a later one.
+    fn restore(&mut self, now: Instant, number: ReceiverNumber, from: BlockNumber) {
+        let cycle = self.pass.cycle();
+        if let Some(member) = self.roster.member_mut(number) {
+            member.state = MemberState::Active;
+            member.turn = member.turn.saturating_add(1);
+            member.joined_in = (cycle, from);
+            member.caught_at = now;
+            self.stragglers.on_standing(number);
+            self.events.push_back(Event::Restored(number));
+            self.tell_standing(now, number);
+        }
+    }
+
+    /// All that were demoted count again, at the pace of the slowest.
+    pub(super) fn restore_all(&mut self, now: Instant) {
+        let demoted = self.roster.demoted();
+        let all: Vec<_> = demoted
+            .map(|(number, member)| (number, member.slow))
+            .collect();
+        let paths = all.iter().filter_map(|(_, slow)| *slow);
+        let paths = paths.filter(|slow| slow.reason == SlowReason::Network);
+        if let Some(least) = paths.map(|slow| slow.datagrams).min_by(f64::total_cmp) {
+            self.controller.settle(now, least);
+        }
+        let from = self.pass.begun();
+        for (number, _) in all {
+            self.restore(now, number, from);
+        }
+    }
+
+    /// Whether only receivers that were demoted lack anything of this cycle.
+    pub(super) fn only_stragglers_lack(&self) -> bool {
+        let (Some(end), Some(ended)) = (self.end, self.pass_end_seq) else {
+            return false;
+        };
+        let has_all = |member: &Member, report: &Report| {
+            member.seq_seen() >= ended
+                && report.pages_up_to >= end.pages
+                && report.covered_up_to >= end.blocks
+                && report.deficits.is_empty()
+        };
+        self.roster.demoted().next().is_some()
+            && self
+                .roster
+                .wanting()
+                .all(|(_, member, report)| has_all(member, report))
+    }
+
+    /// A receiver reported: it is told how it stands unless it knows.
+    pub(super) fn remind_of_standing(&mut self, now: Instant, number: ReceiverNumber) {
+        let Some(member) = self.roster.member(number) else {
+            return;
+        };
+        let knows = member
+            .report
+            .as_ref()
+            .is_none_or(|report| report.turn == member.turn);
+        let told = member.told_at.is_some_and(|at| now < at + TELL_EVERY);
+        if !knows && !told {
+            self.tell_standing(now, number);
+        }
+    }
+
+    fn tell_standing(&mut self, now: Instant, number: ReceiverNumber) {
+        let Some(member) = self.roster.member_mut(number) else {
+            return;
+        };
+        member.told_at = Some(now);
+        let standing = match member.state {
+            MemberState::Demoted { reason } => Standing::Demoted(reason),
+            _ => Standing::Member {
+                cycle: member.joined_in.0,
+                from: member.joined_in.1,
+            },
+        };
+        let message = ToReceiver::Standing {
+            turn: member.turn,
+            standing,
+        };
+        self.outbox.push_back(Transmit::Unicast {
+            to: number,
+            message,
+        });
+    }
+}

@@ -1,0 +1,112 @@
+//! Slow receivers: on the command line, and in words.
+
+use std::time::Duration;
+
+use mimeo_console::human;
+use mimeo_image::ByteSize;
+use mimeo_protocol::sender::{Member, MemberState, Slow, SlowPolicy, SlowRules};
+use mimeo_protocol::wire::SlowReason;
+
+use crate::run::Severity;
+
+/// What becomes of slow receivers, as it is said on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Policy {
+    /// The others go on; it keeps what it catches and gets the rest in a later cycle
+    Demote,
+    /// The room waits for it
+    Wait,
+    /// It is sent away
+    Drop,
+}
+
+/// Reads a share of 1 % to 90 %.
+///
+/// # Errors
+///
+/// Says what is expected, for everything else.
+pub(crate) fn percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text);
+    match number.parse() {
+        Ok(percent @ 1..=90) => Ok(percent),
+        _ => Err(format!("expected 1% to 90%, found {text:?}")),
+    }
+}
+
+/// The rules; `None` if a stream, which is sent once, is to serve somebody later. Without a policy
+/// a stream waits, and anything else demotes.
+pub(crate) fn rules(
+    policy: Option<Policy>,
+    after: Duration,
+    below: u8,
+    stream: bool,
+) -> Option<SlowRules> {
+    let policy = match policy {
+        Some(Policy::Demote) if stream => return None,
+        Some(Policy::Demote) => SlowPolicy::Demote,
+        Some(Policy::Wait) => SlowPolicy::Wait,
+        Some(Policy::Drop) => SlowPolicy::Drop,
+        None if stream => SlowPolicy::Wait,
+        None => SlowPolicy::Demote,
+    };
+    Some(SlowRules {
+        policy,
+        after,
+        below: f64::from(below) / 100.0,
+    })
+}
+
+/// How slow a receiver is: `disk: writes 18.0 MB/s, the room 240.0 MB/s`.
+fn pace(slow: &Slow) -> String {
+    let verb = match slow.reason {
+        SlowReason::Disk => "writes",
+        SlowReason::Processor | SlowReason::Memory | SlowReason::Network => "takes",
+    };
+    let rate = |rate: u64| match slow.reason {
+        SlowReason::Network => human::rate(rate),
+        _ => format!("{}/s", ByteSize(rate)),
+    };
+    let (reason, own, room) = (slow.reason.name(), rate(slow.own), rate(slow.room));
+    format!("{reason}: {verb} {own}, the room {room}")
+}
+
+/// What the operator is told when a receiver was found to be slow.
+pub(crate) fn found(member: &Member) -> Option<(Severity, String)> {
+    let slow = member.slow.as_ref()?;
+    let follows = match member.state {
+        MemberState::Demoted { .. } => "it is served after the others",
+        _ => "the room waits for it",
+    };
+    let about = &member.about;
+    let (name, ip, pace) = (&about.host_name, about.address.ip(), pace(slow));
+    let text = format!("{name} ({ip}) is slow ({pace}): {follows}");
+    Some((Severity::Warn, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_has_a_sign_or_not() {
+        assert_eq!(percent("50%"), Ok(50));
+        assert_eq!(percent("25"), Ok(25));
+        for text in ["0%", "91%", "", "%", "half", "50 %", "-5%"] {
+            assert!(percent(text).unwrap_err().contains("1% to 90%"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stream_waits_unless_it_is_told_to_drop() {
+        let policy = |policy, stream| {
+            let rules = rules(policy, Duration::from_secs(1), 25, stream)?;
+            assert_eq!((rules.after, rules.below), (Duration::from_secs(1), 0.25));
+            Some(rules.policy)
+        };
+        assert_eq!(policy(None, false), Some(SlowPolicy::Demote));
+        assert_eq!(policy(None, true), Some(SlowPolicy::Wait));
+        assert_eq!(policy(Some(Policy::Drop), true), Some(SlowPolicy::Drop));
+        assert_eq!(policy(Some(Policy::Wait), false), Some(SlowPolicy::Wait));
+        assert_eq!(policy(Some(Policy::Demote), true), None);
+    }
+}

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -72,6 +73,35 @@ fn a_sender_that_is_killed_and_started_again_sends_the_rest() {
     let sent = counters.pass_symbols + counters.repair_symbols;
     let all = LENGTH / (256 << 10) * 187;
     assert!(sent <= all * 2 / 3, "{sent} of {all} symbols");
+}
+
+/// What went down a pipe stays there, and the rest follows it.
+#[test]
+fn a_pipe_goes_on_where_it_was() {
+    let place = place();
+    let image = place.random("image", LENGTH);
+    let zeros = vec![0; 1 << 20];
+    let file = File::options().write(true).open(&image).unwrap();
+    for mib in [1, 6, 7, 8, 9, 12] {
+        file.write_all_at(&zeros, mib << 20).unwrap();
+    }
+    let sender = place.sender(&image, &[&RATE[..], &["--min-receivers", "2"]].concat());
+    let piped = target(&place, 1);
+    let mut pipe = place.receiver("-", &[]);
+    pipe.stdout(File::create(&piped).unwrap());
+    let mut session = place.start(sender, [place.receiver(target(&place, 0), &[]), pipe]);
+    until("a third is written", || {
+        piped.metadata().is_ok_and(|about| about.len() > LENGTH / 3)
+    });
+    start_again(&place, &mut session, &image, &["--min-receivers", "2"]);
+    let outcome = finish(session);
+    assert_success(&outcome, &image);
+    for (number, receiver) in outcome.receivers.iter().enumerate() {
+        assert_same(&image, &target(&place, number));
+        let report = receiver.report.as_ref().unwrap();
+        assert_eq!(report.sessions, 2);
+        assert_eq!(report.bytes_kept + report.bytes_written, LENGTH);
+    }
 }
 
 #[test]

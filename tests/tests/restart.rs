@@ -11,7 +11,7 @@ use mimeo_protocol::sender::Event;
 use mimeo_protocol::units::BLOCK_SIZE;
 use mimeo_protocol::wire::{Announce, Auth, FailCode, Stage};
 use mimeo_tests::sim::{
-    Dice, DiskProfile, Ending, Filling, Image, MachineProfile, Room, RoomConfig, Sight,
+    Dice, DiskProfile, Ending, Filling, Image, LinkProfile, MachineProfile, Room, RoomConfig, Sight,
 };
 
 use common::{LIMIT, config, image, ms, run_until_begun, truth};
@@ -492,4 +492,76 @@ fn a_lost_welcome_is_asked_for_again() {
     truth(&mut room);
     assert_eq!(room.verdict().confirmed, 1);
     assert_sessions(&room, 2);
+}
+
+fn draw_machine(dice: &mut Dice, image: &Image) -> MachineProfile {
+    let holds = dice.chance(0.3).then(|| {
+        let mut old = image.0.to_vec();
+        for block in old.chunks_mut(BLOCK_SIZE) {
+            if dice.chance(0.3) {
+                dice.fill(block);
+            }
+        }
+        Image::from(old.as_slice())
+    });
+    MachineProfile {
+        down: LinkProfile {
+            loss: dice.pick(&[0.0, 0.01, 0.05]),
+            duplicates: dice.pick(&[0.0, 0.05]),
+            jitter: Duration::from_micros(dice.pick(&[0, 500])),
+            ..LinkProfile::default()
+        },
+        disk: DiskProfile {
+            speed: dice.pick(&[5_000_000, 500_000_000]),
+            ..DiskProfile::default()
+        },
+        buffers: dice.pick(&[64, 256]),
+        resume: if holds.is_some() {
+            Resume::Always
+        } else {
+            Resume::Off
+        },
+        holds,
+        verify: dice.chance(0.3),
+        ..MachineProfile::default()
+    }
+}
+
+/// A sender that dies at any moment, up to three times, and is started again soon or late.
+#[test]
+fn whenever_it_dies_everybody_gets_the_image() {
+    for seed in 0..60 {
+        let mut dice = Dice::new(seed);
+        let blocks = dice.pick(&[20, 65, 130]);
+        let filling = dice.pick(&[Filling::Mixed, Filling::Text, Filling::Random]);
+        let image = Image::new(filling, blocks * BLOCK_SIZE + 5, dice.fork());
+        let mut room = Room::new(RoomConfig {
+            seed,
+            rate_cap: Some(Rate(dice.pick(&[30_000_000, 100_000_000]))),
+            ..RoomConfig::new(seed, image.clone())
+        });
+        let machines = dice.between(1, 4);
+        for _ in 0..machines {
+            room.join(draw_machine(&mut dice, &image));
+        }
+        let mut died = 0;
+        for _ in 0..dice.between(1, 3) {
+            let time = ms(dice.below(1500));
+            pass(&mut room, time);
+            // Whoever is there at its end has nobody to look for.
+            if room.operator.is_over() || room.machines.iter().any(|m| m.life().is_none()) {
+                break;
+            }
+            room.kill_sender();
+            died += 1;
+            pass(&mut room, ms(dice.pick(&[1, 500, 4000])));
+            room.start_sender(|config| config.start.start_timeout = ms(15_000));
+            pass(&mut room, ms(3000));
+        }
+        assert!(room.run(LIMIT), "seed {seed}: no end");
+        let verdict = room.verdict();
+        assert_eq!(verdict.lies, [] as [String; 0], "seed {seed}");
+        let finished = usize::try_from(machines).expect("a few");
+        assert_eq!(verdict.finished, finished, "seed {seed}, died {died} times");
+    }
 }

@@ -9,10 +9,10 @@ use mimeo_protocol::receiver::{
 };
 use mimeo_protocol::wire::FailCode;
 
+use super::Engine;
 use super::gather::Gather;
 use super::search::text_of;
 use super::writer::Done;
-use super::{Engine, seed_of};
 use crate::exit::Exit;
 use crate::run::Severity;
 
@@ -142,4 +142,9 @@ impl Engine {
         self.endpoint.take_up(now, config, admitted);
         self.tell(Severity::Info, line);
     }
+}
+
+/// Spreads the reports of a room's receivers.
+pub(crate) fn seed_of(admitted: &Admitted) -> u64 {
+    u64::from(admitted.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

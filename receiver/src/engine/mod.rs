@@ -2,6 +2,7 @@
 
 mod again;
 mod check;
+mod ending;
 mod gather;
 mod phases;
 mod pictures;
@@ -16,18 +17,18 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use mimeo_image::ByteSize;
 use mimeo_image::target::{ReadMode, TargetWriter};
 use mimeo_net::{Readiness, ReceiveBatch, Waiter, precise_timers};
-use mimeo_protocol::receiver::{Admitted, Assembled, Endpoint, Event, Failure};
+use mimeo_protocol::receiver::{Assembled, Endpoint, Event};
 use mimeo_protocol::wire::{FailCode, SlowReason};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::exit::Exit;
 use crate::run::{Command, Severity, Update};
 use crate::status::Status;
-pub(crate) use again::Again;
+pub(crate) use again::{Again, seed_of};
 use check::{Checked, Checker};
+use ending::{exit_of, failure_text, with_remains};
 use gather::Gather;
 pub(crate) use pictures::Pictures;
 pub(crate) use room::Room;
@@ -405,57 +406,5 @@ impl Engine {
     fn tell(&self, severity: Severity, text: String) {
         // Nobody listening is no reason to stop.
         let _ = self.updates.send(Update::Line(severity, text));
-    }
-}
-
-/// Spreads the reports of a room's receivers.
-pub(crate) fn seed_of(admitted: &Admitted) -> u64 {
-    u64::from(admitted.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// What was left undone, where anything was done.
-fn with_remains(error: &str, status: &Status, former_bytes: u64) -> String {
-    if status.bytes_written == 0 && former_bytes == 0 {
-        return error.to_owned();
-    }
-    if status.image_len == Some(status.bytes_done()) {
-        return format!("{error}; {} is not verified", status.target);
-    }
-    let of = status
-        .image_len
-        .map_or(String::new(), |len| format!(" of {}", ByteSize(len)));
-    let written = ByteSize(status.bytes_done().max(former_bytes));
-    format!(
-        "{error}; {} is incomplete: it holds {written}{of}",
-        status.target
-    )
-}
-
-fn exit_of(failure: &Failure) -> Exit {
-    match failure.code {
-        FailCode::IdentityMismatch | FailCode::DigestMismatch | FailCode::ReadBackDiffers => {
-            Exit::DigestMismatch
-        }
-        FailCode::TargetRefused => Exit::Refused,
-        FailCode::NotStarted => Exit::NobodyInTime,
-        _ => Exit::Failure,
-    }
-}
-
-fn failure_text(failure: &Failure) -> String {
-    match failure.code {
-        FailCode::Interrupted
-        | FailCode::SourceFailed
-        | FailCode::Internal
-        | FailCode::NotStarted => {
-            format!("the sender gave up: {}", failure.text)
-        }
-        FailCode::Silence => {
-            format!(
-                "{}; is the sender still running, and its cable plugged in?",
-                failure.text
-            )
-        }
-        _ => failure.text.clone(),
     }
 }

@@ -1,20 +1,19 @@
 //! The room: everybody in it and everything that happens.
 
+mod senders;
+
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::ids::SessionId;
 use mimeo_protocol::keys::Secret;
-use mimeo_protocol::sender::{Destination, Endpoint, EndpointConfig, Fetch, SessionConfig};
-use mimeo_protocol::wire::data_group;
+use mimeo_protocol::sender::{Destination, Fetch};
 
 use super::machine::Doings as MachineDoings;
-use super::operator::Doings as OperatorDoings;
 use super::{
     Completion, Delivery, Dice, Ending, Image, Machine, MachineProfile, Operator, RoomConfig,
-    Sight, Source, Tap, Timeline,
+    Sight, Tap, Timeline,
 };
 
 /// Which way a datagram goes.
@@ -86,9 +85,6 @@ pub struct Room {
     trace: DefaultHasher,
 }
 
-/// Datagrams that wait for a sender that stands still.
-const SOCKET: usize = 500;
-
 /// Where the sender is reached.
 const SENDER: ([u8; 4], u16) = ([10, 0, 0, 1], 64636);
 
@@ -100,7 +96,7 @@ impl Room {
         let secret = Secret::new(dice.bytes());
         let timeline = Timeline::default();
         let mut room = Self {
-            operator: operator(timeline.now(), &config, &secret, &mut dice),
+            operator: senders::operator(timeline.now(), &config, &secret, &mut dice),
             former: Vec::new(),
             machines: Vec::new(),
             image: config.image.clone(),
@@ -117,31 +113,6 @@ impl Room {
         };
         room.drive_operator(0);
         room
-    }
-
-    /// The sender dies without a word.
-    pub fn kill_sender(&mut self) {
-        self.operator.is_dead = true;
-    }
-
-    /// Starts another sender, with the same key and name. The one before goes on, unless it is
-    /// dead or stands still.
-    pub fn start_sender(&mut self, change: impl FnOnce(&mut RoomConfig)) {
-        change(&mut self.config);
-        self.image = self.config.image.clone();
-        let now = self.timeline.now();
-        let next = operator(now, &self.config, &self.secret, &mut self.dice);
-        self.former
-            .push(std::mem::replace(&mut self.operator, next));
-        self.drive_operator(self.newest());
-    }
-
-    fn newest(&self) -> usize {
-        self.former.len()
-    }
-
-    fn operator_mut(&mut self, index: usize) -> &mut Operator {
-        self.former.get_mut(index).unwrap_or(&mut self.operator)
     }
 
     /// Since the sender was started.
@@ -204,25 +175,6 @@ impl Room {
             self.drive_machine(machine);
         }
         self.wake(machine);
-    }
-
-    /// The sender's machine stands still.
-    pub fn suspend_sender(&mut self) {
-        self.suspended.entry(self.newest()).or_default();
-    }
-
-    /// The sender's machine goes on, and finds what its sockets and disk hold for it; of several
-    /// senders that were started, this one.
-    pub fn resume_sender_number(&mut self, index: usize) {
-        for event in self.suspended.remove(&index).unwrap_or_default() {
-            self.handle_operator(index, event);
-        }
-        self.drive_operator(index);
-    }
-
-    /// The newest sender's machine goes on.
-    pub fn resume_sender(&mut self) {
-        self.resume_sender_number(self.newest());
     }
 
     /// A person interrupts a receiver.
@@ -341,35 +293,6 @@ impl Room {
         }
     }
 
-    fn handle_operator(&mut self, index: usize, event: OperatorEvent) {
-        let now = self.timeline.now();
-        if let Some(held) = self.suspended.get_mut(&index) {
-            if held.len() < SOCKET || !matches!(event, OperatorEvent::Datagram(..)) {
-                held.push(event);
-            }
-            return;
-        }
-        let from = |machine: usize| self.machines[machine].address;
-        let from = match event {
-            OperatorEvent::Datagram(machine, _) => Some(from(machine)),
-            _ => None,
-        };
-        let operator = self.operator_mut(index);
-        match (event, from) {
-            (OperatorEvent::Datagram(_, datagram), Some(from)) if !operator.is_over() => {
-                operator.endpoint.handle_datagram(now, from, &datagram);
-            }
-            (OperatorEvent::Alarm(at), _) if operator.alarm == Some(at) => {
-                operator.alarm = None;
-                operator.endpoint.handle_timeout(now);
-            }
-            (OperatorEvent::Read, _) => operator.handle_read(now),
-            (OperatorEvent::Fetched(fetch), _) => operator.handle_fetched(&fetch),
-            _ => return,
-        }
-        self.drive_operator(index);
-    }
-
     fn wake(&mut self, machine: usize) {
         let now = self.timeline.now();
         if !self.machines[machine].is_paused() {
@@ -390,40 +313,6 @@ impl Room {
     /// Whether two rooms are the same is told by who got which bytes when.
     fn note(&mut self, machine: usize, datagram: &[u8]) {
         (self.timeline.elapsed(), machine, datagram).hash(&mut self.trace);
-    }
-
-    fn drive_operator(&mut self, index: usize) {
-        let now = self.timeline.now();
-        let mut doings = OperatorDoings::default();
-        let operator = self.operator_mut(index);
-        if operator.is_dead {
-            return;
-        }
-        operator.drive(now, &mut doings);
-        let read_time = operator.read_time;
-        for sent in doings.sent {
-            for datagram in sent.bytes.chunks(sent.segment) {
-                self.send_down(sent.to, datagram);
-            }
-        }
-        for fetch in doings.fetches {
-            let event = OperatorEvent::Fetched(Box::new(fetch));
-            self.timeline
-                .after(read_time, Event::Operator(index, event));
-        }
-        if doings.reads {
-            let event = Event::Operator(index, OperatorEvent::Read);
-            self.timeline.after(read_time, event);
-        }
-        let operator = self.operator_mut(index);
-        if let Some(at) = operator.endpoint.poll_timeout(now) {
-            let at = at.max(now);
-            if operator.alarm.is_none_or(|alarm| at < alarm) {
-                operator.alarm = Some(at);
-                let event = Event::Operator(index, OperatorEvent::Alarm(at));
-                self.timeline.at(at, event);
-            }
-        }
     }
 
     fn drive_machine(&mut self, index: usize) {
@@ -492,31 +381,6 @@ impl Room {
             self.timeline.at(delivery.at, event);
         }
     }
-}
-
-/// A sender with a session of its own.
-fn operator(now: Instant, config: &RoomConfig, secret: &Secret, dice: &mut Dice) -> Operator {
-    let session_id = SessionId(dice.bytes());
-    let endpoint = EndpointConfig {
-        session_id,
-        session_name: "room".to_owned(),
-        auth: config.auth,
-        secret: secret.clone(),
-        seed: dice.bytes(),
-        group: data_group(session_id, false),
-    };
-    let session = SessionConfig {
-        image_len: config.length_known.then_some(config.image.len() as u64),
-        seekable: config.seekable,
-        start: config.start.clone(),
-        rate_cap: config.rate_cap,
-        parity: config.parity,
-        slow: config.slow,
-        linger: config.linger,
-    };
-    let endpoint = Endpoint::new(now, endpoint, session);
-    let source = Source::new(config.image.clone(), config.seekable);
-    Operator::new(endpoint, source, Duration::from_micros(100))
 }
 
 /// The bytes of a delivery. Sealed datagrams arrive as the link flipped them; clear ones are

@@ -546,7 +546,8 @@ fn whenever_it_dies_everybody_gets_the_image() {
         }
         let mut died = 0;
         for _ in 0..dice.between(1, 3) {
-            let time = ms(dice.below(1500));
+            // At first they listen for other senders.
+            let time = ms(400 + dice.below(1500));
             pass(&mut room, time);
             // Whoever is there at its end has nobody to look for.
             if room.operator.is_over() || room.machines.iter().any(|m| m.life().is_none()) {

@@ -268,21 +268,7 @@ impl Room {
                     self.handle_operator(index, event);
                 }
             }
-            Event::ToMachine(machine, datagram) => {
-                self.note(machine, &datagram);
-                if let Some((_, seen)) = self.watched.as_mut().filter(|w| w.0 == machine) {
-                    seen.push(Rc::clone(&datagram));
-                }
-                let life = self.machines[machine].lives.len();
-                match self.machines[machine].accept(now) {
-                    Some(at) if at > now => {
-                        self.timeline
-                            .at(at, Event::Reached(machine, life, datagram));
-                    }
-                    Some(_) => self.reach(machine, life, &datagram),
-                    None => {}
-                }
-            }
+            Event::ToMachine(machine, datagram) => self.arrive(machine, datagram),
             Event::Reached(machine, life, datagram) => self.reach(machine, life, &datagram),
             Event::Disk(machine, life, done) => {
                 let image = self.image.clone();
@@ -299,6 +285,24 @@ impl Room {
             self.machines[machine].handle_timeout(now);
         }
         self.drive_machine(machine);
+    }
+
+    /// A datagram reaches a machine's socket.
+    fn arrive(&mut self, machine: usize, datagram: Rc<[u8]>) {
+        let now = self.timeline.now();
+        self.note(machine, &datagram);
+        if let Some((_, seen)) = self.watched.as_mut().filter(|w| w.0 == machine) {
+            seen.push(Rc::clone(&datagram));
+        }
+        let life = self.machines[machine].lives.len();
+        match self.machines[machine].accept(now) {
+            Some(at) if at > now => {
+                self.timeline
+                    .at(at, Event::Reached(machine, life, datagram));
+            }
+            Some(_) => self.reach(machine, life, &datagram),
+            None => {}
+        }
     }
 
     fn reach(&mut self, machine: usize, life: usize, datagram: &Rc<[u8]>) {

@@ -233,7 +233,7 @@ impl Endpoint {
 
     /// Takes the next entry of the image; a block comes with its body.
     pub fn handle_entry(&mut self, now: Instant, entry: Entry, body: Option<Body>) {
-        if let Some(body) = body.filter(|_| self.session.keeps_body()) {
+        if let Some(body) = body {
             self.store.pin(
                 self.session.manifest().known_blocks(),
                 body,

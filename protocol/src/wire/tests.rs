@@ -178,6 +178,11 @@ fn golden_join_and_reject() {
         )
     );
     assert_eq!(Join::decode(&bytes), Ok(join));
+    bytes[67] = 2;
+    assert_eq!(
+        Join::decode(&bytes),
+        Err(WireError::Value { field: "flags" })
+    );
     bytes[0] = 2;
     assert_eq!(Join::decode(&bytes), Err(WireError::Version { found: 2 }));
 

@@ -1,20 +1,13 @@
 //! Sessions in which everybody resumes: no block is sent before somebody asks for it.
 //!
 //! Such a session leaves out the first cycle, whose pass sends every block. The source is read
-//! and its pages are sent ahead of the pass; receivers compare their targets with them and report
-//! what they need, and the pass of the second cycle sends that. Reading, comparing and sending go
-//! on at the same time.
+//! and its pages are sent a little ahead of the pass; receivers compare their targets with them
+//! and report what they need, and the pass of the second cycle sends that. Reading, comparing and
+//! sending go on at the same time, and the source is read once (docs/decisions/0014-resume.md).
 
 use super::{Event, Job, READ_AHEAD, Session};
 use crate::ids::Cycle;
 use crate::units::BlockNumber;
-
-/// Blocks whose pages go out ahead of the pass.
-const ASK_AHEAD: u32 = 192;
-
-/// Of these the next ones, whose bodies are kept in case that they are asked for: less than the
-/// cache of the store holds, so that the oldest are still there when they are needed.
-const KEPT_AHEAD: u32 = 192;
 
 impl Session {
     /// At the start: leaves the first cycle out if everybody resumes.
@@ -48,25 +41,16 @@ impl Session {
         self.pass.cycle() == self.first_cycle && self.pass_end_seq.is_none()
     }
 
-    /// Whether the body of the next block is worth keeping.
-    #[must_use]
-    pub fn keeps_body(&self) -> bool {
-        !self.is_on_demand() || self.unasked() < KEPT_AHEAD
-    }
-
-    /// Blocks that are known and that the pass has not come to.
-    fn unasked(&self) -> u32 {
-        let known = self.manifest.known_blocks().0;
-        known.saturating_sub(self.pass.cursor().0)
-    }
-
-    /// Whether the pass is so far behind that nothing more is to be read.
+    /// Whether the pass is so far behind that nothing more is to be read. What is asked for then
+    /// is still in the cache: it holds twice as many bodies, for those that were sent.
     pub(super) fn has_read_enough(&self) -> bool {
-        if self.is_on_demand() {
-            self.unasked() >= ASK_AHEAD
+        let known = self.manifest.known_blocks().0;
+        let come_to = if self.is_on_demand() {
+            self.pass.cursor()
         } else {
-            self.ahead() >= READ_AHEAD
-        }
+            self.pass.begun()
+        };
+        known.saturating_sub(come_to.0) >= READ_AHEAD
     }
 
     /// Blocks that are known and wait to be sent, as far as that shows what the network has time

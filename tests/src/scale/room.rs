@@ -197,7 +197,6 @@ impl Room {
                 .expect("it is a port's speed"),
             capacity: u64::MAX,
             address: SocketAddr::from((Ipv4Addr::new(10, 0, high + 1, low), 50_000)),
-            resumes: false,
         };
         session.handle_admitted(now, number(machine), about);
         self.machines[machine].join(now, &welcome);

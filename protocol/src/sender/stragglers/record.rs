@@ -211,8 +211,9 @@ impl Record {
             // Most of what is sent are repairs for it.
             share = 1.0;
         }
+        let by_path = by_path || loss > 1.0 - below;
         let busy = (recent.disk.max(recent.write + recent.decode)).max(recent.session);
-        if share >= brake_share(below) && busy < BUSY * seconds {
+        if !by_path && share >= brake_share(below) && busy < BUSY * seconds {
             // None of its parts explains it: all that is known is what it lets pass.
             parts = parts.min(stream.pace);
         }
@@ -220,12 +221,14 @@ impl Record {
         let trusted = carries.at_most.unwrap_or(carries.at_least);
         let link = if look.link > 0.0 { look.link } else { unknown };
         let hoped = carries.at_most.unwrap_or(link.max(stream.rate));
-        let arrives = 1.0 - loss;
+        // What a path at its limit loses was sent too fast: it still carries what arrives.
+        let arrived = recent.received / seconds;
+        let through = |carries: f64| (carries * (1.0 - loss)).max(arrived.min(carries));
         Some(Speed {
-            most: parts.min(hoped * arrives).min(stream.cap),
-            proven: parts.min(trusted * arrives).min(stream.cap),
+            most: parts.min(through(hoped)).min(stream.cap),
+            proven: parts.min(through(trusted)).min(stream.cap),
             bound: share,
-            by_path: by_path || loss > 1.0 - below,
+            by_path,
             reason: reason(&bound, &recent, seconds, look, writer < session),
         })
     }

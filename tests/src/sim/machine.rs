@@ -10,6 +10,7 @@ use mimeo_protocol::keys::Secret;
 use mimeo_protocol::receiver::{Rendezvous, RendezvousConfig, Resume};
 use mimeo_protocol::wire::{Auth, FailCode, ReadBack};
 
+use super::own_clock::OwnClock;
 use super::{Completion, Dice, DiskProfile, Ending, Image, Incarnation, Link, LinkProfile, Target};
 
 /// What a machine is like.
@@ -72,10 +73,14 @@ pub struct Machine {
     /// Where it is reached.
     pub address: SocketAddr,
     pub(super) alarm: Option<Instant>,
+    /// All that the program does is by this clock; only the room's events are by the room's.
+    pub(super) clock: OwnClock,
     dice: Dice,
     /// What waits in the socket while nobody reads it; `None` while somebody does.
     stopped: Option<VecDeque<Rc<[u8]>>>,
     dropped: u32,
+    /// What the disk did meanwhile, each in one of the program's lives.
+    pub(super) held: Vec<(usize, Completion)>,
 }
 
 /// What a machine did when it was driven: datagrams for the sender, and work of its disk.
@@ -97,9 +102,11 @@ impl Machine {
             lives: Vec::new(),
             address: SocketAddr::from(([10, 0, high + 1, low], 50_000)),
             alarm: None,
+            clock: OwnClock::default(),
             dice,
             stopped: None,
             dropped: 0,
+            held: Vec::new(),
             profile,
         }
     }
@@ -125,6 +132,7 @@ impl Machine {
     }
 
     pub(super) fn start(&mut self, now: Instant, host: &str) {
+        let now = self.clock.shows(now);
         let mac = self.address.port().to_be_bytes();
         let SocketAddr::V4(v4) = self.address else {
             unreachable!("addresses of the room are IPv4")
@@ -151,6 +159,7 @@ impl Machine {
     }
 
     pub(super) fn end(&mut self, now: Instant, ending: Ending) {
+        let now = self.clock.shows(now);
         if let Some(life) = self.life_mut() {
             life.ending = Some(ending);
             life.ended_at = Some(now);
@@ -184,6 +193,7 @@ impl Machine {
             }
             return;
         }
+        let now = self.clock.shows(now);
         let dropped = self.dropped;
         let Some(life) = self.life_mut() else { return };
         match &mut life.endpoint {
@@ -196,6 +206,7 @@ impl Machine {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        let now = self.clock.shows(now);
         let Some(life) = self.life_mut() else { return };
         match &mut life.endpoint {
             Some(endpoint) => endpoint.handle_timeout(now),
@@ -214,6 +225,7 @@ impl Machine {
         if life + 1 != self.lives.len() {
             return;
         }
+        let now = self.clock.shows(now);
         let target = &self.target;
         let Some(life) = self.lives.last_mut().filter(|life| life.ending.is_none()) else {
             return;
@@ -246,6 +258,7 @@ impl Machine {
 
     /// The person in front of the machine gives up.
     pub(super) fn interrupt(&mut self, now: Instant) {
+        let now = self.clock.shows(now);
         if let Some(life) = self.life_mut() {
             life.fail(now, FailCode::Interrupted, "interrupted");
         }
@@ -260,15 +273,20 @@ impl Machine {
         let Some(life) = self.lives.last_mut().filter(|life| life.ending.is_none()) else {
             return;
         };
-        life.search(now, &self.profile, dice, doings);
-        life.take_part(now, &mut self.target, doings);
+        let shown = self.clock.shows(now);
+        life.search(shown, &self.profile, dice, doings);
+        life.take_part(shown, &mut self.target, doings);
+        for (at, _) in &mut doings.disk {
+            *at = self.clock.when(now, *at);
+        }
     }
 
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let life = self.life().filter(|_| !self.is_paused())?;
-        match &life.endpoint {
-            Some(endpoint) => endpoint.poll_timeout(now),
+        let at = match &life.endpoint {
+            Some(endpoint) => endpoint.poll_timeout(self.clock.shows(now)),
             None => life.rendezvous.poll_timeout(),
-        }
+        }?;
+        Some(self.clock.when(now, at))
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use mimeo_protocol::sender::{Destination, Endpoint, Event, Fetch, Phase};
 
 use super::Source;
+use super::own_clock::OwnClock;
 
 /// The sender and its source.
 pub struct Operator {
@@ -17,6 +18,8 @@ pub struct Operator {
     /// How long reading and encoding a block takes.
     pub read_time: Duration,
     pub(super) alarm: Option<Instant>,
+    /// The session is by this clock; only the room's events are by the room's.
+    pub(super) clock: OwnClock,
     reading: bool,
     read: bool,
 }
@@ -45,6 +48,7 @@ impl Operator {
             told: Vec::new(),
             read_time,
             alarm: None,
+            clock: OwnClock::default(),
             reading: false,
             read: false,
         }

@@ -39,7 +39,7 @@ pub struct Crossing {
 type Filter = Box<dyn FnMut(&Crossing) -> bool>;
 type Deed = Box<dyn FnOnce(&mut Room)>;
 
-enum Event {
+pub(super) enum Event {
     OperatorAlarm(Instant),
     MachineAlarm(usize, Instant),
     ToOperator(usize, Rc<[u8]>),
@@ -63,7 +63,7 @@ pub struct Room {
     pub secret: Secret,
     /// The most datagrams and other events that were under way at a time.
     pub most_pending: usize,
-    timeline: Timeline<Event>,
+    pub(super) timeline: Timeline<Event>,
     dice: Dice,
     tap: Tap,
     filter: Option<Filter>,
@@ -178,9 +178,13 @@ impl Room {
     /// A machine goes on.
     pub fn resume(&mut self, machine: usize) {
         let now = self.timeline.now();
+        self.machines[machine].clock.wake_up(now);
         for datagram in self.machines[machine].resume() {
             self.machines[machine].handle_datagram(now, SENDER.into(), &datagram);
             self.drive_machine(machine);
+        }
+        for (life, done) in std::mem::take(&mut self.machines[machine].held) {
+            self.handle(Event::Disk(machine, life, done));
         }
         self.wake(machine);
     }
@@ -192,6 +196,7 @@ impl Room {
 
     /// The sender's machine goes on, and finds what its sockets and disk hold for it.
     pub fn resume_sender(&mut self) {
+        self.operator.clock.wake_up(self.timeline.now());
         for event in self.suspended.take().unwrap_or_default() {
             self.handle(event);
         }
@@ -207,7 +212,8 @@ impl Room {
 
     /// Does something to the sender, as its operator would.
     pub fn operate(&mut self, deed: impl FnOnce(&mut Operator, Instant)) {
-        deed(&mut self.operator, self.timeline.now());
+        let now = self.sender_now();
+        deed(&mut self.operator, now);
         self.drive_operator();
     }
 
@@ -286,7 +292,7 @@ impl Room {
             Event::OperatorAlarm(at) => {
                 if self.operator.alarm == Some(at) {
                     self.operator.alarm = None;
-                    self.operator.endpoint.handle_timeout(now);
+                    self.operator.endpoint.handle_timeout(self.sender_now());
                     self.drive_operator();
                 }
             }
@@ -300,6 +306,7 @@ impl Room {
                 self.note(machine, &datagram);
                 if !self.operator.is_over() {
                     let from = self.machines[machine].address;
+                    let now = self.sender_now();
                     self.operator.endpoint.handle_datagram(now, from, &datagram);
                     self.drive_operator();
                 }
@@ -313,12 +320,15 @@ impl Room {
                 self.drive_machine(machine);
             }
             Event::Read => {
-                self.operator.handle_read(now);
+                self.operator.handle_read(self.sender_now());
                 self.drive_operator();
             }
             Event::Fetched(fetch) => {
                 self.operator.handle_fetched(&fetch);
                 self.drive_operator();
+            }
+            Event::Disk(machine, life, done) if self.machines[machine].is_paused() => {
+                self.machines[machine].held.push((life, done));
             }
             Event::Disk(machine, life, done) => {
                 let image = self.image.clone();
@@ -329,7 +339,7 @@ impl Room {
         }
     }
 
-    fn wake(&mut self, machine: usize) {
+    pub(super) fn wake(&mut self, machine: usize) {
         let now = self.timeline.now();
         if !self.machines[machine].is_paused() {
             self.machines[machine].handle_timeout(now);
@@ -342,10 +352,19 @@ impl Room {
         (self.timeline.elapsed(), machine, datagram).hash(&mut self.trace);
     }
 
-    fn drive_operator(&mut self) {
+    /// The sender's clock.
+    fn sender_now(&self) -> Instant {
+        self.operator.clock.shows(self.timeline.now())
+    }
+
+    pub(super) fn drive_operator(&mut self) {
+        if self.suspended.is_some() {
+            return;
+        }
         let now = self.timeline.now();
+        let shown = self.sender_now();
         let mut doings = OperatorDoings::default();
-        self.operator.drive(now, &mut doings);
+        self.operator.drive(shown, &mut doings);
         for sent in doings.sent {
             for datagram in sent.bytes.chunks(sent.segment) {
                 self.send_down(sent.to, datagram);
@@ -358,8 +377,8 @@ impl Room {
         if doings.reads {
             self.timeline.after(self.operator.read_time, Event::Read);
         }
-        if let Some(at) = self.operator.endpoint.poll_timeout(now) {
-            let at = at.max(now);
+        if let Some(at) = self.operator.endpoint.poll_timeout(shown) {
+            let at = self.operator.clock.when(now, at).max(now);
             if self.operator.alarm.is_none_or(|alarm| at < alarm) {
                 self.operator.alarm = Some(at);
                 self.timeline.at(at, Event::OperatorAlarm(at));

@@ -140,10 +140,8 @@ impl Disk {
         match self.fault {
             Fault::Write(at) if (offset..end).contains(&at) => return Err(Errno::EIO),
             Fault::Full(at) if end > at => return Err(Errno::ENOSPC),
-            Fault::Stall(at, pause) if end > at => {
-                if !std::mem::replace(&mut self.state().stalled, true) {
-                    std::thread::sleep(pause);
-                }
+            Fault::Stall(at, pause) if end > at && self.is_first_stall() => {
+                std::thread::sleep(pause);
             }
             _ => {}
         }
@@ -154,6 +152,10 @@ impl Disk {
         }
         content[from..end].copy_from_slice(data);
         Ok(())
+    }
+
+    fn is_first_stall(&self) -> bool {
+        !std::mem::replace(&mut self.state().stalled, true)
     }
 
     /// Reads, or fails to.

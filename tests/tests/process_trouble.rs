@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -192,6 +193,36 @@ fn an_image_that_changes_is_told_to_everybody() {
     let (session, image) = far_from_the_end(&place);
     image.write_at(b"changed", (256 << 20) - 50).unwrap();
     assert_image_failed(&place, session, &["it was written to"]);
+}
+
+#[test]
+fn an_image_that_is_replaced_is_told_to_everybody() {
+    let place = place();
+    let (session, _image) = far_from_the_end(&place);
+    let other = place.file("other", "another image");
+    std::fs::rename(other, place.path("image")).unwrap();
+    assert_image_failed(&place, session, &["it was replaced"]);
+}
+
+/// Nobody can know that there was more; the README says so.
+#[test]
+fn a_pipe_whose_writer_is_killed_is_a_shorter_image() {
+    let place = place();
+    let image = place.random("image", 3_000_001);
+    let mut writer = Command::new("sh")
+        .args(["-c", "cat \"$0\"; kill -KILL $$"])
+        .arg(&image)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut sender = place.sender("-", &["--min-receivers", "1"]);
+    sender.stdin(writer.stdout.take().unwrap());
+    let target = place.path("target");
+    let outcome = place.run(sender, [place.receiver(&target, &[])]);
+    assert_eq!(writer.wait().unwrap().signal(), Some(9));
+    assert_success(&outcome, &image);
+    assert_same(&image, &target);
+    assert_says(&outcome.sender, "3.0 MB in");
 }
 
 #[test]

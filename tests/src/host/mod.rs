@@ -1,5 +1,6 @@
 //! The real programs as processes on this machine.
 
+mod faulty;
 mod overhead;
 mod place;
 mod system;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use mimeo_benches::files;
 use mimeo_benches::session::{End, Outcome, Session};
 
+pub use faulty::{Fault, FaultyFile};
 pub use overhead::allowed_overhead;
 pub use place::Place;
 pub use system::{LoopDevice, Tmpfs, root, udp_sockets};

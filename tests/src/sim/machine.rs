@@ -11,6 +11,7 @@ use mimeo_protocol::manifest::Entry;
 use mimeo_protocol::receiver::{RendezvousConfig, Resume};
 use mimeo_protocol::wire::{Auth, Effort, FailCode, ReadBack};
 
+use super::own_clock::OwnClock;
 use super::{Completion, Dice, DiskProfile, Ending, Image, Incarnation, Link, LinkProfile, Target};
 
 /// What a machine is like.
@@ -76,6 +77,8 @@ pub struct Machine {
     /// Where it is reached.
     pub address: SocketAddr,
     pub(super) alarm: Option<Instant>,
+    /// All that the program does is by this clock; only the room's events are by the room's.
+    pub(super) clock: OwnClock,
     dice: Dice,
     /// What waits in the socket while nobody reads it; `None` while somebody does.
     stopped: Option<VecDeque<Rc<[u8]>>>,
@@ -84,6 +87,9 @@ pub struct Machine {
     busy_until: Option<Instant>,
     waiting: u32,
     effort: Spent,
+    /// What the disk did while the machine stood still, each in one of the program's lives and
+    /// session of that.
+    pub(super) held: Vec<((usize, u32), Completion)>,
 }
 
 /// How long the parts of a receiver worked, and what the disk took.
@@ -115,12 +121,14 @@ impl Machine {
             lives: Vec::new(),
             address: SocketAddr::from(([10, 0, high + 1, low], 50_000)),
             alarm: None,
+            clock: OwnClock::default(),
             dice,
             stopped: None,
             dropped: 0,
             busy_until: None,
             waiting: 0,
             effort: Spent::default(),
+            held: Vec::new(),
             profile,
         }
     }
@@ -146,6 +154,7 @@ impl Machine {
     }
 
     pub(super) fn start(&mut self, now: Instant, host: &str) {
+        let now = self.clock.shows(now);
         let mac = self.address.port().to_be_bytes();
         let SocketAddr::V4(v4) = self.address else {
             unreachable!("addresses of the room are IPv4")
@@ -174,6 +183,7 @@ impl Machine {
     }
 
     pub(super) fn end(&mut self, now: Instant, ending: Ending) {
+        let now = self.clock.shows(now);
         if let Some(life) = self.life_mut() {
             life.ending = Some(ending);
             life.ended_at = Some(now);
@@ -241,6 +251,7 @@ impl Machine {
             }
             return;
         }
+        let now = self.clock.shows(now);
         let (dropped, effort) = (self.dropped, self.told_effort());
         let Some(life) = self.life_mut() else { return };
         match &mut life.endpoint {
@@ -257,6 +268,7 @@ impl Machine {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        let now = self.clock.shows(now);
         let Some(life) = self.life_mut() else { return };
         match &mut life.endpoint {
             Some(endpoint) => {
@@ -280,6 +292,7 @@ impl Machine {
         if life + 1 != self.lives.len() {
             return;
         }
+        let now = self.clock.shows(now);
         let target = &self.target;
         let Some(life) = self.lives.last_mut().filter(|life| life.ending.is_none()) else {
             return;
@@ -330,6 +343,7 @@ impl Machine {
 
     /// The person in front of the machine gives up.
     pub(super) fn interrupt(&mut self, now: Instant) {
+        let now = self.clock.shows(now);
         if let Some(life) = self.life_mut() {
             life.fail(now, FailCode::Interrupted, "interrupted");
         }
@@ -344,21 +358,27 @@ impl Machine {
         let Some(life) = self.lives.last_mut().filter(|life| life.ending.is_none()) else {
             return;
         };
-        life.search_again(now, &self.profile, dice, doings);
-        life.search(now, &self.profile, dice, doings);
-        life.take_part(now, &mut self.target, doings);
+        let shown = self.clock.shows(now);
+        life.search_again(shown, &self.profile, dice, doings);
+        life.search(shown, &self.profile, dice, doings);
+        life.take_part(shown, &mut self.target, doings);
         doings.sessions = life.sessions;
+        for (at, _) in &mut doings.disk {
+            *at = self.clock.when(now, *at);
+        }
     }
 
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let life = self.life().filter(|_| !self.is_paused())?;
-        match &life.endpoint {
+        let at = match &life.endpoint {
             Some(endpoint) => {
                 let again = life.again.as_ref();
                 let again = again.and_then(|again| again.poll_timeout(endpoint.session()));
-                endpoint.poll_timeout(now).into_iter().chain(again).min()
+                let own = endpoint.poll_timeout(self.clock.shows(now));
+                own.into_iter().chain(again).min()
             }
             None => life.rendezvous.poll_timeout(),
-        }
+        }?;
+        Some(self.clock.when(now, at))
     }
 }

@@ -10,6 +10,7 @@
 //! one [`Timeline`]; every accident is drawn from one seed. The same seed gives the same room,
 //! datagram by datagram, so a failure is repeated by its seed.
 
+mod accidents;
 mod clock;
 mod config;
 mod dice;
@@ -18,6 +19,7 @@ mod link;
 mod machine;
 mod operator;
 mod outcome;
+mod own_clock;
 mod room;
 mod source;
 mod tap;
@@ -31,6 +33,7 @@ pub use link::{Bursts, Delivery, Link, LinkProfile};
 pub use machine::{Machine, MachineProfile};
 pub use operator::Operator;
 pub use outcome::Verdict;
+pub use own_clock::Drift;
 pub use room::{Crossing, Direction, Room};
 pub use source::{Filling, Image, Source};
 pub use tap::{Sight, Tap};

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use mimeo_protocol::sender::{Destination, Endpoint, Event, Fetch, Phase};
 
 use super::Source;
+use super::own_clock::OwnClock;
 
 /// The sender and its source.
 pub struct Operator {
@@ -19,6 +20,8 @@ pub struct Operator {
     pub(super) alarm: Option<Instant>,
     /// It was killed and says nothing more.
     pub(super) is_dead: bool,
+    /// The session is by this clock; only the room's events are by the room's.
+    pub(super) clock: OwnClock,
     reading: bool,
     read: bool,
 }
@@ -48,6 +51,7 @@ impl Operator {
             read_time,
             alarm: None,
             is_dead: false,
+            clock: OwnClock::default(),
             reading: false,
             read: false,
         }

@@ -39,7 +39,7 @@ pub struct Crossing {
 type Filter = Box<dyn FnMut(&Crossing) -> bool>;
 type Deed = Box<dyn FnOnce(&mut Room)>;
 
-enum Event {
+pub(super) enum Event {
     /// Of the sender that was started so many senders after the first.
     Operator(usize, OperatorEvent),
     MachineAlarm(usize, Instant),
@@ -53,7 +53,7 @@ enum Event {
     Deed(Deed),
 }
 
-enum OperatorEvent {
+pub(super) enum OperatorEvent {
     Alarm(Instant),
     Datagram(usize, Rc<[u8]>),
     Read,
@@ -74,7 +74,7 @@ pub struct Room {
     pub secret: Secret,
     /// The most datagrams and other events that were under way at a time.
     pub most_pending: usize,
-    timeline: Timeline<Event>,
+    pub(super) timeline: Timeline<Event>,
     dice: Dice,
     tap: Tap,
     filter: Option<Filter>,
@@ -170,9 +170,13 @@ impl Room {
     /// A machine goes on.
     pub fn resume(&mut self, machine: usize) {
         let now = self.timeline.now();
+        self.machines[machine].clock.wake_up(now);
         for datagram in self.machines[machine].resume() {
             self.machines[machine].handle_datagram(now, SENDER.into(), &datagram);
             self.drive_machine(machine);
+        }
+        for (life, done) in std::mem::take(&mut self.machines[machine].held) {
+            self.handle(Event::Disk(machine, life, done));
         }
         self.wake(machine);
     }
@@ -186,7 +190,8 @@ impl Room {
 
     /// Does something to the sender, as its operator would.
     pub fn operate(&mut self, deed: impl FnOnce(&mut Operator, Instant)) {
-        deed(&mut self.operator, self.timeline.now());
+        let now = self.operator.clock.shows(self.timeline.now());
+        deed(&mut self.operator, now);
         self.drive_operator(self.newest());
     }
 
@@ -270,6 +275,9 @@ impl Room {
             }
             Event::ToMachine(machine, datagram) => self.arrive(machine, datagram),
             Event::Reached(machine, life, datagram) => self.reach(machine, life, &datagram),
+            Event::Disk(machine, life, done) if self.machines[machine].is_paused() => {
+                self.machines[machine].held.push((life, done));
+            }
             Event::Disk(machine, life, done) => {
                 let image = self.image.clone();
                 self.machines[machine].handle_disk(now, life, &done, &image);
@@ -279,7 +287,7 @@ impl Room {
         }
     }
 
-    fn wake(&mut self, machine: usize) {
+    pub(super) fn wake(&mut self, machine: usize) {
         let now = self.timeline.now();
         if !self.machines[machine].is_paused() {
             self.machines[machine].handle_timeout(now);

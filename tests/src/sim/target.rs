@@ -1,5 +1,6 @@
 //! A receiver's disk and what stands before it: decode, check, write.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::{Decoder, is_zero};
@@ -20,6 +21,12 @@ pub enum Trouble {
     LiesAt(u64),
     /// Nothing can be read back.
     Unreadable,
+    /// There is no room for the byte at this offset, nor for those behind it.
+    FullAt(u64),
+    /// The byte at this offset cannot be written.
+    BadSector(u64),
+    /// Everything can be written, and nothing of it stays.
+    FailsToFlush,
 }
 
 /// How a disk behaves.
@@ -218,7 +225,11 @@ impl Target {
             self.bytes.resize(image_len as usize, LEFTOVERS);
         }
         let (at, _) = self.work(now, 0);
-        (at + self.profile.flush, Completion::Flushed)
+        let done = match self.profile.trouble {
+            Some(Trouble::FailsToFlush) => Completion::Failed,
+            _ => Completion::Flushed,
+        };
+        (at + self.profile.flush, done)
     }
 
     /// Reads all of the image back, at the speed of writing; progress is told half-way.
@@ -249,9 +260,7 @@ impl Target {
 
     fn put(&mut self, offset: u64, raw: &[u8]) -> Option<Completion> {
         let from = offset as usize;
-        if let Some(Trouble::FailsAfter(limit)) = self.profile.trouble
-            && self.written + raw.len() as u64 > limit
-        {
+        if self.refuses(offset..offset + raw.len() as u64) {
             return Some(Completion::Failed);
         }
         self.written += raw.len() as u64;
@@ -261,6 +270,20 @@ impl Target {
             self.bytes[from..end].copy_from_slice(raw);
         }
         None
+    }
+
+    fn refuses(&self, range: Range<u64>) -> bool {
+        match self.profile.trouble {
+            Some(Trouble::FailsAfter(limit)) => self.written + (range.end - range.start) > limit,
+            Some(Trouble::FullAt(end)) => range.end > end,
+            Some(Trouble::BadSector(at)) => range.contains(&at),
+            _ => false,
+        }
+    }
+
+    /// The disk does nothing for a while.
+    pub(super) fn stall(&mut self, now: Instant, pause: Duration) {
+        self.free_at = Some(self.free_at.map_or(now, |free| free.max(now)) + pause);
     }
 
     /// Books the disk for some bytes, behind what it is already booked for.

@@ -77,7 +77,13 @@ impl Session {
             && (!self.page_queue.is_empty()
                 || self.repairs.has_ready()
                 || self.pass.is_ready(self.roster.credit()))
-            && self.roster.window_fits(self.last_seq, burst)
+            && self.roster.window_fits(self.last_burst(), burst)
+    }
+
+    /// Last of the newest burst. What was sent since keeps the room alive while no symbols are:
+    /// if it counted, a receiver far away would always seem to have something in its socket.
+    pub(super) fn last_burst(&self) -> Seq {
+        self.sent_times.back().map_or(Seq(0), |&(last, _)| last)
     }
 
     fn next_symbol(&mut self, credit: Option<Slot>) -> Option<SymbolRef> {

@@ -39,7 +39,7 @@ impl Session {
             return;
         };
         let time = now.saturating_duration_since(since);
-        let (last, burst) = (self.last_seq, Pacer::burst(self.rate()));
+        let (last, burst) = (self.last_burst(), Pacer::burst(self.rate()));
         match self.brake() {
             Some(Some(needed)) => {
                 let short = |member: &Member| {

@@ -32,7 +32,7 @@ impl Room {
         self.drive_operator(self.newest());
     }
 
-    pub(super) fn newest(&self) -> usize {
+    pub(in crate::sim) fn newest(&self) -> usize {
         self.former.len()
     }
 
@@ -48,6 +48,8 @@ impl Room {
     /// The sender's machine goes on, and finds what its sockets and disk hold for it; of several
     /// senders that were started, this one.
     pub fn resume_sender_number(&mut self, index: usize) {
+        let now = self.timeline.now();
+        self.operator_mut(index).clock.wake_up(now);
         for event in self.suspended.remove(&index).unwrap_or_default() {
             self.handle_operator(index, event);
         }
@@ -73,6 +75,7 @@ impl Room {
             _ => None,
         };
         let operator = self.operator_mut(index);
+        let now = operator.clock.shows(now);
         match (event, from) {
             (OperatorEvent::Datagram(_, datagram), Some(from)) if !operator.is_over() => {
                 operator.endpoint.handle_datagram(now, from, &datagram);
@@ -88,14 +91,18 @@ impl Room {
         self.drive_operator(index);
     }
 
-    pub(super) fn drive_operator(&mut self, index: usize) {
+    pub(in crate::sim) fn drive_operator(&mut self, index: usize) {
+        if self.suspended.contains_key(&index) {
+            return;
+        }
         let now = self.timeline.now();
         let mut doings = OperatorDoings::default();
         let operator = self.operator_mut(index);
         if operator.is_dead {
             return;
         }
-        operator.drive(now, &mut doings);
+        let shown = operator.clock.shows(now);
+        operator.drive(shown, &mut doings);
         let read_time = operator.read_time;
         for sent in doings.sent {
             for datagram in sent.bytes.chunks(sent.segment) {
@@ -112,8 +119,8 @@ impl Room {
             self.timeline.after(read_time, event);
         }
         let operator = self.operator_mut(index);
-        if let Some(at) = operator.endpoint.poll_timeout(now) {
-            let at = at.max(now);
+        if let Some(at) = operator.endpoint.poll_timeout(shown) {
+            let at = operator.clock.when(now, at).max(now);
             if operator.alarm.is_none_or(|alarm| at < alarm) {
                 operator.alarm = Some(at);
                 let event = Event::Operator(index, OperatorEvent::Alarm(at));

@@ -66,6 +66,8 @@ pub struct ReceiverLine {
     pub bytes_kept: u64,
     /// How its target was read back, if it was.
     pub read_back: Option<String>,
+    /// What made it slow, if it was found to be.
+    pub slow: Option<String>,
     /// From the start of the session to its confirmation or failure.
     pub finished_seconds: Option<f64>,
 }

@@ -206,6 +206,36 @@ fn a_slow_port_slows_but_loses_nothing() {
 }
 
 #[test]
+fn a_slow_port_is_served_after_the_others() {
+    if !usable("a slow port") {
+        return;
+    }
+    let room = room(4, Snooping::Off);
+    room.segmented(true).unwrap();
+    room.port_rate(Host::new(4), Some(30_000_000)).unwrap();
+    // At 200 Mbit/s the others take 3 s: time enough to be sure.
+    let place = place();
+    let outcome = finish(start(&place, &room, 64, &["--rate", "200M"]));
+    assert_success(&outcome, &place.path("image"));
+    assert_says(&outcome.sender, "is slow (network: ");
+    let report = outcome.sender.report.unwrap();
+    let slow: Vec<_> = report
+        .receivers
+        .iter()
+        .filter(|one| one.slow.is_some())
+        .collect();
+    assert_eq!(slow.len(), 1, "{report:?}");
+    assert_eq!(slow[0].slow.as_deref(), Some("network"));
+    let others = report.receivers.iter().filter(|one| one.slow.is_none());
+    assert!(
+        others
+            .clone()
+            .all(|one| one.finished_seconds < slow[0].finished_seconds),
+        "{report:?}"
+    );
+}
+
+#[test]
 fn a_cable_that_is_out_for_a_moment() {
     use mimeo_benches::netlab::Link;
     if !usable("a cable") {

@@ -211,7 +211,6 @@ impl Record {
             // Most of what is sent are repairs for it.
             share = 1.0;
         }
-        let by_path = by_path || loss > 1.0 - below;
         let busy = (recent.disk.max(recent.write + recent.decode)).max(recent.session);
         if !by_path && share >= brake_share(below) && busy < BUSY * seconds {
             // None of its parts explains it: all that is known is what it lets pass.
@@ -228,7 +227,7 @@ impl Record {
             most: parts.min(through(hoped)).min(stream.cap),
             proven: parts.min(through(trusted)).min(stream.cap),
             bound: share,
-            by_path,
+            by_path: by_path || loss > 1.0 - below,
             reason: reason(&bound, &recent, seconds, look, writer < session),
         })
     }

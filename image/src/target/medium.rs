@@ -77,8 +77,8 @@ pub(super) struct Watch {
     pieces: Option<mpsc::Sender<Range<u64>>>,
     done: mpsc::Receiver<io::Result<()>>,
     medium: Medium,
-    /// Pieces whose end was not asked for.
-    open: usize,
+    /// Where the pieces begin whose end was not asked for, oldest first.
+    open: VecDeque<u64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -112,7 +112,7 @@ impl Watch {
             pieces: Some(pieces),
             done,
             medium,
-            open: 0,
+            open: VecDeque::new(),
             stop,
             thread: Some(thread),
         })
@@ -122,27 +122,26 @@ impl Watch {
     pub(super) fn on_started(&mut self, piece: Range<u64>) {
         self.medium
             .on_started(Instant::now(), piece.end - piece.start);
-        self.open += 1;
+        self.open.push_back(piece.start);
         if let Some(pieces) = &self.pieces {
             // The thread ends only with this channel.
             let _ = pieces.send(piece);
         }
     }
 
+    /// Where the oldest piece begins that was not waited for.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.open.front().copied()
+    }
+
     /// Waits for the oldest piece that was not waited for.
     pub(super) fn wait_oldest(&mut self) -> io::Result<()> {
-        self.open = self.open.saturating_sub(1);
+        if self.open.pop_front().is_none() {
+            return Ok(());
+        }
         self.done
             .recv()
             .unwrap_or_else(|_| Err(io::Error::other("the thread that waits for the disk died")))
-    }
-
-    /// Waits for all of them.
-    pub(super) fn wait_all(&mut self) -> io::Result<()> {
-        while self.open > 0 {
-            self.wait_oldest()?;
-        }
-        Ok(())
     }
 }
 
@@ -190,8 +189,10 @@ mod tests {
             watch.on_started(piece);
         }
         assert!(watch.wait_oldest().is_ok());
-        assert_eq!(watch.wait_all().unwrap_err().to_string(), "bad sector");
-        assert!(watch.wait_all().is_ok(), "the third was written");
+        assert_eq!(watch.oldest(), Some(1));
+        assert_eq!(watch.wait_oldest().unwrap_err().to_string(), "bad sector");
+        assert!(watch.wait_oldest().is_ok(), "the third was written");
+        assert_eq!(watch.oldest(), None);
         assert_eq!(watch.medium.taken().bytes, 3);
     }
 }

@@ -80,7 +80,9 @@ impl PagedFile {
     pub(super) fn sync(&mut self) -> Result<(), TargetError> {
         if let Some(mut watch) = self.watch.take() {
             // What it was told of an error nobody else is told.
-            self.attempt("write back", self.reached, |_| watch.wait_all())?;
+            while let Some(at) = watch.oldest() {
+                self.attempt("write back", at, |_| watch.wait_oldest())?;
+            }
         }
         self.attempt("flush", self.reached, File::sync_all)
     }

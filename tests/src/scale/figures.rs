@@ -9,6 +9,8 @@ use mimeo_protocol::sender::Counters;
 pub struct Figures {
     /// From the first data to the last confirmation.
     pub time: Duration,
+    /// From the first data to the last confirmation of those that were never served later.
+    pub others: Duration,
     /// When the last receiver joined, from the first data on; zero where all joined before.
     pub last_join: Duration,
     /// What the sender sent.

@@ -75,6 +75,8 @@ pub(super) struct Machine {
     pub(super) alarm: Option<Instant>,
     /// When it was told that the sender knows of its confirmation.
     pub(super) finished_at: Option<Instant>,
+    /// It was told that it is served after the others.
+    pub(super) was_slow: bool,
     down: Loss,
     up: Loss,
     disk: Disk,
@@ -94,6 +96,7 @@ impl Machine {
             session: None,
             alarm: None,
             finished_at: None,
+            was_slow: false,
             down: Loss::new(loss, dice.fork()),
             up: Loss::new(loss, dice.fork()),
             disk: Disk {
@@ -194,6 +197,7 @@ impl Machine {
                 }
                 Event::Flush { .. } => self.disk.push(now, Task::Flush),
                 Event::Finished { acknowledged: true } => self.finished_at = Some(now),
+                Event::Standing(standing) => self.was_slow |= standing.is_some(),
                 Event::Started => {}
                 other => unreachable!("in a room where nothing goes wrong: {other:?}"),
             }

@@ -26,5 +26,5 @@ mod table;
 
 pub use figures::Figures;
 pub use room::{NoEnd, run};
-pub use setting::{Setting, Starts};
+pub use setting::{SLOW_DISK, Setting, Starts};
 pub use table::{Row, committed, replaced, rows, tables};

@@ -99,7 +99,10 @@ impl Operator {
             },
             rate_cap: None,
             parity: Parity::Auto,
-            slow: SlowRules::default(),
+            slow: SlowRules {
+                policy: setting.policy,
+                ..SlowRules::default()
+            },
             linger: Duration::ZERO,
         };
         Self {

@@ -12,7 +12,7 @@ use super::cable::Cable;
 use super::figures::Figures;
 use super::machine::{Burst, Machine};
 use super::operator::{Operator, Sent};
-use super::setting::{Setting, Starts};
+use super::setting::{SLOW_DISK, Setting, Starts};
 use crate::sim::{Dice, Timeline};
 
 /// Header and tag of a sealed datagram to the sender.
@@ -95,11 +95,12 @@ impl Room {
         let machine = |index| {
             let (slowest, fastest) = setting.disks;
             // There is always one with the slowest disk, or luck would decide on the time.
-            let speed = if index == 0 {
-                slowest
-            } else {
-                dice.between(slowest, fastest)
+            let speed = match index {
+                0 => slowest,
+                _ => dice.between(slowest, fastest),
             };
+            let is_slow = index >= setting.receivers - setting.slow;
+            let speed = if is_slow { SLOW_DISK } else { speed };
             Machine::new(now, setting.loss, speed, dice.fork(), setting.image)
         };
         let machines: Vec<Machine> = (0..setting.receivers).map(machine).collect();
@@ -280,14 +281,24 @@ impl Room {
             );
         }
         let session = &self.operator.session;
-        let members = session.roster().members();
-        let last = members.filter_map(|(_, member)| member.settled_at).max();
         let first = self.operator.first_data.expect("everybody got data");
-        let time = last.expect("everybody confirmed") - first;
+        let members = session.roster().members();
+        let settled: Vec<_> = members
+            .map(|(number, member)| (usize::from(number.0) - 1, member.settled_at))
+            .collect();
+        let last = |is_meant: &dyn Fn(&Machine) -> bool| {
+            let meant = settled
+                .iter()
+                .filter(|&&(index, _)| is_meant(&self.machines[index]));
+            let last = meant.filter_map(|&(_, at)| at).max();
+            last.map_or(Duration::ZERO, |at| at - first)
+        };
+        let time = last(&|_| true);
         let seconds = time.as_secs_f64().ceil() as usize;
         let feedback = &self.tally.feedback[..seconds.min(self.tally.feedback.len())];
         Figures {
             time,
+            others: last(&|machine| !machine.was_slow),
             last_join: self.tally.last_join,
             counters: session.counters(),
             needless_symbols: self.tally.needless_symbols,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mimeo_protocol::sender::SlowPolicy;
 use mimeo_protocol::units::{BLOCK_SIZE, MAX_SOURCE_SYMBOLS};
 use mimeo_protocol::wire::SYMBOL_DATAGRAM;
 
@@ -30,9 +31,16 @@ pub struct Setting {
     /// Bytes per second of the slowest disk, which the first receiver has, and of the fastest; those
     /// of the others are drawn from between.
     pub disks: (u64, u64),
+    /// Receivers with a disk of [`SLOW_DISK`] instead; the last ones.
+    pub slow: u16,
+    /// What is done about them.
+    pub policy: SlowPolicy,
     /// When receivers join.
     pub starts: Starts,
 }
+
+/// Bytes per second of a disk that is far slower than the network.
+pub const SLOW_DISK: u64 = 30_000_000;
 
 /// Disks that keep up with a Gigabit: from a good disk with platters to a cheap one without.
 const FAST_DISKS: (u64, u64) = (130_000_000, 500_000_000);
@@ -47,6 +55,8 @@ impl Setting {
             image,
             cable: 1_000_000_000,
             disks: FAST_DISKS,
+            slow: 0,
+            policy: SlowPolicy::default(),
             starts: Starts::Together,
         }
     }

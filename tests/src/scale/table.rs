@@ -1,5 +1,7 @@
 //! The committed table: which rooms stand in it, and how it is written and read again.
 
+use mimeo_protocol::sender::SlowPolicy;
+
 use super::figures::Figures;
 use super::setting::{Setting, Starts};
 use crate::host::allowed_overhead;
@@ -14,10 +16,17 @@ pub struct Row {
 }
 
 /// The parts of the page, by the first word of their rows' names.
-const PARTS: [(&str, &str); 5] = [
+const PARTS: [(&str, &str); 6] = [
     ("1g", "1 GB, Gigabit, disks of 130 to 500 MB/s"),
     ("50g", "50 GB, Gigabit, disks of 130 to 500 MB/s"),
-    ("disks", "1 GB, Gigabit, disks of 60 to 500 MB/s"),
+    (
+        "disks",
+        "1 GB, Gigabit, disks of 60 to 500 MB/s, all wait for the slowest",
+    ),
+    (
+        "slow",
+        "1 GB, Gigabit, disks of 130 to 500 MB/s, but for 3 of 30 MB/s",
+    ),
     ("100m", "180 MB, 100 Mbit/s, disks of 130 to 500 MB/s"),
     (
         "spread",
@@ -47,7 +56,18 @@ pub fn rows() -> Vec<Row> {
     for (receivers, loss) in [(1, 0.0), (8, 0.0), (32, 0.0), (32, 0.01), (100, 0.001)] {
         let gigabit = Setting::gigabit(receivers, loss, GB);
         let disks = (60_000_000, 500_000_000);
-        add("disks", Setting { disks, ..gigabit });
+        let policy = SlowPolicy::Wait;
+        let setting = Setting {
+            disks,
+            policy,
+            ..gigabit
+        };
+        add("disks", setting);
+    }
+    for (receivers, loss) in [(8, 0.0), (8, 0.01), (32, 0.0), (100, 0.0), (100, 0.001)] {
+        let gigabit = Setting::gigabit(receivers, loss, GB);
+        let slow = 3;
+        add("slow", Setting { slow, ..gigabit });
     }
     for (receivers, loss) in [(1, 0.0), (80, 0.0), (80, 0.001)] {
         let gigabit = Setting::gigabit(receivers, loss, 180_000_000);
@@ -63,11 +83,17 @@ pub fn rows() -> Vec<Row> {
 }
 
 const HEAD: &str = "\
-| room | time | of the cable | overhead | allowed | needless | feedback/s | peak | cycles | bytes |
-|---|---|---|---|---|---|---|---|---|---|
+| room | time | others | of the cable | overhead | allowed | needless | feedback/s | peak | cycles | bytes |
+|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 impl Row {
+    /// Whether everybody can have the image when it was sent once.
+    #[must_use]
+    pub fn is_one_cycle(&self) -> bool {
+        self.setting.starts == Starts::Together && self.setting.slow == 0
+    }
+
     /// The line of the table.
     #[must_use]
     pub fn line(&self, figures: &Figures) -> String {
@@ -75,16 +101,17 @@ impl Row {
             figures.time.as_secs_f64(),
             self.setting.wire_time().as_secs_f64(),
         );
-        let allowed = match self.setting.starts {
-            Starts::Together => {
+        let allowed = match self.is_one_cycle() {
+            true => {
                 let allowed = allowed_overhead(self.setting.receivers, self.setting.loss);
                 format!("{:.2} %", 100.0 * allowed)
             }
-            Starts::Spread => "-".to_owned(),
+            false => "-".to_owned(),
         };
         format!(
-            "| {} | {time:.2} s | {:.3} | {:.2} % | {allowed} | {} | {:.0} | {} | {} | {} |",
+            "| {} | {time:.2} s | {:.2} s | {:.3} | {:.2} % | {allowed} | {} | {:.0} | {} | {} | {} |",
             self.name,
+            figures.others.as_secs_f64(),
             time / wire,
             100.0 * figures.overhead(),
             figures.needless_symbols,

@@ -19,6 +19,9 @@ const SECONDS: u64 = 30;
 /// Bytes on the wire for 100 bytes of an image that cannot be compressed, and some to spare.
 const WIRE_PERCENT: u64 = 107;
 
+/// How many times what the image takes at the rate a scene may take, beyond the general timeout.
+const PATIENCE: u64 = 5;
+
 /// The arguments.
 #[derive(Args)]
 pub(crate) struct Trouble {
@@ -41,14 +44,15 @@ impl Trouble {
         let image = self.setup.image.provide(workspace.path())?;
         let image_len = image.metadata()?.len();
         let default_rate = image_len * 8 * WIRE_PERCENT / 100 / SECONDS;
+        let rate = self.setup.sender.rate_or(default_rate);
         let stage = Stage {
             setup: &self.setup,
             receivers: self.receivers,
             directory: workspace.path().to_owned(),
             targets: self.setup.targets(&workspace),
             programs: Programs::own()?,
-            rate: self.setup.sender.rate_or(default_rate),
-            timeout: Duration::from_secs(self.setup.timeout),
+            rate,
+            timeout: self.timeout(image_len, rate),
             image,
             image_len,
         };
@@ -67,6 +71,12 @@ impl Trouble {
             well &= told.well;
         }
         Ok(well)
+    }
+
+    /// A scene may take several times what the image takes, as behind a port of a third of the rate.
+    fn timeout(&self, image_len: u64, rate: u64) -> Duration {
+        let longest = PATIENCE * (image_len * 8) / rate;
+        Duration::from_secs(self.setup.timeout + longest)
     }
 
     fn chosen(&self) -> &[Scene] {

@@ -1,7 +1,7 @@
 //! What the command lines of the sender and the receiver have in common: how an operator's words
 //! are read and how things are shown.
 //!
-//! * Words: [`args`], [`duration`], [`keyfile`].
+//! * Words: [`args`], [`duration`], [`JoinCode`], [`keyfile`].
 //! * What is shown: [`Progress`] on a [`Screen`], in words and figures of [`human`] and [`trend`],
 //!   as lines ([`plain`], [`json`]) or in a [`Report`]; [`log`].
 //! * The frame: [`Operator`] runs a [`Program`]'s engine, whose [`session`] has a thread of its own,
@@ -11,6 +11,7 @@
 //! the trait [`Program`].
 
 pub mod args;
+mod code;
 pub mod duration;
 mod exit;
 pub mod human;
@@ -29,6 +30,7 @@ pub mod terminal;
 pub mod trend;
 mod update;
 
+pub use code::{JoinCode, JoinCodeError};
 pub use exit::Exit;
 pub use keyfile::KeyFileError;
 pub use operator::Operator;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::program::Program;
 use crate::progress::{Mode, Progress};
 use crate::report::Report;
+use crate::terminal::Keys;
 use crate::update::{Outcome, Update};
 use crate::{Exit, ReportFile, Screen, log, terminal};
 
@@ -23,8 +24,8 @@ pub struct Operator<'a, P: Program> {
     pub progress: Mode,
     /// Where the report goes.
     pub report: Option<&'a ReportFile>,
-    /// What Enter asks for, where it asks for something.
-    pub enter: Option<P::Command>,
+    /// What typed lines ask for, where they ask for something.
+    pub keys: Option<Keys<P::Command>>,
 }
 
 impl<P: Program> Operator<'_, P> {
@@ -68,8 +69,8 @@ impl<P: Program> Operator<'_, P> {
             .enable_all()
             .build()?;
         terminal::watch_signals::<P>(commands.clone(), updates_in.clone(), screen.clone())?;
-        if let Some(command) = self.enter {
-            terminal::watch_enter(command, commands, screen.clone())?;
+        if let Some(keys) = self.keys {
+            terminal::watch_keys(keys, commands, screen.clone())?;
         }
         let mut progress = Progress::new(mode, screen, self.program);
         let started = Timestamp::now();

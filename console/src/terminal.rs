@@ -1,4 +1,4 @@
-//! What comes from the operator while a run goes on: signals and the Enter key.
+//! What comes from the operator while a run goes on: signals, and lines that are typed.
 
 use std::io;
 use std::thread;
@@ -70,28 +70,31 @@ pub(crate) fn watch_signals<P: Program>(
     Ok(())
 }
 
-/// Whether Enter can be pressed: standard input is a terminal.
+/// Whether anything can be typed: standard input is a terminal.
 #[must_use]
 pub fn has_keys() -> bool {
     isatty(io::stdin())
 }
 
-/// Passes Enter on as `command` until the session is over.
+/// What a line that was typed asks for; nothing but Enter is the empty line.
+pub type Keys<C> = fn(&str) -> Option<C>;
+
+/// Passes on what typed lines ask for until the session is over.
 ///
 /// The terminal's mode is left alone: there is nothing to restore, however the process ends.
 ///
 /// # Errors
 ///
 /// When the system refuses the thread.
-pub(crate) fn watch_enter<C: Copy + Send + 'static>(
-    command: C,
+pub(crate) fn watch_keys<C: Send + 'static>(
+    keys: Keys<C>,
     commands: UnboundedSender<C>,
     screen: Screen,
 ) -> io::Result<()> {
     let watch = move || {
         let mut buffer = [0; 256];
         while !commands.is_closed() {
-            if !enter_waits() {
+            if !line_waits() {
                 continue;
             }
             let read = match rustix::io::read(io::stdin(), &mut buffer) {
@@ -100,10 +103,16 @@ pub(crate) fn watch_enter<C: Copy + Send + 'static>(
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(_) => return,
             };
+            // A terminal hands over whole lines; what is longer than the buffer is no command.
             let lines = read.iter().filter(|&&byte| byte == b'\n').count();
             screen.on_echo(lines);
-            if lines > 0 && commands.send(command).is_err() {
-                return;
+            let text = String::from_utf8_lossy(read);
+            for line in text.split('\n').take(lines) {
+                if let Some(command) = keys(line.trim())
+                    && commands.send(command).is_err()
+                {
+                    return;
+                }
             }
         }
     };
@@ -115,7 +124,7 @@ pub(crate) fn watch_enter<C: Copy + Send + 'static>(
 
 /// Waits a moment for a line that is ours. A program in the background must not read from its
 /// terminal: the system would stop it (SIGTTIN).
-fn enter_waits() -> bool {
+fn line_waits() -> bool {
     let stdin = io::stdin();
     let foreground = tcgetpgrp(&stdin).is_ok_and(|group| group == rustix::process::getpgrp());
     if !foreground {

@@ -72,8 +72,13 @@ pub struct Args {
           value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: u16,
 
+    /// Join the sender that shows this join code: a number and two words, of which four letters are
+    /// enough
+    #[arg(long, value_name = "CODE", conflicts_with = "open")]
+    pub(crate) code: Option<String>,
+
     /// Join a sender that holds the same key file: 32 random bytes, readable by the owner only
-    #[arg(long, value_name = "FILE", conflicts_with = "open")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["open", "code"])]
     pub(crate) key_file: Option<PathBuf>,
 
     /// Join a session that is open to everybody, without a key

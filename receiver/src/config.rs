@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mimeo_console::{KeyFileError, Mode, ReportFile, ReportFileError, keyfile};
+use mimeo_console::{
+    JoinCode, JoinCodeError, KeyFileError, Mode, ReportFile, ReportFileError, keyfile,
+};
 use mimeo_image::TargetOptions;
 use mimeo_image::target::can_be_read_back;
 use mimeo_protocol::keys::Secret;
@@ -54,6 +56,8 @@ pub enum Admission {
     Open,
     /// Sessions of senders that hold the same key file.
     Key(Secret),
+    /// The one that shows this join code.
+    Code(JoinCode),
 }
 
 /// How the operator is told, and what follows.
@@ -84,14 +88,17 @@ pub enum ConfigError {
         name_of(.0)
     )]
     Resume(OsString),
-    /// Neither `--key-file` nor `--open`.
+    /// None of `--code`, `--key-file` and `--open`.
     #[error(
-        "say which senders to trust: --key-file FILE joins the one that holds the same key (copy \
-         the sender's file, which was made with `{}`), --open joins a session that is open to \
+        "say which sender to trust: --code CODE joins the one that shows this code, --key-file FILE \
+         the one that holds the same key (made with `{}`), --open joins a session that is open to \
          everybody and writes whatever it sends",
         keyfile::MAKE
     )]
     NoAdmission,
+    /// What was given is no join code.
+    #[error("--code: {0}")]
+    Code(#[from] JoinCodeError),
     /// The key file cannot be used.
     #[error("--key-file {}: {error}", path.display())]
     KeyFile {
@@ -137,6 +144,7 @@ impl ConfigError {
             ConfigError::Verify(_)
             | ConfigError::Resume(_)
             | ConfigError::NoAdmission
+            | ConfigError::Code(_)
             | ConfigError::KeyFile { .. }
             | ConfigError::SessionName(_)
             | ConfigError::Report { .. } => Exit::Usage,
@@ -164,7 +172,7 @@ pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
                 .map_err(|error| ConfigError::Report { path, error })
         })
         .transpose()?;
-    let admission = admission(args.key_file, args.open)?;
+    let admission = admission(args.code.as_deref(), args.key_file, args.open)?;
     let session_name = args.session.map(checked_name).transpose()?;
     let sender = args
         .sender
@@ -210,7 +218,14 @@ fn name_of(target: &OsStr) -> String {
     }
 }
 
-fn admission(key_file: Option<PathBuf>, open: bool) -> Result<Admission, ConfigError> {
+fn admission(
+    code: Option<&str>,
+    key_file: Option<PathBuf>,
+    open: bool,
+) -> Result<Admission, ConfigError> {
+    if let Some(code) = code {
+        return Ok(Admission::Code(JoinCode::parse(code)?));
+    }
     match key_file {
         Some(path) => keyfile::read(&path)
             .map(|key| Admission::Key(Secret::new(*key)))

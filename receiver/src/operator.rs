@@ -14,7 +14,7 @@ pub(crate) fn run(config: Config, presentation: &Presentation) -> Exit {
         program: Receiver::default(),
         progress: presentation.progress,
         report: presentation.report.as_ref(),
-        enter: None,
+        keys: None,
     };
     match operator.run(|updates, commands| run::run(config, updates, commands)) {
         Ok((exit, mut progress)) => follow(exit, presentation.then, &mut progress),

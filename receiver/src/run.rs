@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use mimeo_image::target::{Target, TargetError};
 use mimeo_net::Waiter;
-use mimeo_protocol::ids::Nonce;
-use mimeo_protocol::keys::derive;
+use mimeo_protocol::keys::{Secret, derive};
 use mimeo_protocol::receiver::{
     Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, Resume, SearchAgain, SessionConfig,
 };
@@ -91,6 +90,7 @@ fn session(
         commands: &commands,
         updates: &updates,
         timeout: config.start_timeout,
+        is_open: config.admission == Admission::Open,
     };
     let joined = join(config, &room, &target, &search);
     let (admitted, again) = match joined {
@@ -189,12 +189,13 @@ fn rendezvous_config(
     let (auth, secret) = match &config.admission {
         Admission::Open => (Auth::Open, None),
         Admission::Key(secret) => (Auth::KeyFile, Some(secret.clone())),
+        Admission::Code(code) => (Auth::Code, Some(Secret::of_code(&code.to_string()))),
     };
     Ok(RendezvousConfig {
         session_name: config.session_name.clone(),
         auth,
         secret,
-        nonce: Nonce(random()?),
+        seed: random()?,
         mac: room.mac(),
         target_id: target_id(&config.target),
         link_speed: room.link_speed(),

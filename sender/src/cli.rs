@@ -32,6 +32,8 @@ Examples:
     head -c 32 /dev/urandom > room.key && chmod 600 room.key
   Send an image to 30 machines, or to whoever is there 10 minutes after the first:
     mimeo-sender --key-file room.key --min-receivers 30 --max-wait 10m --start-timeout 1h win11.img
+  Send an image to who is given the join code that is shown:
+    mimeo-sender win11.img
   Send a disk on a trusted network, at most 900 Mbit/s:
     mimeo-sender --open --interface enp3s0 --rate 900M /dev/nvme0n1
   Send a stream from a script and keep a report:
@@ -72,8 +74,13 @@ pub struct Args {
           value_parser = clap::value_parser!(u8).range(1..))]
     pub(crate) ttl: u8,
 
+    /// Admit receivers that are given this join code, a number and two words [default: a new one,
+    /// which is shown]
+    #[arg(long, value_name = "CODE", conflicts_with = "open")]
+    pub(crate) code: Option<String>,
+
     /// Admit receivers that hold the same key file: 32 random bytes, readable by the owner only
-    #[arg(long, value_name = "FILE", conflicts_with = "open")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["open", "code"])]
     pub(crate) key_file: Option<PathBuf>,
 
     /// Admit every machine on the network, without a key

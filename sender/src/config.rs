@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use jiff::Zoned;
-use mimeo_console::{KeyFileError, Mode, ReportFile, ReportFileError, duration, keyfile};
+use mimeo_console::{
+    JoinCode, JoinCodeError, KeyFileError, Mode, ReportFile, ReportFileError, duration, keyfile,
+};
 use mimeo_protocol::block::Level;
 use mimeo_protocol::keys::Secret;
 use mimeo_protocol::pacing::Rate;
@@ -53,6 +55,8 @@ pub enum Admission {
     Open,
     /// Who holds the same key file.
     Key(Secret),
+    /// Who was told the join code.
+    Code(JoinCode),
 }
 
 /// When a session starts. The times are below `start_timeout` where they could only be
@@ -83,14 +87,12 @@ pub struct Presentation {
 /// Why a command line cannot be carried out. Every message names the option and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Neither `--key-file` nor `--open`.
-    #[error(
-        "say who may join: --key-file FILE admits the machines that hold the same key (make one \
-         with `{}` and copy it to every receiver), --open admits every machine on the network \
-         and lets it read the image",
-        keyfile::MAKE
-    )]
-    NoAdmission,
+    /// No join code can be made.
+    #[error("no random numbers for a join code: {0}; give one with --code")]
+    NoRandom(getrandom::Error),
+    /// What was given is no join code.
+    #[error("--code: {0}")]
+    Code(#[from] JoinCodeError),
     /// The key file cannot be used.
     #[error("--key-file {}: {error}", path.display())]
     KeyFile {
@@ -175,7 +177,7 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
         session_name,
         port: args.port,
         ttl: args.ttl,
-        admission: admission(args.key_file, args.open)?,
+        admission: admission(args.code.as_deref(), args.key_file, args.open)?,
         start,
         linger: args.linger,
         rate_cap: args.rate,
@@ -190,13 +192,25 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
     Ok((config, presentation))
 }
 
-fn admission(key_file: Option<PathBuf>, open: bool) -> Result<Admission, ConfigError> {
+/// Where nothing is said a code is made.
+fn admission(
+    code: Option<&str>,
+    key_file: Option<PathBuf>,
+    open: bool,
+) -> Result<Admission, ConfigError> {
+    if let Some(code) = code {
+        return Ok(Admission::Code(JoinCode::parse(code)?));
+    }
     match key_file {
         Some(path) => keyfile::read(&path)
             .map(|key| Admission::Key(Secret::new(*key)))
             .map_err(|error| ConfigError::KeyFile { path, error }),
         None if open => Ok(Admission::Open),
-        None => Err(ConfigError::NoAdmission),
+        None => {
+            let mut random = [0; 32];
+            getrandom::fill(&mut random).map_err(ConfigError::NoRandom)?;
+            Ok(Admission::Code(JoinCode::draw(random)))
+        }
     }
 }
 

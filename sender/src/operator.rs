@@ -9,6 +9,15 @@ use crate::exit::Exit;
 use crate::progress::{Plan, Sender};
 use crate::run::{self, Command};
 
+/// What a line asks for.
+fn command(line: &str) -> Option<Command> {
+    match line {
+        "" => Some(Command::StartNow),
+        "c" | "code" => Some(Command::NewCode),
+        _ => None,
+    }
+}
+
 /// Runs the session that `config` describes, to its end.
 pub(crate) fn run(config: Config, presentation: &Presentation) -> Exit {
     let keys = config.source != OsStr::new("-") && terminal::has_keys();
@@ -20,7 +29,7 @@ pub(crate) fn run(config: Config, presentation: &Presentation) -> Exit {
         program: Sender::new(plan),
         progress: presentation.progress,
         report: presentation.report.as_ref(),
-        enter: keys.then_some(Command::StartNow),
+        keys: keys.then_some(command),
     };
     match operator.run(|updates, commands| run::run(config, updates, commands)) {
         Ok((exit, _)) | Err(exit) => exit,

@@ -12,7 +12,7 @@ use mimeo_protocol::wire::{Auth, FailCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::config::{Admission, Config};
-use crate::engine::{Ended, Engine, Parts, Room};
+use crate::engine::{Ended, Engine, Parts, Room, shown_code};
 use crate::exit::Exit;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
 
@@ -23,6 +23,8 @@ pub use mimeo_console::Severity;
 pub enum Command {
     /// Start with whoever is here.
     StartNow,
+    /// Admit receivers by another join code from now on.
+    NewCode,
     /// End the session and tell every receiver.
     Interrupt,
 }
@@ -93,9 +95,13 @@ fn session(
     .map_err(|error| failed(Exit::Failure, &error))?;
     let line = format!("sending {} through {}", source.describe(), room.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));
+    if let Admission::Code(code) = &config.admission {
+        let _ = updates.send(Update::Line(Severity::Info, shown_code(code)));
+    }
     let (auth, secret) = match &config.admission {
         Admission::Open => (Auth::Open, Secret::new(random()?)),
         Admission::Key(secret) => (Auth::KeyFile, secret.clone()),
+        Admission::Code(code) => (Auth::Code, Secret::of_code(&code.to_string())),
     };
     let endpoint_config = EndpointConfig {
         session_id,

@@ -23,13 +23,18 @@ fn a_wrong_key_is_told_and_changes_nothing() {
     };
     let wrong = room.join(with_key(Secret::new([1; 32])));
     let none = room.join(MachineProfile::default());
+    let ended = |room: &Room| room.machines[wrong].last().ending.is_some();
+    assert!(room.run_until(LIMIT, ended), "it gives up by itself");
     let key = room.secret.clone();
     let right = room.join(with_key(key));
     assert!(room.run_until(LIMIT, |room| room.operator.is_over()));
     assert_eq!(room.member_on(right), Some(&MemberState::Confirmed));
-    assert_eq!(
-        room.machines[wrong].last().ending,
-        Some(Ending::Refused("WrongKey".into()))
+    let refused = |ending: &Option<Ending>| matches!(ending, Some(Ending::Refused(why)) if why.starts_with("WrongKey"));
+    let machine = &room.machines[wrong];
+    assert!(
+        refused(&machine.last().ending),
+        "{:?}",
+        machine.last().ending
     );
     assert!(room.machines[none].last().told[0].starts_with("OtherAuth"));
     assert_eq!(room.verdict().confirmed, 1);
@@ -67,6 +72,7 @@ fn another_version_is_refused_by_name() {
         link_speed: 0,
         capacity: 0,
         resumes: false,
+        cookie: [0; 32],
         host_name: String::new(),
         exchange: Vec::new(),
     }
@@ -99,7 +105,7 @@ fn noise_changes_nothing() {
         if dice.chance(0.8) {
             noise.resize(1448, 7);
             noise[0] = 1;
-            noise[1] = dice.pick(&[1, 2, 3, 4, 5, 16, 17, 18, 32, 33]);
+            noise[1] = dice.pick(&[1, 2, 3, 4, 5, 6, 16, 17, 18, 32, 33]);
         }
         let (machine, up) = (dice.below(2) as usize, dice.chance(0.5));
         room.at(ms(moment), move |room| {

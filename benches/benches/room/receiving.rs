@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::Decoder;
-use mimeo_protocol::ids::{Mac, Nonce};
+use mimeo_protocol::ids::Mac;
 use mimeo_protocol::receiver::{
     Assembled, Endpoint, Event, Rendezvous, RendezvousConfig, RendezvousEvent, Resume,
     SessionConfig,
@@ -32,7 +32,7 @@ impl Receiving {
             session_name: Some("bench".to_owned()),
             auth: Auth::Open,
             secret: None,
-            nonce: Nonce([8; 16]),
+            seed: [8; 32],
             mac: Mac([2, 0, 0, 0, 0, 1]),
             target_id: 1,
             link_speed: 1000,

@@ -4,11 +4,13 @@
 //! sequence number, so a nonce never repeats under a key. A key depends on the session's 128
 //! random bits and on both sides' join nonces, so it does not come back after a restart.
 
+mod exchange;
 mod replay;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce as AeadNonce, UnboundKey};
 use aws_lc_rs::hkdf;
 
+pub use exchange::{EXCHANGE_LEN, Exchange, NoExchange};
 pub use replay::ReplayWindow;
 
 use crate::ids::{Nonce, ReceiverNumber, SessionId};
@@ -17,8 +19,8 @@ use crate::wire::TAG;
 /// Bytes of a secret and of a key.
 pub const KEY_LEN: usize = 32;
 
-/// What a session's keys are drawn from: the key file, or with `--open` a random number that
-/// the welcome carries.
+/// What both sides hold, or what keys are drawn from: the key file, what stands for the join code,
+/// the outcome of an [`Exchange`], or with `--open` a random number that the welcome carries.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret([u8; KEY_LEN]);
 
@@ -27,6 +29,12 @@ impl Secret {
     #[must_use]
     pub fn new(bytes: [u8; KEY_LEN]) -> Self {
         Self(bytes)
+    }
+
+    /// The secret that a join code stands for, from its text.
+    #[must_use]
+    pub fn of_code(code: &str) -> Self {
+        Self(derive(code.as_bytes(), b"", &[b"mimeo 1 join code"]))
     }
 
     /// The bytes, for the welcome of an open session.

@@ -91,7 +91,7 @@ impl Endpoint {
             Some(Kind::GroupControl) => self.handle_control(now, datagram),
             Some(Kind::ToReceiver) => self.handle_unicast(now, datagram),
             Some(Kind::Announce) => self.handle_announce(now, datagram),
-            Some(Kind::Welcome | Kind::Probe | Kind::Join | Kind::Reject) => {}
+            Some(Kind::Welcome | Kind::Probe | Kind::Join | Kind::Reject | Kind::Cookie) => {}
             Some(Kind::ToSender) | None => self.strays.malformed += 1,
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::rendezvous::{Admitted, JoinTarget, Rendezvous, RendezvousConfig, RendezvousEvent};
 use super::session::Session;
-use crate::ids::{Nonce, SessionId};
+use crate::ids::SessionId;
 use crate::keys::{KEY_LEN, derive};
 
 /// Silence after which a sender is looked for: four times as long as any sender is silent.
@@ -151,14 +151,12 @@ impl SearchAgain {
         }
     }
 
-    /// Starts a search with a nonce of its own: a sender that the receiver had left could give
+    /// Starts a search with nonces of its own: a sender that the receiver had left could give
     /// it the keys of its former membership again, whose numbers are used up.
     fn search(&mut self, now: Instant, told: Vec<Discriminant<RendezvousEvent>>) {
         self.searches += 1;
         let number = self.searches.to_be_bytes();
-        let derived = derive(&self.seed, b"", &[b"mimeo 1 nonce", &number]);
-        let (nonce, _) = derived.split_first_chunk().expect("32 bytes hold 16");
-        self.config.nonce = Nonce(*nonce);
+        self.config.seed = derive(&self.seed, b"", &[b"mimeo 1 search", &number]);
         let rendezvous = Box::new(Rendezvous::new(now, self.config.clone()));
         self.state = State::Searching { rendezvous, told };
     }
@@ -176,8 +174,8 @@ impl SearchAgain {
             let is_end = matches!(
                 event,
                 RendezvousEvent::Ambiguous { .. }
-                    | RendezvousEvent::Rejected { .. }
-                    | RendezvousEvent::WrongKey
+                    | RendezvousEvent::Rejected { last: true, .. }
+                    | RendezvousEvent::WrongKey { last: true, .. }
             );
             let kind = discriminant(&event);
             if !told.contains(&kind) {

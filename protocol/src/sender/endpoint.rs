@@ -1,6 +1,9 @@
 //! The sender on the wire: datagrams in, datagrams out.
 
 mod admission;
+mod cookies;
+mod guesses;
+mod joins;
 mod seal;
 
 use std::collections::VecDeque;
@@ -8,6 +11,9 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use admission::Admission;
+use cookies::Cookies;
+use guesses::Guesses;
+use joins::Allowance;
 
 use super::interleave::Share;
 use super::session::{Event, Job, Session, SessionConfig, SymbolRef, Transmit};
@@ -17,10 +23,7 @@ use crate::keys::{SealKey, Secret, derive};
 use crate::manifest::Entry;
 use crate::strays::Strays;
 use crate::units::Place;
-use crate::wire::{
-    Announce, Auth, Envelope, Join, Kind, Probe, Reject, RejectReason, SYMBOL_DATAGRAM, ToSender,
-    VERSION, WelcomeBody,
-};
+use crate::wire::{Auth, Envelope, Kind, RejectReason, SYMBOL_DATAGRAM, ToSender, VERSION};
 
 /// Where a datagram goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +54,9 @@ pub struct EndpointConfig {
     pub session_name: String,
     /// What admits receivers.
     pub auth: Auth,
-    /// What keys are drawn from.
+    /// What receivers hold too; in an open session what keys are drawn from.
     pub secret: Secret,
-    /// Random bytes, new for each run: the group key and nonces come from them.
+    /// Random bytes, new for each run: the group key, nonces and cookies come from them.
     pub seed: [u8; 32],
     /// Where the data flows.
     pub group: SocketAddr,
@@ -80,6 +83,11 @@ pub struct Endpoint {
     group_key_bytes: [u8; 32],
     group_key: SealKey,
     admission: Admission,
+    cookies: Cookies,
+    guesses: Guesses,
+    announces: Allowance,
+    answers: Allowance,
+    events: VecDeque<Event>,
     store: Store,
     burst: Vec<SymbolRef>,
     clear: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -95,6 +103,11 @@ impl Endpoint {
             group_key: SealKey::new(&group_key_bytes),
             group_key_bytes,
             admission: Admission::new(config.seed),
+            cookies: Cookies::new(now, &config.seed),
+            guesses: Guesses::new(config.auth),
+            announces: Allowance::new(now),
+            answers: Allowance::new(now),
+            events: VecDeque::new(),
             store: Store::new(!session.seekable),
             session: Session::new(now, session),
             burst: Vec::new(),
@@ -124,94 +137,15 @@ impl Endpoint {
     /// Takes in a datagram. Garbage is counted and dropped.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         match Kind::of(datagram) {
-            Some((_, Kind::Probe)) => self.handle_probe(from, datagram),
+            Some((_, Kind::Probe)) => self.handle_probe(now, from, datagram),
             Some((version, Kind::Join)) if version != VERSION => {
-                self.reject(from, datagram, RejectReason::Version);
+                self.reject(now, from, datagram, RejectReason::Version);
             }
             Some((_, Kind::Join)) => self.handle_join(now, from, datagram),
             Some((_, Kind::ToSender)) => self.handle_sealed(now, from, datagram),
             // What this sender or another one sends to its own side.
             Some((_, Kind::Announce)) => {}
             _ => self.strays.malformed += 1,
-        }
-    }
-
-    fn handle_probe(&mut self, from: SocketAddr, datagram: &[u8]) {
-        match Probe::decode(datagram) {
-            Ok(probe)
-                if ["", self.config.session_name.as_str()].contains(&&*probe.session_name) =>
-            {
-                let mut out = Vec::new();
-                self.announce().encode(&mut out);
-                self.clear.push_back((from, out));
-            }
-            Ok(_) => {}
-            Err(_) => self.strays.malformed += 1,
-        }
-    }
-
-    fn announce(&self) -> Announce {
-        Announce {
-            session_id: self.config.session_id,
-            auth: self.config.auth,
-            joinable: self.session.admits().is_ok(),
-            session_name: self.config.session_name.clone(),
-        }
-    }
-
-    fn reject(&mut self, from: SocketAddr, join: &[u8], reason: RejectReason) {
-        // Version, kind, magic and session id stand before the nonce in every version.
-        let Some(nonce) = join.get(24..40).and_then(|bytes| bytes.try_into().ok()) else {
-            self.strays.malformed += 1;
-            return;
-        };
-        let mut out = Vec::new();
-        Reject {
-            version: VERSION,
-            nonce: crate::ids::Nonce(nonce),
-            reason,
-        }
-        .encode(&mut out);
-        self.clear.push_back((from, out));
-    }
-
-    fn handle_join(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        let Ok(join) = Join::decode(datagram) else {
-            self.strays.malformed += 1;
-            return;
-        };
-        if join.session_id != self.config.session_id {
-            return;
-        }
-        if let Some(welcome) = self.admission.welcome_again(&join.nonce) {
-            self.clear.push_back((from, welcome));
-            return;
-        }
-        let refused = if join.auth == self.config.auth {
-            None
-        } else {
-            Some(RejectReason::Auth)
-        };
-        if let Some(reason) = refused.or(self.session.admits().err()) {
-            return self.reject(from, datagram, reason);
-        }
-        let position = self.session.position();
-        let body = WelcomeBody {
-            group: self.config.group,
-            group_key: self.group_key_bytes,
-            sender_key: [0; 32],
-            image_len: self.session.image_len(),
-            cycle: position.cycle,
-            slot: position.slot,
-            begun: self.session.begun(),
-            receivers: position.receivers,
-        };
-        match self.admission.admit(&self.config, from, &join, &body) {
-            Some((number, about, welcome)) => {
-                self.session.handle_admitted(now, number, about);
-                self.clear.push_back((from, welcome));
-            }
-            None => self.reject(from, datagram, RejectReason::Full),
         }
     }
 
@@ -225,6 +159,7 @@ impl Endpoint {
             self.strays.unsealed += 1;
             return;
         };
+        self.guesses.on_proven(envelope.number);
         // A report that was overtaken says less than the one that is known.
         if newest || !matches!(message, ToSender::Report(_)) {
             self.session.handle_message(now, envelope.number, message);
@@ -252,12 +187,7 @@ impl Endpoint {
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now);
-        let roster = self.session.roster();
-        // Each entry has its keys; fewer entries mean that some were forgotten.
-        if self.admission.len() > roster.entries() {
-            self.admission
-                .retain(|number| roster.member(number).is_some());
-        }
+        self.forget_members();
     }
 
     /// When to call `handle_timeout` and `poll_transmit` at the latest.
@@ -303,7 +233,9 @@ impl Endpoint {
 
     /// The next thing to tell the operator.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.session.poll_event()
+        self.session
+            .poll_event()
+            .or_else(|| self.events.pop_front())
     }
 
     /// The next transmit, into `out`, whose content is replaced.

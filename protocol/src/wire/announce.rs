@@ -10,7 +10,7 @@ pub enum Auth {
     Open,
     /// Both sides hold the same key file.
     KeyFile,
-    /// A short join code; reserved, no program of this version offers it.
+    /// A short join code that the sender shows.
     Code,
 }
 

@@ -1,6 +1,6 @@
 //! `Join` and `Reject`.
 
-use super::{Auth, Kind, WireError, Write, clear_body, clear_header};
+use super::{Auth, COOKIE_LEN, Kind, WireError, Write, clear_body, clear_header};
 use crate::ids::{Mac, Nonce, SessionId};
 use crate::wire::reader::Reader;
 
@@ -9,7 +9,7 @@ use crate::wire::reader::Reader;
 pub struct Join {
     /// The session, from its announce.
     pub session_id: SessionId,
-    /// Drawn once per run of a receiver: a repeated join is the same join.
+    /// Drawn anew for each attempt: a repeated join is the same join.
     pub nonce: Nonce,
     /// What the receiver holds.
     pub auth: Auth,
@@ -23,9 +23,11 @@ pub struct Join {
     pub capacity: u64,
     /// Whether it keeps what its target holds of the image already.
     pub resumes: bool,
+    /// From the sender's last [`super::Cookie`]; zeros before.
+    pub cookie: [u8; COOKIE_LEN],
     /// The machine's name.
     pub host_name: String,
-    /// First message of the join code's exchange; empty without a code.
+    /// The receiver's message of the exchange; empty with `--open`.
     pub exchange: Vec<u8>,
 }
 
@@ -41,6 +43,7 @@ impl Join {
         out.put_u32(self.link_speed);
         out.put_u64(self.capacity);
         out.push(u8::from(self.resumes));
+        out.extend_from_slice(&self.cookie);
         out.put_text(&self.host_name);
         out.put_blob(&self.exchange);
     }
@@ -57,6 +60,7 @@ impl Join {
             link_speed: reader.u32("link speed")?,
             capacity: reader.u64("capacity")?,
             resumes: flags(&mut reader)?,
+            cookie: reader.array("cookie")?,
             host_name: reader.text("host name")?,
             exchange: reader.blob("exchange")?.to_vec(),
         };
@@ -85,6 +89,8 @@ pub enum RejectReason {
     Closed,
     /// No number is free.
     Full,
+    /// There were too many joins with a wrong code; the operator has to make another one.
+    Guesses,
     /// A reason that a later version may give.
     Other(u8),
 }
@@ -96,6 +102,7 @@ impl RejectReason {
             Self::Auth => 2,
             Self::Closed => 3,
             Self::Full => 4,
+            Self::Guesses => 5,
             Self::Other(code) => code,
         }
     }
@@ -106,6 +113,7 @@ impl RejectReason {
             2 => Self::Auth,
             3 => Self::Closed,
             4 => Self::Full,
+            5 => Self::Guesses,
             other => Self::Other(other),
         }
     }

@@ -6,6 +6,7 @@
 
 mod announce;
 mod control;
+mod cookie;
 mod envelope;
 mod join;
 mod reader;
@@ -21,6 +22,7 @@ use crate::ids::SessionId;
 
 pub use announce::{Announce, Auth, Probe};
 pub use control::{EndRecord, GroupControl, Position};
+pub use cookie::{COOKIE_LEN, Cookie};
 pub use envelope::{Envelope, group_header, unicast_header};
 pub use join::{Join, Reject, RejectReason};
 pub use reader::{Reader, Write};
@@ -87,6 +89,8 @@ pub enum Kind {
     Welcome = 4,
     /// Clear: the sender does not admit the receiver. Its layout is the same in all versions.
     Reject = 5,
+    /// Clear: a receiver is to show that it gets what is sent to its address.
+    Cookie = 6,
     /// Group: an encoding symbol of a block.
     Symbol = 16,
     /// Group: an encoding symbol of a manifest page.
@@ -109,6 +113,7 @@ impl Kind {
             3 => Self::Join,
             4 => Self::Welcome,
             5 => Self::Reject,
+            6 => Self::Cookie,
             16 => Self::Symbol,
             17 => Self::PageSymbol,
             18 => Self::GroupControl,

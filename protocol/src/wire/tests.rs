@@ -162,6 +162,7 @@ fn golden_join_and_reject() {
         link_speed: 1000,
         capacity: 1 << 40,
         resumes: true,
+        cookie: [7; 32],
         host_name: "pc-01".into(),
         exchange: vec![],
     };
@@ -170,10 +171,11 @@ fn golden_join_and_reject() {
     assert_eq!(
         hex(&bytes),
         format!(
-            "01036d696d656f00{}{}01{}0000000000000004000003e8000001000000000001{}0000",
+            "01036d696d656f00{}{}01{}0000000000000004000003e8000001000000000001{}{}0000",
             "01".repeat(16),
             "02".repeat(16),
             "03".repeat(6),
+            "07".repeat(32),
             "0570632d3031"
         )
     );
@@ -185,6 +187,19 @@ fn golden_join_and_reject() {
     );
     bytes[0] = 2;
     assert_eq!(Join::decode(&bytes), Err(WireError::Version { found: 2 }));
+
+    let cookie = Cookie {
+        nonce: Nonce([2; 16]),
+        cookie: [7; 32],
+    };
+    let mut cookie_bytes = Vec::new();
+    cookie.encode(&mut cookie_bytes);
+    assert_eq!(
+        hex(&cookie_bytes),
+        format!("01066d696d656f00{}{}", "02".repeat(16), "07".repeat(32))
+    );
+    assert_eq!(Cookie::decode(&cookie_bytes).as_ref(), Ok(&cookie));
+    assert!(cookie_bytes.len() < bytes.len(), "it amplifies nothing");
 
     let reject = Reject {
         version: 9,

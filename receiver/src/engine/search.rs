@@ -30,6 +30,8 @@ pub(crate) struct Search<'a> {
     pub(crate) commands: &'a mpsc::Receiver<Command>,
     pub(crate) updates: &'a UnboundedSender<Update>,
     pub(crate) timeout: Duration,
+    /// Whether the receiver holds no secret.
+    pub(crate) is_open: bool,
 }
 
 impl Search<'_> {
@@ -106,10 +108,19 @@ impl Search<'_> {
             RendezvousEvent::Joined(admitted) => return Ok(Some(admitted)),
             RendezvousEvent::Found(_) => self.tell(Severity::Info, text),
             RendezvousEvent::Ambiguous { .. }
-            | RendezvousEvent::WrongKey
-            | RendezvousEvent::Rejected { .. }
-            | RendezvousEvent::OtherAuth { .. } => return Err((Exit::NotAdmitted, text)),
-            RendezvousEvent::OtherVersion { .. } | RendezvousEvent::NotJoinable { .. } => {
+            | RendezvousEvent::WrongKey { last: true, .. }
+            | RendezvousEvent::Rejected { last: true, .. } => {
+                return Err((Exit::NotAdmitted, text));
+            }
+            // Whoever has no secret cannot tell strangers from the sender that is meant.
+            RendezvousEvent::OtherAuth { .. } if self.is_open => {
+                return Err((Exit::NotAdmitted, text));
+            }
+            RendezvousEvent::OtherVersion { .. }
+            | RendezvousEvent::NotJoinable { .. }
+            | RendezvousEvent::OtherAuth { .. }
+            | RendezvousEvent::WrongKey { .. }
+            | RendezvousEvent::Rejected { .. } => {
                 self.tell(Severity::Warn, text.clone());
                 *seen = Some((Exit::NotAdmitted, text));
             }
@@ -136,10 +147,17 @@ pub(super) fn text_of(event: &RendezvousEvent) -> String {
             "several sessions are on the air: {}; name one with --session",
             names.join(", ")
         ),
-        RendezvousEvent::WrongKey => {
-            "the key is not the sender's: use the same --key-file on both sides".to_owned()
-        }
-        &RendezvousEvent::Rejected { reason, version } => reject_text(reason, version),
+        RendezvousEvent::WrongKey { from, .. } => format!(
+            "the sender at {} has another join code or key: look at what it shows, and whether it is \
+             the one that is meant",
+            from.ip()
+        ),
+        RendezvousEvent::Rejected {
+            reason,
+            version,
+            from,
+            ..
+        } => reject_text(&from.ip().to_string(), *reason, *version),
         RendezvousEvent::OtherAuth { wanted, from } => {
             format!("the sender at {} {}", from.ip(), auth_text(*wanted))
         }
@@ -161,18 +179,22 @@ fn version_text(who: &str, version: u8) -> String {
 
 fn auth_text(wanted: Auth) -> &'static str {
     match wanted {
-        Auth::Open => "runs an open session: give --open here too, or --key-file there",
+        Auth::Open => "runs an open session: give --open here too, or leave --open out there",
         Auth::KeyFile => "asks for a key: give --key-file here",
-        Auth::Code => "asks for a join code, which this release does not know",
+        Auth::Code => "asks for its join code: give --code here",
     }
 }
 
-fn reject_text(reason: RejectReason, version: u8) -> String {
+fn reject_text(who: &str, reason: RejectReason, version: u8) -> String {
     match reason {
-        RejectReason::Version => version_text("that address", version),
-        RejectReason::Auth => "the sender asks for another kind of secret (--open or --key-file)".into(),
+        RejectReason::Version => version_text(who, version),
+        RejectReason::Auth => "the sender asks for another kind of secret (--code, --key-file or --open)".into(),
         RejectReason::Closed => "the session admits no more receivers: it is ending, or it sends standard input and has started".into(),
         RejectReason::Full => "the session has no number left for another receiver".into(),
+        RejectReason::Guesses => format!(
+            "the sender at {who} admits nobody after 1000 joins with a wrong code: ask its operator for \
+             another one"
+        ),
         RejectReason::Other(code) => format!("the sender does not admit this receiver (reason {code})"),
     }
 }

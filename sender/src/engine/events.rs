@@ -53,14 +53,8 @@ impl Engine {
                     }
                 }
                 Event::Circuit(circuit) => self.tell_circuit(circuit),
-                Event::Unproven(about) => self.tell(
-                    Severity::Warn,
-                    format!(
-                        "{} ({}) asked to join and did not prove that it has the key: is its --key-file the same?",
-                        about.host_name,
-                        about.address.ip()
-                    ),
-                ),
+                Event::Unproven(about) => self.tell_unproven(&about),
+                Event::GuessesExhausted => self.tell_exhausted(),
                 Event::Over => over = true,
             }
         }
@@ -100,7 +94,7 @@ impl Engine {
         }
     }
 
-    fn tell(&self, severity: Severity, text: String) {
+    pub(super) fn tell(&self, severity: Severity, text: String) {
         // Nobody listening is no reason to stop sending.
         let _ = self.updates.send(Update::Line(severity, text));
     }

@@ -1,5 +1,6 @@
 //! The sender at work: the session's thread between the network and the encoders.
 
+mod codes;
 mod effort;
 mod events;
 mod pictures;
@@ -21,8 +22,9 @@ use mimeo_protocol::units::BlockNumber;
 use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::config::Config;
+use crate::config::{Admission, Config};
 use crate::run::{Command, Update};
+pub(crate) use codes::shown as shown_code;
 use pictures::Pictures;
 use pipeline::{Pipeline, Produced, Reorder};
 use queue::{Encoded, Expected};
@@ -66,6 +68,8 @@ pub(crate) struct Engine {
     disk: Option<std::sync::Arc<mimeo_image::source::DiskSource>>,
     opened: Instant,
     nobody_told: bool,
+    /// Whether receivers join by a code.
+    has_code: bool,
 }
 
 /// What an engine is made of.
@@ -111,6 +115,7 @@ impl Engine {
             disk,
             opened: Instant::now(),
             nobody_told: false,
+            has_code: matches!(config.admission, Admission::Code(_)),
         })
     }
 
@@ -294,6 +299,7 @@ impl Engine {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::StartNow => self.endpoint.session_mut().handle_start_now(Instant::now()),
+                Command::NewCode => self.renew_code(),
                 Command::Interrupt => {
                     self.abort(FailCode::Interrupted, "the operator ended the session");
                 }

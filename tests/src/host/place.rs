@@ -85,6 +85,15 @@ impl Place {
         command
     }
 
+    /// A sender on `lo` that is told nothing of who may join.
+    #[must_use]
+    pub fn sender_with_a_code(&self, image: impl AsRef<OsStr>, options: &[&str]) -> Command {
+        let mut command = self.programs.sender();
+        self.more_arguments(&mut command, "lo", options);
+        command.arg(image);
+        command
+    }
+
     /// A receiver on `lo`.
     #[must_use]
     pub fn receiver(&self, target: impl AsRef<OsStr>, options: &[&str]) -> Command {
@@ -138,12 +147,17 @@ impl Place {
         super::finish(self.start(sender, receivers))
     }
 
-    /// `options`, and defaults for what they do not say.
+    /// `options`, and defaults for what they do not say; open to everybody.
     fn arguments(&self, command: &mut Command, interface: &str, options: &[&str]) {
-        let says = |option| options.contains(&option);
-        if !says("--key-file") {
+        let admission = ["--code", "--key-file"];
+        if !admission.iter().any(|option| options.contains(option)) {
             command.arg("--open");
         }
+        self.more_arguments(command, interface, options);
+    }
+
+    fn more_arguments(&self, command: &mut Command, interface: &str, options: &[&str]) {
+        let says = |option| options.contains(&option);
         if !says("--interface") {
             command.args(["--interface", interface]);
         }

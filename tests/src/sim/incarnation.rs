@@ -120,14 +120,13 @@ impl Incarnation {
                     self.number = Some(admitted.number);
                     self.welcome = Some(admitted.body.clone());
                     self.sessions += 1;
-                    let again =
-                        SearchAgain::new(self.config.clone(), seed(&self.config), &admitted);
+                    let again = SearchAgain::new(self.config.clone(), self.config.seed, &admitted);
                     self.again = Some(again);
                     self.endpoint = Some(Endpoint::new(now, config, *admitted));
                 }
                 Some(
-                    event @ (RendezvousEvent::Rejected { .. }
-                    | RendezvousEvent::WrongKey
+                    event @ (RendezvousEvent::Rejected { last: true, .. }
+                    | RendezvousEvent::WrongKey { last: true, .. }
                     | RendezvousEvent::Ambiguous { .. }),
                 ) => self.end(now, Ending::Refused(format!("{event:?}"))),
                 Some(event) => self.told.push(format!("{event:?}")),
@@ -237,13 +236,6 @@ impl Incarnation {
             }
         }
     }
-}
-
-/// As random as the run's nonce.
-fn seed(config: &RendezvousConfig) -> [u8; 32] {
-    let mut seed = [0; 32];
-    seed[..16].copy_from_slice(&config.nonce.0);
-    seed
 }
 
 fn session_config(admitted: &Admitted, profile: &MachineProfile, dice: &mut Dice) -> SessionConfig {

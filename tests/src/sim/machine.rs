@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::ids::{Mac, Nonce};
+use mimeo_protocol::ids::Mac;
 use mimeo_protocol::keys::Secret;
 use mimeo_protocol::manifest::Entry;
 use mimeo_protocol::receiver::{RendezvousConfig, Resume};
@@ -164,7 +164,7 @@ impl Machine {
             session_name: None,
             auth: self.profile.auth,
             secret: self.profile.secret.clone(),
-            nonce: Nonce(self.dice.bytes()),
+            seed: self.dice.bytes(),
             mac: Mac([2, 0, mac[0], mac[1], high, low]),
             target_id: 1,
             link_speed: 1000,

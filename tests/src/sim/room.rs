@@ -95,13 +95,15 @@ impl Room {
         let mut dice = Dice::new(config.seed);
         let secret = Secret::new(dice.bytes());
         let timeline = Timeline::default();
+        let mut tap = Tap::new(secret.clone());
+        let now = timeline.now();
         let mut room = Self {
-            operator: senders::operator(timeline.now(), &config, &secret, &mut dice),
+            operator: senders::operator(now, &config, &secret, &mut dice, &mut tap),
             former: Vec::new(),
             machines: Vec::new(),
             image: config.image.clone(),
             config,
-            tap: Tap::new(secret.clone()),
+            tap,
             secret,
             most_pending: 0,
             timeline,

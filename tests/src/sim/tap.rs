@@ -1,12 +1,12 @@
 //! A tap on the wire: reads every datagram of a session, sealed or not, as its parties do.
 //!
-//! Tests use it to lose, say, the first confirmation of the second receiver. It knows the
-//! session's secret and learns the rest from the joins and welcomes that pass by.
+//! Tests use it to lose, say, the first confirmation of the second receiver. It knows what the
+//! senders' secrets are drawn from, and learns the rest from the joins and welcomes that pass by.
 
 use std::collections::HashMap;
 
-use mimeo_protocol::ids::ReceiverNumber;
-use mimeo_protocol::keys::{JoinKeys, SealKey, Secret};
+use mimeo_protocol::ids::{Nonce, ReceiverNumber, SessionId};
+use mimeo_protocol::keys::{Exchange, JoinKeys, SealKey, Secret};
 use mimeo_protocol::wire::{
     Announce, Envelope, GroupControl, Join, Kind, Probe, Report, SymbolHeader, SymbolKind,
     ToReceiver, ToSender, Welcome, WelcomeBody,
@@ -21,6 +21,7 @@ pub enum Sight {
     Join,
     Welcome,
     Reject,
+    Cookie,
     Symbol(SymbolHeader),
     PageSymbol(SymbolHeader),
     Control(GroupControl),
@@ -40,6 +41,10 @@ pub enum Sight {
 /// See the module's page.
 pub struct Tap {
     secret: Secret,
+    /// What the sender of each session draws from.
+    seeds: HashMap<SessionId, [u8; 32]>,
+    /// The receiver's message in the exchange of each join.
+    asked: HashMap<Nonce, Vec<u8>>,
     group: Option<SealKey>,
     joins: HashMap<ReceiverNumber, JoinKeys>,
 }
@@ -50,9 +55,16 @@ impl Tap {
     pub fn new(secret: Secret) -> Self {
         Self {
             secret,
+            seeds: HashMap::new(),
+            asked: HashMap::new(),
             group: None,
             joins: HashMap::new(),
         }
+    }
+
+    /// A sender draws from this seed.
+    pub fn on_sender(&mut self, session: SessionId, seed: [u8; 32]) {
+        self.seeds.insert(session, seed);
     }
 
     /// Reads a datagram.
@@ -65,9 +77,14 @@ impl Tap {
         Some(match kind {
             Kind::Probe => Probe::decode(datagram).ok().map(|_| Sight::Probe)?,
             Kind::Announce => Announce::decode(datagram).ok().map(|_| Sight::Announce)?,
-            Kind::Join => Join::decode(datagram).ok().map(|_| Sight::Join)?,
+            Kind::Join => {
+                let join = Join::decode(datagram).ok()?;
+                self.asked.insert(join.nonce, join.exchange);
+                Sight::Join
+            }
             Kind::Welcome => self.learn(&Welcome::decode(datagram).ok()?)?,
             Kind::Reject => Sight::Reject,
+            Kind::Cookie => Sight::Cookie,
             Kind::Symbol | Kind::PageSymbol => {
                 let header = SymbolHeader::decode(datagram).ok()?;
                 match header.kind {
@@ -106,7 +123,7 @@ impl Tap {
 
     fn learn(&mut self, welcome: &Welcome) -> Option<Sight> {
         let keys = JoinKeys::derive(
-            &self.secret,
+            &self.secret_of(welcome)?,
             welcome.session_id,
             welcome.receiver_nonce,
             welcome.sender_nonce,
@@ -119,6 +136,22 @@ impl Tap {
         self.group = Some(SealKey::new(&body.group_key));
         self.joins.insert(welcome.number, keys);
         Some(Sight::Welcome)
+    }
+
+    /// What the keys of a join are drawn from.
+    fn secret_of(&self, welcome: &Welcome) -> Option<Secret> {
+        if let Ok(open) = <[u8; 32]>::try_from(&*welcome.secret) {
+            return Some(Secret::new(open));
+        }
+        let exchange = Exchange {
+            secret: self.secret.clone(),
+            session: welcome.session_id,
+            receiver_nonce: welcome.receiver_nonce,
+        };
+        let seed = self.seeds.get(&welcome.session_id)?;
+        let seed = exchange.sender_seed(seed, welcome.number);
+        let asked = self.asked.get(&welcome.receiver_nonce)?;
+        Some(exchange.answer(&seed, asked).ok()?.1)
     }
 }
 

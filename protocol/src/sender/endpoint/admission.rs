@@ -5,9 +5,20 @@ use std::net::SocketAddr;
 
 use super::EndpointConfig;
 use crate::ids::{Nonce, ReceiverNumber};
-use crate::keys::{JoinKeys, ReplayWindow, derive};
+use crate::keys::{Exchange, JoinKeys, NoExchange, ReplayWindow, Secret, derive};
 use crate::sender::roster::About;
 use crate::wire::{Auth, Envelope, Join, TAG, ToSender, Welcome, WelcomeBody};
+
+/// Why a receiver gets no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotAdmitted {
+    /// None is left.
+    #[error("no number is left")]
+    Full,
+    /// Its message of the exchange is none.
+    #[error(transparent)]
+    Exchange(#[from] NoExchange),
+}
 
 /// One receiver's keys and address.
 #[derive(Debug)]
@@ -81,25 +92,21 @@ impl Admission {
         Some(peer.welcome.clone())
     }
 
-    /// Gives a receiver its number and keys; `None` when no number is left.
+    /// Gives a receiver its number and keys.
     pub(super) fn admit(
         &mut self,
         config: &EndpointConfig,
         from: SocketAddr,
         join: &Join,
         body: &WelcomeBody,
-    ) -> Option<(ReceiverNumber, About, Vec<u8>)> {
+    ) -> Result<(ReceiverNumber, About, Vec<u8>), NotAdmitted> {
         let number = ReceiverNumber(self.next);
+        let (exchange, secret) = self.exchange(config, number, join)?;
         // Numbers are not given twice: a number is a part of what its keys are drawn from.
-        self.next = self.next.checked_add(1)?;
+        self.next = self.next.checked_add(1).ok_or(NotAdmitted::Full)?;
         let sender_nonce = self.draw_nonce(config, number);
-        let keys = JoinKeys::derive(
-            &config.secret,
-            config.session_id,
-            join.nonce,
-            sender_nonce,
-            number,
-        );
+        let (session, nonce) = (config.session_id, join.nonce);
+        let keys = JoinKeys::derive(&secret, session, nonce, sender_nonce, number);
         let open = config.auth == Auth::Open;
         let mut welcome = Welcome {
             session_id: config.session_id,
@@ -107,11 +114,11 @@ impl Admission {
             sender_nonce,
             number,
             secret: if open {
-                config.secret.bytes().to_vec()
+                secret.bytes().to_vec()
             } else {
                 Vec::new()
             },
-            exchange: Vec::new(),
+            exchange,
             sealed: Vec::new(),
         };
         welcome.sealed = seal_body(&keys, &welcome, body);
@@ -128,7 +135,26 @@ impl Admission {
             newest: 0,
         };
         self.peers.insert(number, peer);
-        Some((number, about(from, join), datagram))
+        Ok((number, about(from, join), datagram))
+    }
+
+    /// The sender's side of the exchange: its message and what keys are drawn from.
+    fn exchange(
+        &self,
+        config: &EndpointConfig,
+        number: ReceiverNumber,
+        join: &Join,
+    ) -> Result<(Vec<u8>, Secret), NotAdmitted> {
+        if config.auth == Auth::Open {
+            return Ok((Vec::new(), config.secret.clone()));
+        }
+        let exchange = Exchange {
+            secret: config.secret.clone(),
+            session: config.session_id,
+            receiver_nonce: join.nonce,
+        };
+        let seed = exchange.sender_seed(&self.seed, number);
+        Ok(exchange.answer(&seed, &join.exchange)?)
     }
 
     fn draw_nonce(&self, config: &EndpointConfig, number: ReceiverNumber) -> Nonce {
@@ -148,7 +174,7 @@ impl Admission {
     }
 
     /// Drops the keys of receivers that the roster has forgotten.
-    pub(super) fn retain(&mut self, stays: impl Fn(ReceiverNumber) -> bool) {
+    pub(super) fn retain(&mut self, mut stays: impl FnMut(ReceiverNumber) -> bool) {
         let by_nonce = &mut self.by_nonce;
         self.peers.retain(|&number, peer| {
             let stays = stays(number);

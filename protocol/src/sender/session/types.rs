@@ -146,6 +146,8 @@ pub enum Event {
     Circuit(Circuit),
     /// Somebody was welcomed and never proved that it holds the secret.
     Unproven(About),
+    /// Too many joins with a wrong code: nobody is admitted until there is another one.
+    GuessesExhausted,
     /// The session is over.
     Over,
 }

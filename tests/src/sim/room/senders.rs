@@ -8,7 +8,7 @@ use mimeo_protocol::sender::{Endpoint, EndpointConfig, SessionConfig};
 use mimeo_protocol::wire::data_group;
 
 use super::super::operator::Doings as OperatorDoings;
-use super::super::{Dice, Operator, RoomConfig, Source};
+use super::super::{Dice, Operator, RoomConfig, Source, Tap};
 use super::{Event, OperatorEvent, Room};
 
 /// Datagrams that wait for a sender that stands still.
@@ -26,7 +26,13 @@ impl Room {
         change(&mut self.config);
         self.image = self.config.image.clone();
         let now = self.timeline.now();
-        let next = operator(now, &self.config, &self.secret, &mut self.dice);
+        let next = operator(
+            now,
+            &self.config,
+            &self.secret,
+            &mut self.dice,
+            &mut self.tap,
+        );
         self.former
             .push(std::mem::replace(&mut self.operator, next));
         self.drive_operator(self.newest());
@@ -136,14 +142,17 @@ pub(super) fn operator(
     config: &RoomConfig,
     secret: &Secret,
     dice: &mut Dice,
+    tap: &mut Tap,
 ) -> Operator {
     let session_id = SessionId(dice.bytes());
+    let seed = dice.bytes();
+    tap.on_sender(session_id, seed);
     let endpoint = EndpointConfig {
         session_id,
         session_name: "room".to_owned(),
         auth: config.auth,
         secret: secret.clone(),
-        seed: dice.bytes(),
+        seed,
         group: data_group(session_id, false),
     };
     let session = SessionConfig {

@@ -48,7 +48,7 @@ enum State {
         until: Option<Instant>,
     },
     /// Asking one sender.
-    Joining(Attempt),
+    Joining(Box<Attempt>),
     /// Joined, or given up.
     Over,
 }
@@ -258,7 +258,7 @@ impl Rendezvous {
             return;
         };
         self.events.push(RendezvousEvent::Found(to.clone()));
-        self.state = State::Joining(self.attempt(to));
+        self.state = State::Joining(Box::new(self.attempt(to)));
         self.next_send = now;
     }
 

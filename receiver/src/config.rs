@@ -9,7 +9,7 @@ use std::time::Duration;
 use mimeo_console::{KeyFileError, Mode, ReportFile, ReportFileError, keyfile};
 use mimeo_image::TargetOptions;
 use mimeo_image::target::can_be_read_back;
-use mimeo_protocol::keys::Secret;
+use mimeo_protocol::keys::{Secret, VerifyingKey};
 
 use crate::cli::Args;
 use crate::exit::Exit;
@@ -39,6 +39,8 @@ pub struct Config {
     pub port: u16,
     /// What the receiver holds.
     pub admission: Admission,
+    /// The only sender that anything is taken from.
+    pub sender_key: Option<VerifyingKey>,
     /// Bytes of buffers, at least 16 MiB.
     pub memory: u64,
     /// Give up after this long without a session; above zero.
@@ -189,6 +191,7 @@ pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
         sender,
         port: args.port,
         admission,
+        sender_key: args.sender_key,
         memory: args.memory,
         start_timeout: args.start_timeout,
         idle_timeout: args.idle_timeout,

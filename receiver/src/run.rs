@@ -194,6 +194,7 @@ fn rendezvous_config(
         session_name: config.session_name.clone(),
         auth,
         secret,
+        sender_key: config.sender_key,
         nonce: Nonce(random()?),
         mac: room.mac(),
         target_id: target_id(&config.target),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::ids::{Mac, Nonce, ReceiverNumber, SessionId};
-use crate::keys::{JoinKeys, KEY_LEN, Secret};
+use crate::keys::{JoinKeys, KEY_LEN, Secret, VerifyingKey};
 use crate::wire::{
     Announce, Auth, Join, Kind, Probe, Reject, RejectReason, VERSION, Welcome, WelcomeBody,
 };
@@ -31,6 +31,8 @@ pub struct RendezvousConfig {
     pub auth: Auth,
     /// The key file's content; without it an open session's welcome carries the secret.
     pub secret: Option<Secret>,
+    /// The only sender that anything is taken from; without it any that knows the secret.
+    pub sender_key: Option<VerifyingKey>,
     /// Random, new for each run.
     pub nonce: Nonce,
     /// Hardware address of the interface.
@@ -117,6 +119,8 @@ pub enum RendezvousEvent {
     },
     /// The key is not the sender's.
     WrongKey,
+    /// The sender signs with another key than the one that is pinned.
+    OtherSender,
     /// The receiver is in.
     Joined(Box<Admitted>),
 }
@@ -255,7 +259,7 @@ impl Rendezvous {
             return;
         }
         match self.open(&welcome) {
-            Some((keys, body)) => {
+            Ok((keys, body)) => {
                 let admitted = Admitted {
                     session_id: welcome.session_id,
                     session_name: to.announce.session_name.clone(),
@@ -268,17 +272,26 @@ impl Rendezvous {
                 self.events
                     .push(RendezvousEvent::Joined(Box::new(admitted)));
             }
-            None => {
+            Err(why) => {
                 self.wrong_keys += 1;
                 if self.wrong_keys == WRONG_KEYS {
                     self.state = State::Over;
-                    self.events.push(RendezvousEvent::WrongKey);
+                    self.events.push(why);
                 }
             }
         }
     }
 
-    fn open(&self, welcome: &Welcome) -> Option<(JoinKeys, WelcomeBody)> {
+    /// The error is what is told when welcomes go on being like this one.
+    fn open(&self, welcome: &Welcome) -> Result<(JoinKeys, WelcomeBody), RendezvousEvent> {
+        let (keys, body) = self.unseal(welcome).ok_or(RendezvousEvent::WrongKey)?;
+        match self.config.sender_key {
+            Some(pinned) if pinned != body.sender_key => Err(RendezvousEvent::OtherSender),
+            _ => Ok((keys, body)),
+        }
+    }
+
+    fn unseal(&self, welcome: &Welcome) -> Option<(JoinKeys, WelcomeBody)> {
         let secret = match (&self.config.secret, self.config.auth) {
             (Some(secret), _) => secret.clone(),
             (None, Auth::Open) => Secret::new(<[u8; KEY_LEN]>::try_from(&*welcome.secret).ok()?),

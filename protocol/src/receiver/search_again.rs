@@ -178,6 +178,7 @@ impl SearchAgain {
                 RendezvousEvent::Ambiguous { .. }
                     | RendezvousEvent::Rejected { .. }
                     | RendezvousEvent::WrongKey
+                    | RendezvousEvent::OtherSender
             );
             let kind = discriminant(&event);
             if !told.contains(&kind) {

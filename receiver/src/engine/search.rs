@@ -107,6 +107,7 @@ impl Search<'_> {
             RendezvousEvent::Found(_) => self.tell(Severity::Info, text),
             RendezvousEvent::Ambiguous { .. }
             | RendezvousEvent::WrongKey
+            | RendezvousEvent::OtherSender
             | RendezvousEvent::Rejected { .. }
             | RendezvousEvent::OtherAuth { .. } => return Err((Exit::NotAdmitted, text)),
             RendezvousEvent::OtherVersion { .. } | RendezvousEvent::NotJoinable { .. } => {
@@ -138,6 +139,11 @@ pub(super) fn text_of(event: &RendezvousEvent) -> String {
         ),
         RendezvousEvent::WrongKey => {
             "the key is not the sender's: use the same --key-file on both sides".to_owned()
+        }
+        RendezvousEvent::OtherSender => {
+            "this sender's key is not the pinned one: nothing is taken from it; if it is the right \
+             sender, give the key that mimeo-sender --sign-key shows as --sender-key"
+                .to_owned()
         }
         &RendezvousEvent::Rejected { reason, version } => reject_text(reason, version),
         RendezvousEvent::OtherAuth { wanted, from } => {

@@ -128,6 +128,7 @@ impl Incarnation {
                 Some(
                     event @ (RendezvousEvent::Rejected { .. }
                     | RendezvousEvent::WrongKey
+                    | RendezvousEvent::OtherSender
                     | RendezvousEvent::Ambiguous { .. }),
                 ) => self.end(now, Ending::Refused(format!("{event:?}"))),
                 Some(event) => self.told.push(format!("{event:?}")),

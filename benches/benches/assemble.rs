@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, Throughput};
 use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::ids::{Cycle, Nonce, ReceiverNumber, SessionId, Slot};
-use mimeo_protocol::keys::{JoinKeys, SealKey, Secret};
+use mimeo_protocol::keys::{JoinKeys, SealKey, Secret, Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, Page, StoredBlock};
 use mimeo_protocol::receiver::{
     Admitted, Endpoint, Event, Placement, Resume, Session, SessionConfig,
@@ -64,11 +64,21 @@ fn session_config() -> SessionConfig {
     }
 }
 
+/// What signs the pages of the session.
+fn signer() -> Signer {
+    let mut session = [0; 16];
+    session[..2].copy_from_slice(&SESSION_TAG.to_be_bytes());
+    Signer {
+        key: SigningKey::from_seed(&[5; 32]),
+        session: SessionId(session),
+    }
+}
+
 fn welcome() -> WelcomeBody {
     WelcomeBody {
         group: (Ipv4Addr::new(239, 255, 1, 1), 50_000).into(),
         group_key: GROUP_KEY,
-        sender_key: [0; 32],
+        sender_key: signer().key.verifying_key(),
         image_len: None,
         cycle: Cycle(1),
         slot: Slot(0),
@@ -80,7 +90,7 @@ fn welcome() -> WelcomeBody {
 /// Only deciding where symbols belong: nothing is opened.
 fn place(criterion: &mut Criterion) {
     let now = Instant::now();
-    let mut session = Session::new(now, session_config(), &welcome());
+    let mut session = Session::new(now, session_config(), signer().session, &welcome());
     let mut rounds = Rounds::default();
     let mut group = criterion.benchmark_group("place");
     group.throughput(Throughput::Bytes((SYMBOLS * SYMBOL_SIZE) as u64));
@@ -148,9 +158,7 @@ fn assemble_group(now: Instant, endpoint: &mut Endpoint, datagrams: &[u8]) {
 }
 
 fn admitted() -> Admitted {
-    let mut session_id = [0; 16];
-    session_id[..2].copy_from_slice(&SESSION_TAG.to_be_bytes());
-    let (session_id, number) = (SessionId(session_id), ReceiverNumber(1));
+    let (session_id, number) = (signer().session, ReceiverNumber(1));
     let (ours, theirs) = (Nonce([1; 16]), Nonce([2; 16]));
     Admitted {
         session_id,
@@ -200,8 +208,10 @@ fn page_symbol(number: u32) -> Vec<u8> {
     };
     let entries = (first..first + GROUP).map(entry).collect();
     let page = Page::new(PageNumber(number), BlockNumber(first), entries);
+    let mut page = page.expect("its entries are in order");
+    page.sign(&signer());
     let mut symbol = Vec::new();
-    page.expect("its entries are in order").encode(&mut symbol);
+    page.encode(&mut symbol);
     symbol.resize(SYMBOL_SIZE, 0);
     symbol
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use mimeo_console::{Mode, Program as _, args, duration};
+use mimeo_protocol::keys::VerifyingKey;
 use mimeo_protocol::wire::DEFAULT_PORT;
 
 use crate::exit;
@@ -84,6 +85,11 @@ pub struct Args {
     /// Join a session that is open to everybody, without a key
     #[arg(long)]
     pub(crate) open: bool,
+
+    /// Take nothing from a sender that signs with another key than this: 64 hexadecimal digits, as
+    /// mimeo-sender --sign-key shows them
+    #[arg(long, value_name = "KEY", value_parser = parse::sender_key)]
+    pub(crate) sender_key: Option<VerifyingKey>,
 
     /// Read the whole target back when it is flushed, past the page cache, and compare it with what
     /// was sent, before success is told; for files and block devices
@@ -192,11 +198,13 @@ mod tests {
 
     #[test]
     fn mistakes_exit_with_2_and_name_the_option() {
-        let wrong: [(&[&str], &str); 12] = [
+        let wrong: [(&[&str], &str); 14] = [
             (&[], "<TARGET>"),
             (&["a", "b"], "'b'"),
             (&["--port", "0", "x"], "--port"),
             (&["--sender", "a:b", "x"], "--sender"),
+            (&["--sender-key", "d75a98", "x"], "--sender-key"),
+            (&["--sender-key", &"0".repeat(64), "x"], "--sender-key"),
             (&["--memory", "15MiB", "x"], "--memory"),
             (&["--serial", "", "x"], "--serial"),
             (&["--start-timeout", "0s", "x"], "--start-timeout"),

@@ -11,7 +11,7 @@ use mimeo_console::{
 };
 use mimeo_image::TargetOptions;
 use mimeo_image::target::can_be_read_back;
-use mimeo_protocol::keys::Secret;
+use mimeo_protocol::keys::{Secret, VerifyingKey};
 
 use crate::cli::Args;
 use crate::exit::Exit;
@@ -41,6 +41,8 @@ pub struct Config {
     pub port: u16,
     /// What the receiver holds.
     pub admission: Admission,
+    /// The only sender that anything is taken from.
+    pub sender_key: Option<VerifyingKey>,
     /// Bytes of buffers, at least 16 MiB.
     pub memory: u64,
     /// Give up after this long without a session; above zero.
@@ -197,6 +199,7 @@ pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
         sender,
         port: args.port,
         admission,
+        sender_key: args.sender_key,
         memory: args.memory,
         start_timeout: args.start_timeout,
         idle_timeout: args.idle_timeout,

@@ -2,6 +2,8 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
+use mimeo_protocol::keys::{KEY_LEN, VerifyingKey};
+
 /// Below this a receiver could not hold the groups of blocks that are under way: two of 4 MiB
 /// on their way in and as much on its way to the disk.
 pub(crate) const MIN_MEMORY: u64 = 16 << 20;
@@ -47,6 +49,34 @@ pub(crate) fn memory(text: &str) -> Result<u64, String> {
         bytes if bytes < MIN_MEMORY => Err(format!("expected at least 16MiB, found {text:?}")),
         bytes => Ok(bytes),
     }
+}
+
+/// Reads the key that a sender signs with.
+///
+/// # Errors
+///
+/// When it is not 64 hexadecimal digits, or no key.
+pub(crate) fn sender_key(text: &str) -> Result<VerifyingKey, String> {
+    let wrong = || {
+        format!(
+            "expected the {} hexadecimal digits that mimeo-sender --sign-key shows, found {text:?}",
+            2 * KEY_LEN
+        )
+    };
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|digit| u8::try_from(digit.to_digit(16)?).ok())
+        .collect();
+    let bytes: Vec<u8> = digits
+        .ok_or_else(wrong)?
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+        .collect();
+    let bytes: [u8; KEY_LEN] = match bytes.try_into() {
+        Ok(bytes) if text.len() == 2 * KEY_LEN => bytes,
+        _ => return Err(wrong()),
+    };
+    VerifyingKey::from_bytes(&bytes).map_err(|error| error.to_string())
 }
 
 /// A host on the command line, with a port where one was given.

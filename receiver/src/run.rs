@@ -195,6 +195,7 @@ fn rendezvous_config(
         session_name: config.session_name.clone(),
         auth,
         secret,
+        sender_key: config.sender_key,
         seed: random()?,
         mac: room.mac(),
         target_id: target_id(&config.target),

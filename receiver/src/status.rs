@@ -48,6 +48,8 @@ pub struct Status {
     pub socket_drops: u32,
     /// Blocks that failed their digest and were collected anew.
     pub bad_blocks: u32,
+    /// Manifest pages and end records that the sender did not sign: an attack from within.
+    pub forged: u64,
     /// Datagrams that could not be read: noise or attacks.
     pub strays: u64,
     /// Time spent in writing.

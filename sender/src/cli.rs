@@ -87,6 +87,12 @@ pub struct Args {
     #[arg(long)]
     pub(crate) open: bool,
 
+    /// Sign with the key in this file, so that receivers can be told whom to trust (mimeo-receiver
+    /// --sender-key): 32 random bytes, readable by the owner only, on this machine only; mimeo-image
+    /// keygen makes one [default: a new key for each session]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign_key: Option<PathBuf>,
+
     /// Start when this many receivers are there; fewer verified ones are a failure
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..))]
@@ -264,8 +270,9 @@ mod tests {
         assert_eq!(args.compress, "-3".parse().unwrap());
         assert_eq!(args.report, Some(PathBuf::from("r.json")));
         assert_eq!(args.progress, Mode::Json);
-        let at = parse(&["--start-at", "14:30", "--min-receivers", "3", "x"]).unwrap();
+        let at = parse(&["--start-at", "14:30", "--sign-key", "lab.key", "x"]).unwrap();
         assert_eq!(at.start_at.as_deref(), Some("14:30"));
+        assert_eq!(at.sign_key, Some(PathBuf::from("lab.key")));
     }
 
     #[test]

@@ -9,12 +9,12 @@ use mimeo_console::{
     JoinCode, JoinCodeError, KeyFileError, Mode, ReportFile, ReportFileError, duration, keyfile,
 };
 use mimeo_protocol::block::Level;
-use mimeo_protocol::keys::Secret;
+use mimeo_protocol::keys::{Secret, SigningKey};
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{Parity, SlowRules};
 
 use crate::cli::Args;
-use crate::{slow, start_at};
+use crate::{sign_key, slow, start_at};
 
 /// Bytes of a session name that fit the announce.
 const MAX_NAME: usize = 255;
@@ -34,6 +34,8 @@ pub struct Config {
     pub ttl: u8,
     /// Who may join.
     pub admission: Admission,
+    /// What signs the image; without it a key of its own for the session.
+    pub signing_key: Option<SigningKey>,
     /// When to start.
     pub start: StartRules,
     /// Stay this long for late receivers after all others are done.
@@ -101,6 +103,21 @@ pub enum ConfigError {
         /// Why.
         error: KeyFileError,
     },
+    /// The key that signs cannot be used.
+    #[error("--sign-key {}: {}", path.display(), sign_key::text(error))]
+    SignKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: KeyFileError,
+    },
+    /// Everybody would hold the key that signs.
+    #[error(
+        "--sign-key {}: it is the key of --key-file, which every receiver holds, so that each of \
+         them could sign; make another one with `mimeo-image keygen FILE`",
+        .0.display()
+    )]
+    SharedSignKey(PathBuf),
     /// The session's name cannot be announced.
     #[error(
         "--session {0:?}: a name has 1 to {MAX_NAME} bytes and no control characters; \
@@ -168,6 +185,11 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
                 .map_err(|error| ConfigError::Report { path, error })
         })
         .transpose()?;
+    let admission = admission(args.code.as_deref(), args.key_file, args.open)?;
+    let signing_key = args
+        .sign_key
+        .map(|path| sign_key::read(path, &admission))
+        .transpose()?;
     let stream = args.image.to_str() == Some("-");
     let slow = slow::rules(args.slow, args.slow_after, args.slow_below, stream)
         .ok_or(ConfigError::DemoteOfStream)?;
@@ -177,7 +199,8 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
         session_name,
         port: args.port,
         ttl: args.ttl,
-        admission: admission(args.code.as_deref(), args.key_file, args.open)?,
+        admission,
+        signing_key,
         start,
         linger: args.linger,
         rate_cap: args.rate,

@@ -13,6 +13,7 @@ mod parse;
 mod progress;
 mod report;
 pub mod run;
+mod sign_key;
 mod slow;
 mod start_at;
 pub mod status;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mimeo_image::source::Source;
 use mimeo_net::Waiter;
 use mimeo_protocol::ids::SessionId;
-use mimeo_protocol::keys::Secret;
+use mimeo_protocol::keys::{Secret, SigningKey};
 use mimeo_protocol::sender::{Endpoint, EndpointConfig, SessionConfig, StartPolicy};
 use mimeo_protocol::wire::{Auth, FailCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -103,12 +103,22 @@ fn session(
         Admission::Key(secret) => (Auth::KeyFile, secret.clone()),
         Admission::Code(code) => (Auth::Code, Secret::of_code(&code.to_string())),
     };
+    if let Some(key) = &config.signing_key {
+        let key = key.verifying_key();
+        let line = format!("signing with key {key} (mimeo-receiver --sender-key {key})");
+        let _ = updates.send(Update::Line(Severity::Info, line));
+    }
+    let signing_key = match &config.signing_key {
+        Some(key) => key.clone(),
+        None => SigningKey::from_seed(&random()?),
+    };
     let endpoint_config = EndpointConfig {
         session_id,
         session_name: config.session_name.clone(),
         auth,
         secret,
         seed: random()?,
+        signing_key,
         group: room.data_group(),
     };
     let session = session_config(config, &source);

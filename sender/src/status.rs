@@ -12,6 +12,8 @@ pub struct Status {
     pub session_name: String,
     /// What is sent, as the source describes itself.
     pub source: String,
+    /// The key that `--sign-key` signs with, in hexadecimal, as receivers pin it.
+    pub sender_key: Option<String>,
     /// Where the session is.
     pub phase: Phase,
     /// Since the program started.

@@ -22,7 +22,7 @@ fn a_code_that_the_sender_made_admits_who_is_told() {
     let place = place();
     let image = place.random("image", 3 << 20);
     let target = place.path("target");
-    let mut sender = Process::start(
+    let sender = Process::start(
         place.sender_with_a_code(&image, &[]),
         place.directory(),
         "sender",

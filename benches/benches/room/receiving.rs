@@ -32,6 +32,7 @@ impl Receiving {
             session_name: Some("bench".to_owned()),
             auth: Auth::Open,
             secret: None,
+            sender_key: None,
             seed: [8; 32],
             mac: Mac([2, 0, 0, 0, 0, 1]),
             target_id: 1,

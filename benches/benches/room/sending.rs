@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mimeo_protocol::block::{BlockDigest, Coding, Encoder, ImageHasher, Level, is_zero};
 use mimeo_protocol::ids::SessionId;
-use mimeo_protocol::keys::Secret;
+use mimeo_protocol::keys::{Secret, SigningKey};
 use mimeo_protocol::manifest::{Entry, StoredBlock};
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{
@@ -38,6 +38,7 @@ impl<'a> Sending<'a> {
             auth: Auth::Open,
             secret: Secret::new([6; 32]),
             seed: [7; 32],
+            signing_key: SigningKey::from_seed(&[8; 32]),
             group: data_group(session_id, false),
         };
         let session = SessionConfig {

@@ -1,4 +1,5 @@
-//! Keys and sealing: AES-256-GCM under keys from HKDF-SHA-256 (RFC 5116, RFC 5869).
+//! Keys, sealing and signatures: AES-256-GCM under keys from HKDF-SHA-256 (RFC 5116, RFC 5869),
+//! and Ed25519 (RFC 8032).
 //!
 //! Every key seals the datagrams of one party in one direction and its nonce is the datagram's
 //! sequence number, so a nonce never repeats under a key. A key depends on the session's 128
@@ -6,12 +7,16 @@
 
 mod exchange;
 mod replay;
+mod signing;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce as AeadNonce, UnboundKey};
 use aws_lc_rs::hkdf;
 
 pub use exchange::{EXCHANGE_LEN, Exchange, NoExchange};
 pub use replay::ReplayWindow;
+pub use signing::{
+    Context, NoKey, NotSigned, SIGNATURE_LEN, Signer, SigningKey, Verifier, VerifyingKey,
+};
 
 use crate::ids::{Nonce, ReceiverNumber, SessionId};
 use crate::wire::TAG;

@@ -15,7 +15,7 @@
 //! | 4..8 | number of the first block of the page | first block + blocks fits 32 bits |
 //! | 8 | number of entries n | 1 to 64 |
 //! | 9 + 41 i .. 50 + 41 i | entry i, for i in 0..n | places ascend and do not overlap |
-//! | 9 + 41 n .. 73 + 41 n | reserved for the Ed25519 signature of all bytes before it | any |
+//! | 9 + 41 n .. 73 + 41 n | Ed25519 signature of all bytes before it | the sender's |
 //!
 //! Every kind of entry has 41 bytes:
 //!
@@ -37,4 +37,4 @@ mod page;
 
 pub use entry::{Entry, Run, StoredBlock};
 pub use identity::{Identity, IdentityError, IdentityHasher};
-pub use page::{EntryError, MAX_PAGE, Page, PageError, SIGNATURE_LEN};
+pub use page::{EntryError, MAX_PAGE, Page, PageError};

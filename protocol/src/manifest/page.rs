@@ -1,10 +1,8 @@
 //! Pages of the manifest: valid by construction, and their bytes.
 
 use super::entry::{ENTRY_LEN, Entry, StoredBlock};
+use crate::keys::{Context, SIGNATURE_LEN, Signer, Verifier};
 use crate::units::{BlockNumber, ENTRIES_PER_PAGE, MAX_BODY, PageNumber, Place, SYMBOL_SIZE};
-
-/// Bytes of an Ed25519 signature (RFC 8032 section 5.1.6).
-pub const SIGNATURE_LEN: usize = 64;
 
 /// Bytes before the entries.
 const HEADER: usize = 9;
@@ -154,15 +152,26 @@ impl Page {
         &self.entries
     }
 
-    /// The bytes reserved for the signature.
+    /// Its signature; zeros before it was signed.
     #[must_use]
     pub fn signature(&self) -> &[u8; SIGNATURE_LEN] {
         &self.signature
     }
 
-    /// Replaces the bytes reserved for the signature.
-    pub fn set_signature(&mut self, signature: [u8; SIGNATURE_LEN]) {
-        self.signature = signature;
+    /// Signs it.
+    pub fn sign(&mut self, signer: &Signer) {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        bytes.truncate(bytes.len() - SIGNATURE_LEN);
+        self.signature = signer.sign(Context::Page, &bytes);
+    }
+
+    /// Whether `bytes`, all of a page, are signed by the sender.
+    #[must_use]
+    pub fn is_signed(bytes: &[u8], verifier: &Verifier) -> bool {
+        bytes
+            .split_last_chunk()
+            .is_some_and(|(signed, signature)| verifier.accepts(Context::Page, signed, signature))
     }
 
     /// Its blocks that are sent, with their numbers.
@@ -220,7 +229,7 @@ impl Page {
         }
     }
 
-    /// The page of which `bytes` are the bytes, all of them. Does not verify the signature.
+    /// The page of which `bytes` are the bytes, all of them. The signature is for [`Self::is_signed`].
     ///
     /// # Errors
     ///

@@ -43,10 +43,11 @@ impl Endpoint {
     #[must_use]
     pub fn new(now: Instant, config: SessionConfig, admitted: Admitted) -> Self {
         let buffers = (0..config.buffers).map(|_| None).collect();
+        let session_id = admitted.session_id;
         Self {
-            session: Session::new(now, config, &admitted.body),
-            session_tag: admitted.session_id.tag(),
-            session_id: admitted.session_id,
+            session: Session::new(now, config, session_id, &admitted.body),
+            session_tag: session_id.tag(),
+            session_id,
             number: admitted.number,
             group_key: SealKey::new(&admitted.body.group_key),
             keys: admitted.keys,

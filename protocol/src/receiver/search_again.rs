@@ -176,6 +176,7 @@ impl SearchAgain {
                 RendezvousEvent::Ambiguous { .. }
                     | RendezvousEvent::Rejected { last: true, .. }
                     | RendezvousEvent::WrongKey { last: true, .. }
+                    | RendezvousEvent::OtherSender { last: true, .. }
             );
             let kind = discriminant(&event);
             if !told.contains(&kind) {

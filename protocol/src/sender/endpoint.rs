@@ -19,7 +19,7 @@ use super::interleave::Share;
 use super::session::{Event, Job, Session, SessionConfig, SymbolRef, Transmit};
 use super::store::{Body, Rows, Store};
 use crate::ids::SessionId;
-use crate::keys::{SealKey, Secret, derive};
+use crate::keys::{SealKey, Secret, Signer, SigningKey, derive};
 use crate::manifest::Entry;
 use crate::strays::Strays;
 use crate::units::Place;
@@ -58,6 +58,8 @@ pub struct EndpointConfig {
     pub secret: Secret,
     /// Random bytes, new for each run: the group key, nonces and cookies come from them.
     pub seed: [u8; 32],
+    /// Signs what is written by: the manifest's pages and the end record.
+    pub signing_key: SigningKey,
     /// Where the data flows.
     pub group: SocketAddr,
 }
@@ -99,6 +101,10 @@ impl Endpoint {
     #[must_use]
     pub fn new(now: Instant, config: EndpointConfig, session: SessionConfig) -> Self {
         let group_key_bytes = derive(&config.seed, &config.session_id.0, &[b"mimeo 1 group"]);
+        let signer = Signer {
+            key: config.signing_key.clone(),
+            session: config.session_id,
+        };
         Self {
             group_key: SealKey::new(&group_key_bytes),
             group_key_bytes,
@@ -109,7 +115,7 @@ impl Endpoint {
             answers: Allowance::new(now),
             events: VecDeque::new(),
             store: Store::new(!session.seekable),
-            session: Session::new(now, session),
+            session: Session::new(now, session, signer),
             burst: Vec::new(),
             clear: VecDeque::new(),
             strays: Strays::default(),

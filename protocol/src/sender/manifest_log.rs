@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::ids::Seq;
+use crate::keys::Signer;
 use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run};
 use crate::units::{BlockNumber, ENTRIES_PER_PAGE, PageNumber, Place, SYMBOL_SIZE, source_symbols};
 
@@ -41,6 +42,7 @@ struct ClosedPage {
 /// All entries so far.
 #[derive(Debug)]
 pub struct ManifestLog {
+    signer: Signer,
     open: Vec<Entry>,
     opened_at: Option<Instant>,
     open_first: BlockNumber,
@@ -52,9 +54,11 @@ pub struct ManifestLog {
     identity: IdentityHasher,
 }
 
-impl Default for ManifestLog {
-    fn default() -> Self {
+impl ManifestLog {
+    /// No entries yet; pages will be signed by `signer`.
+    pub fn new(signer: Signer) -> Self {
         Self {
+            signer,
             open: Vec::new(),
             opened_at: None,
             open_first: BlockNumber(0),
@@ -65,9 +69,13 @@ impl Default for ManifestLog {
             identity: IdentityHasher::default(),
         }
     }
-}
 
-impl ManifestLog {
+    /// What signs for this session.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
     /// Adds the next entry in the order of places. Returns the page that it filled.
     pub fn push(&mut self, now: Instant, entry: Entry) -> Option<PageNumber> {
         self.identity
@@ -108,8 +116,9 @@ impl ManifestLog {
 
     fn close(&mut self) -> PageNumber {
         let number = PageNumber(u32::try_from(self.pages.len()).expect("fewer pages than blocks"));
-        let page = Page::new(number, self.open_first, std::mem::take(&mut self.open))
+        let mut page = Page::new(number, self.open_first, std::mem::take(&mut self.open))
             .expect("entries are in order and a page is closed when it is full");
+        page.sign(&self.signer);
         let mut object = Vec::new();
         page.encode(&mut object);
         object.resize(source_symbols(object.len()) * SYMBOL_SIZE, 0);

@@ -146,6 +146,8 @@ pub struct Member {
     pub turn: u16,
     /// When it was last told how it stands.
     pub told_at: Option<Instant>,
+    /// When it was last told where the stream is, as it had reported what cannot be.
+    pub put_right_at: Option<Instant>,
     /// Whether its newest report granted more than was begun when it came.
     pub ahead: bool,
     /// How slow it was found to be, if it ever was.

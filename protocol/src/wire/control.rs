@@ -2,6 +2,7 @@
 
 use super::{Reader, WireError, Write};
 use crate::ids::{Cycle, Slot};
+use crate::keys::{Context, SIGNATURE_LEN, Signer, Verifier};
 use crate::manifest::Identity;
 use crate::units::{BlockNumber, PageNumber};
 
@@ -21,6 +22,28 @@ pub struct Position {
     pub receivers: u16,
 }
 
+impl Position {
+    /// Appends it.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u32(self.cycle.0);
+        out.put_u32(self.slot.0);
+        out.put_u32(self.horizon.0);
+        out.put_u32(self.pages.0);
+        out.put_u16(self.receivers);
+    }
+
+    /// Reads it.
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(Self {
+            cycle: Cycle(reader.u32("cycle")?),
+            slot: Slot(reader.u32("slot")?),
+            horizon: BlockNumber(reader.u32("horizon")?),
+            pages: PageNumber(reader.u32("pages")?),
+            receivers: reader.u16("receivers")?,
+        })
+    }
+}
+
 /// What the whole image is; known when its last block was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EndRecord {
@@ -34,8 +57,32 @@ pub struct EndRecord {
     pub identity: Identity,
     /// BLAKE3 of the image, as `b3sum` prints it.
     pub image_digest: [u8; 32],
-    /// Reserved for the Ed25519 signature over the record; zeros in this version.
-    pub signature: [u8; 64],
+    /// Ed25519 signature of all bytes of the record before it.
+    pub signature: [u8; SIGNATURE_LEN],
+}
+
+impl EndRecord {
+    /// Signs it.
+    pub fn sign(&mut self, signer: &Signer) {
+        self.signature = signer.sign(Context::EndRecord, &self.signed_bytes());
+    }
+
+    /// Whether the sender has signed it.
+    #[must_use]
+    pub fn is_signed(&self, verifier: &Verifier) -> bool {
+        verifier.accepts(Context::EndRecord, &self.signed_bytes(), &self.signature)
+    }
+
+    /// What stands before the signature.
+    fn signed_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_u64(self.image_len);
+        out.put_u32(self.blocks.0);
+        out.put_u32(self.pages.0);
+        out.extend_from_slice(&self.identity.0);
+        out.extend_from_slice(&self.image_digest);
+        out
+    }
 }
 
 /// The sealed body of a group control datagram.
@@ -50,19 +97,10 @@ pub struct GroupControl {
 impl GroupControl {
     /// Appends the body.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let position = &self.position;
-        out.put_u32(position.cycle.0);
-        out.put_u32(position.slot.0);
-        out.put_u32(position.horizon.0);
-        out.put_u32(position.pages.0);
-        out.put_u16(position.receivers);
+        self.position.encode(out);
         out.push(u8::from(self.end.is_some()));
         if let Some(end) = &self.end {
-            out.put_u64(end.image_len);
-            out.put_u32(end.blocks.0);
-            out.put_u32(end.pages.0);
-            out.extend_from_slice(&end.identity.0);
-            out.extend_from_slice(&end.image_digest);
+            out.extend_from_slice(&end.signed_bytes());
             out.extend_from_slice(&end.signature);
         }
     }
@@ -70,21 +108,11 @@ impl GroupControl {
     /// Reads a whole body.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
-        let (cycle, slot) = (Cycle(reader.u32("cycle")?), Slot(reader.u32("slot")?));
-        let horizon = BlockNumber(reader.u32("horizon")?);
-        let pages = PageNumber(reader.u32("pages")?);
-        let receivers = reader.u16("receivers")?;
+        let position = Position::decode(&mut reader)?;
         let flags = reader.u8("flags")?;
         if flags > 1 {
             return Err(WireError::Value { field: "flags" });
         }
-        let position = Position {
-            cycle,
-            slot,
-            horizon,
-            pages,
-            receivers,
-        };
         let end = if flags == 0 {
             None
         } else {
@@ -104,4 +132,45 @@ fn end_record(reader: &mut Reader<'_>) -> Result<EndRecord, WireError> {
         image_digest: reader.array("image digest")?,
         signature: reader.array("signature")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SessionId;
+    use crate::keys::SigningKey;
+
+    #[test]
+    fn an_end_record_is_believed_as_it_was_signed() {
+        let signer = Signer {
+            key: SigningKey::from_seed(&[1; 32]),
+            session: SessionId([2; 16]),
+        };
+        let mut end = EndRecord {
+            image_len: 6,
+            blocks: BlockNumber(7),
+            pages: PageNumber(8),
+            identity: Identity([9; 32]),
+            image_digest: [10; 32],
+            signature: [0; 64],
+        };
+        assert!(!end.is_signed(&signer.verifier()));
+        end.sign(&signer);
+        assert!(end.is_signed(&signer.verifier()));
+        let mut bytes = end.signed_bytes();
+        assert_eq!(bytes.len(), 80);
+        bytes.extend_from_slice(&end.signature);
+        for at in 0..bytes.len() {
+            let mut tampered = [&[0; 19][..], &bytes].concat();
+            tampered[18] = 1;
+            tampered[19 + at] ^= 1;
+            let read = GroupControl::decode(&tampered).unwrap().end.unwrap();
+            assert!(!read.is_signed(&signer.verifier()), "byte {at}");
+        }
+        let elsewhere = Verifier {
+            session: SessionId([3; 16]),
+            ..signer.verifier()
+        };
+        assert!(!end.is_signed(&elsewhere));
+    }
 }

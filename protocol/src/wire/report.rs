@@ -111,6 +111,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// Leaves out what it says of blocks from `end` on.
+    pub fn cut_off(&mut self, end: BlockNumber) {
+        self.complete_up_to = self.complete_up_to.min(end);
+        self.covered_up_to = self.covered_up_to.min(end);
+        self.deficits.retain(|run| run.first < end);
+        if let Some(last) = self.deficits.last_mut() {
+            last.count = last.count.min(end.0 - last.first.0);
+        }
+    }
+
     /// Appends the report. Runs that do not fit are left out and the horizon is drawn in.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();

@@ -1,5 +1,6 @@
 use super::*;
 use crate::ids::{Cycle, Mac, Nonce, ReceiverNumber, Seq, SessionId, Slot};
+use crate::keys::SigningKey;
 use crate::manifest::Identity;
 use crate::units::{BlockNumber, Esi, PageNumber};
 use proptest::prelude::*;
@@ -221,7 +222,7 @@ fn welcome_and_announce_round_trip() {
         let body = WelcomeBody {
             group: group.parse().unwrap(),
             group_key: [5; 32],
-            sender_key: [0; 32],
+            sender_key: SigningKey::from_seed(&[6; 32]).verifying_key(),
             image_len: None,
             cycle: Cycle(1),
             slot: Slot(2),
@@ -285,6 +286,46 @@ fn control_round_trips_with_and_without_an_end() {
         assert_eq!(GroupControl::decode(&bytes), Ok(control));
         assert!(GroupControl::decode(&bytes[..bytes.len() - 1]).is_err());
     }
+}
+
+#[test]
+fn golden_position_for_one_receiver() {
+    let message = ToReceiver::Position {
+        seq: Seq(0x0102_0304_0506),
+        position: Position {
+            cycle: Cycle(1),
+            slot: Slot(2),
+            horizon: BlockNumber(3),
+            pages: PageNumber(4),
+            receivers: 5,
+        },
+    };
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    assert_eq!(
+        hex(&bytes),
+        "06010203040506000000010000000200000003000000040005"
+    );
+    assert_eq!(ToReceiver::decode(&bytes), Ok(message));
+}
+
+#[test]
+fn a_report_is_cut_off_where_there_are_no_more_blocks() {
+    let run = |first, count| Deficit {
+        first: BlockNumber(first),
+        count,
+        symbols: 1,
+    };
+    let mut long = report();
+    long.complete_up_to = BlockNumber(3);
+    long.covered_up_to = BlockNumber(u32::MAX);
+    long.deficits = vec![run(5, 2), run(9, u32::MAX - 9), run(u32::MAX, 0)];
+    long.cut_off(BlockNumber(12));
+    assert_eq!(long.deficits, [run(5, 2), run(9, 3)]);
+    assert_eq!(long.covered_up_to, BlockNumber(12));
+    long.cut_off(BlockNumber(2));
+    assert!(long.deficits.is_empty());
+    assert_eq!(long.complete_up_to, BlockNumber(2));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a sender and one receiver tell each other, sealed under that receiver's keys.
 
-use super::{Reader, Report, Standing, WireError, Write};
+use super::{Position, Reader, Report, Standing, WireError, Write};
+use crate::ids::Seq;
 use crate::manifest::Identity;
 
 /// Why a receiver or a session failed.
@@ -187,6 +188,14 @@ pub enum ToReceiver {
         /// How it stands.
         standing: Standing,
     },
+    /// Where the stream really is: the receiver has reported something that cannot be, as it was
+    /// told it under the group key, which all receivers hold.
+    Position {
+        /// The last group datagram that was sent.
+        seq: Seq,
+        /// Where the stream is.
+        position: Position,
+    },
 }
 
 impl ToReceiver {
@@ -205,6 +214,11 @@ impl ToReceiver {
                 out.put_u16(*turn);
                 standing.encode(out);
             }
+            Self::Position { seq, position } => {
+                out.push(6);
+                out.put_u48(seq.0);
+                position.encode(out);
+            }
         }
     }
 
@@ -222,6 +236,10 @@ impl ToReceiver {
             4 => Self::Standing {
                 turn: reader.u16("turn")?,
                 standing: Standing::decode(&mut reader)?,
+            },
+            6 => Self::Position {
+                seq: Seq(reader.u48("sequence number")?),
+                position: Position::decode(&mut reader)?,
             },
             _ => return Err(WireError::Value { field: "type" }),
         };

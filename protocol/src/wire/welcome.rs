@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Kind, Reader, WireError, Write, clear_body, clear_header};
 use crate::ids::{Cycle, Nonce, ReceiverNumber, SessionId, Slot};
+use crate::keys::VerifyingKey;
 use crate::units::BlockNumber;
 
 /// The clear part of a welcome; `sealed` is a [`WelcomeBody`] under the join's welcome key.
@@ -65,8 +66,8 @@ pub struct WelcomeBody {
     pub group: SocketAddr,
     /// Key of the group's datagrams.
     pub group_key: [u8; 32],
-    /// The sender's verifying key; zeros: pages are not signed in this version.
-    pub sender_key: [u8; 32],
+    /// What pages and the end record are verified with.
+    pub sender_key: VerifyingKey,
     /// Bytes, `None` for a stream of unknown length.
     pub image_len: Option<u64>,
     /// The cycle under way.
@@ -93,7 +94,7 @@ impl WelcomeBody {
         out.extend_from_slice(&address);
         out.put_u16(self.group.port());
         out.extend_from_slice(&self.group_key);
-        out.extend_from_slice(&self.sender_key);
+        out.extend_from_slice(&self.sender_key.to_bytes());
         out.put_u64(self.image_len.unwrap_or(UNKNOWN));
         out.put_u32(self.cycle.0);
         out.put_u32(self.slot.0);
@@ -123,7 +124,11 @@ impl WelcomeBody {
         let body = Self {
             group: SocketAddr::new(ip, reader.u16("group port")?),
             group_key: reader.array("group key")?,
-            sender_key: reader.array("sender key")?,
+            sender_key: VerifyingKey::from_bytes(&reader.array("sender key")?).map_err(|_| {
+                WireError::Value {
+                    field: "sender key",
+                }
+            })?,
             image_len: Some(reader.u64("image length")?).filter(|&len| len != UNKNOWN),
             cycle: Cycle(reader.u32("cycle")?),
             slot: Slot(reader.u32("slot")?),

@@ -160,6 +160,7 @@ impl Pictures {
             expected: progress.expected,
             socket_drops: progress.socket_drops,
             bad_blocks: progress.bad_blocks,
+            forged: progress.forged,
             strays: strays.malformed + strays.unsealed,
             busy: progress.busy,
             cycle: progress.cycle.0,

@@ -109,6 +109,7 @@ impl Search<'_> {
             RendezvousEvent::Found(_) => self.tell(Severity::Info, text),
             RendezvousEvent::Ambiguous { .. }
             | RendezvousEvent::WrongKey { last: true, .. }
+            | RendezvousEvent::OtherSender { last: true, .. }
             | RendezvousEvent::Rejected { last: true, .. } => {
                 return Err((Exit::NotAdmitted, text));
             }
@@ -120,6 +121,7 @@ impl Search<'_> {
             | RendezvousEvent::NotJoinable { .. }
             | RendezvousEvent::OtherAuth { .. }
             | RendezvousEvent::WrongKey { .. }
+            | RendezvousEvent::OtherSender { .. }
             | RendezvousEvent::Rejected { .. } => {
                 self.tell(Severity::Warn, text.clone());
                 *seen = Some((Exit::NotAdmitted, text));
@@ -150,6 +152,11 @@ pub(super) fn text_of(event: &RendezvousEvent) -> String {
         RendezvousEvent::WrongKey { from, .. } => format!(
             "the sender at {} has another join code or key: look at what it shows, and whether it is \
              the one that is meant",
+            from.ip()
+        ),
+        RendezvousEvent::OtherSender { from, .. } => format!(
+            "the key of the sender at {} is not the pinned one: nothing is taken from it; if it is the \
+             right sender, give the key that mimeo-sender --sign-key shows as --sender-key",
             from.ip()
         ),
         RendezvousEvent::Rejected {

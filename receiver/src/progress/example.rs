@@ -34,6 +34,7 @@ pub(crate) fn receiving() -> Status {
         expected: 1000,
         socket_drops: 2,
         bad_blocks: 1,
+        forged: 5,
         strays: 4,
         busy: Duration::from_secs(12),
         cycle: 1,

@@ -86,7 +86,12 @@ impl Engine {
     /// Starts the encoders and returns the engine, which [`Self::run`] then drives.
     pub(crate) fn new(parts: Parts, config: &Config) -> std::io::Result<Self> {
         let waker: Waker = parts.waiter.waker();
-        let pictures = Pictures::new(config.session_name.clone(), parts.source.describe());
+        let sender_key = config.signing_key.as_ref();
+        let pictures = Pictures::new(
+            config.session_name.clone(),
+            parts.source.describe(),
+            sender_key.map(|key| key.verifying_key().to_string()),
+        );
         let (source, disk) = match parts.source {
             Source::Disk(disk) => {
                 let disk = std::sync::Arc::new(disk);

@@ -24,6 +24,7 @@ const STILL_HEARD: Duration = Duration::from_millis(500);
 pub(super) struct Pictures {
     session_name: String,
     source: String,
+    sender_key: Option<String>,
     opened: Instant,
     started: Option<Instant>,
     last: Instant,
@@ -34,11 +35,12 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    pub(super) fn new(session_name: String, source: String) -> Self {
+    pub(super) fn new(session_name: String, source: String, sender_key: Option<String>) -> Self {
         let now = Instant::now();
         Self {
             session_name,
             source,
+            sender_key,
             opened: now,
             started: None,
             last: now,
@@ -75,6 +77,7 @@ impl Pictures {
         Status {
             session_name: self.session_name.clone(),
             source: self.source.clone(),
+            sender_key: self.sender_key.clone(),
             phase: phase(session.phase()),
             elapsed: now.duration_since(self.opened),
             transfer_time: self.transfer_time(session, now),

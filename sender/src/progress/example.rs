@@ -77,6 +77,7 @@ pub(crate) fn room() -> Status {
     Status {
         session_name: "lab".to_owned(),
         source: "file win11.img, 1.0 GB".to_owned(),
+        sender_key: Some("ef".repeat(32)),
         phase: Phase::Running,
         elapsed: Duration::from_millis(130_250),
         transfer_time: Duration::from_secs(100),

@@ -12,6 +12,7 @@ use crate::status::{Counters, Limit, Phase, ReceiverState, ReceiverStatus, Statu
 pub(crate) struct StatusDoc<'a> {
     session: &'a str,
     source: &'a str,
+    sender_key: Option<&'a str>,
     phase: &'static str,
     elapsed_seconds: f64,
     waiting_seconds: f64,
@@ -69,6 +70,7 @@ impl<'a> StatusDoc<'a> {
         Self {
             session: &status.session_name,
             source: &status.source,
+            sender_key: status.sender_key.as_deref(),
             phase: phase(status.phase),
             elapsed_seconds: seconds(status.elapsed),
             waiting_seconds: seconds(status.waiting_time),

@@ -29,6 +29,7 @@ fn the_report_has_the_fields_that_scripts_rely_on() {
         "ended": "2026-11-20T12:02:10.250Z",
         "session": "lab",
         "source": "file win11.img, 1.0 GB",
+        "sender_key": "ef".repeat(32),
         "phase": "running",
         "elapsed_seconds": 130.25,
         "waiting_seconds": 30.0,

@@ -12,7 +12,7 @@ use mimeo_protocol::wire::{
 };
 
 use super::loss::Loss;
-use super::operator::PageSymbols;
+use super::operator::{PageSymbols, SESSION};
 use crate::sim::Dice;
 
 /// Block buffers of a receiver by default: 64 MiB.
@@ -120,7 +120,7 @@ impl Machine {
             seed: self.seed,
             image_len: welcome.image_len,
         };
-        self.session = Some(Session::new(now, config, welcome));
+        self.session = Some(Session::new(now, config, SESSION, welcome));
     }
 
     /// The session, while it lasts.

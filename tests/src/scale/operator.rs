@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::fec::Code;
+use mimeo_protocol::ids::SessionId;
+use mimeo_protocol::keys::{Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, StoredBlock};
 use mimeo_protocol::sender::{
     Job, Parity, Session, SessionConfig, Share, SlowRules, StartPolicy, SymbolRef, Transmit,
@@ -23,6 +25,17 @@ const FETCH: Duration = Duration::from_millis(1);
 /// Bytes of a sealed position with the end record, and of a message to one receiver.
 const CONTROL: usize = 189;
 const UNICAST: usize = 64;
+
+/// What the room's session is called: there is one, so it is always the same.
+pub(super) const SESSION: SessionId = SessionId([1; 16]);
+
+/// What signs the sender's pages.
+pub(super) fn signer() -> Signer {
+    Signer {
+        key: SigningKey::from_seed(&[1; 32]),
+        session: SESSION,
+    }
+}
 
 /// The symbols of all manifest pages so far.
 #[derive(Debug, Default)]
@@ -106,7 +119,7 @@ impl Operator {
             linger: Duration::ZERO,
         };
         Self {
-            session: Session::new(now, config),
+            session: Session::new(now, config, signer()),
             alarm: None,
             pages: PageSymbols::default(),
             first_data: None,

@@ -11,7 +11,7 @@ use mimeo_protocol::wire::{SymbolKind, ToSender, WelcomeBody};
 use super::cable::Cable;
 use super::figures::Figures;
 use super::machine::{Burst, Machine};
-use super::operator::{Operator, Sent};
+use super::operator::{Operator, Sent, signer};
 use super::setting::{SLOW_DISK, Setting, Starts};
 use crate::sim::{Dice, Timeline};
 
@@ -180,7 +180,7 @@ impl Room {
         let welcome = WelcomeBody {
             group: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             group_key: [0; 32],
-            sender_key: [0; 32],
+            sender_key: signer().key.verifying_key(),
             image_len: session.image_len(),
             cycle: position.cycle,
             slot: position.slot,

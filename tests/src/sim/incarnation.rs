@@ -127,6 +127,7 @@ impl Incarnation {
                 Some(
                     event @ (RendezvousEvent::Rejected { last: true, .. }
                     | RendezvousEvent::WrongKey { last: true, .. }
+                    | RendezvousEvent::OtherSender { last: true, .. }
                     | RendezvousEvent::Ambiguous { .. }),
                 ) => self.end(now, Ending::Refused(format!("{event:?}"))),
                 Some(event) => self.told.push(format!("{event:?}")),

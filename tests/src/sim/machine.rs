@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::Mac;
-use mimeo_protocol::keys::Secret;
+use mimeo_protocol::keys::{Secret, VerifyingKey};
 use mimeo_protocol::manifest::Entry;
 use mimeo_protocol::receiver::{RendezvousConfig, Resume};
 use mimeo_protocol::wire::{Auth, Effort, FailCode, ReadBack};
@@ -33,6 +33,8 @@ pub struct MachineProfile {
     pub auth: Auth,
     /// Its key file.
     pub secret: Option<Secret>,
+    /// The only sender that it takes anything from.
+    pub sender_key: Option<VerifyingKey>,
     /// What becomes of what its disk holds.
     pub resume: Resume,
     /// What its disk holds; without an image, nothing.
@@ -54,6 +56,7 @@ impl Default for MachineProfile {
             work: Duration::ZERO,
             auth: Auth::Open,
             secret: None,
+            sender_key: None,
             resume: Resume::Off,
             holds: None,
             idle_timeout: Duration::from_secs(60),
@@ -164,6 +167,7 @@ impl Machine {
             session_name: None,
             auth: self.profile.auth,
             secret: self.profile.secret.clone(),
+            sender_key: self.profile.sender_key,
             seed: self.dice.bytes(),
             mac: Mac([2, 0, mac[0], mac[1], high, low]),
             target_id: 1,

@@ -34,6 +34,7 @@ pub enum Sight {
     Abort,
     Ask,
     Standing,
+    Position,
     /// Nothing that the session's parties would understand.
     Noise,
 }
@@ -116,6 +117,7 @@ impl Tap {
                     ToReceiver::Abort { .. } => Sight::Abort,
                     ToReceiver::Ask => Sight::Ask,
                     ToReceiver::Standing { .. } => Sight::Standing,
+                    ToReceiver::Position { .. } => Sight::Position,
                 }
             }
         })

@@ -50,7 +50,7 @@ fn sample() -> Page {
         block(0xa0b0_c0d0, 262_143, Coding::Raw),
     ];
     let mut page = page(entries).unwrap();
-    page.set_signature([0xee; SIGNATURE_LEN]);
+    page.signature = [0xee; SIGNATURE_LEN];
     page
 }
 
@@ -283,7 +283,7 @@ proptest! {
         signature in prop::collection::vec(any::<u8>(), SIGNATURE_LEN),
     ) {
         let mut page = Page::new(PageNumber(number), BlockNumber(first), entries).unwrap();
-        page.set_signature(signature.try_into().unwrap());
+        page.signature = signature.try_into().unwrap();
         prop_assert_eq!(Page::decode(&encoded(&page)), Ok(page));
     }
 

@@ -190,8 +190,13 @@ impl Rendezvous {
         if (welcome.session_id, welcome.receiver_nonce) != asked {
             return;
         }
-        match attempt.open(&welcome) {
-            Some((keys, body)) => {
+        let opened = attempt.open(&welcome);
+        let is_pinned = |body: &WelcomeBody| {
+            let pinned = self.config.sender_key;
+            pinned.is_none_or(|pinned| pinned == body.sender_key)
+        };
+        match opened {
+            Some((keys, body)) if is_pinned(&body) => {
                 let admitted = Admitted {
                     session_id: welcome.session_id,
                     session_name: attempt.to.announce.session_name.clone(),
@@ -203,6 +208,11 @@ impl Rendezvous {
                 self.state = State::Over;
                 self.events
                     .push(RendezvousEvent::Joined(Box::new(admitted)));
+            }
+            Some(_) => {
+                let last = self.fail(now);
+                self.events
+                    .push(RendezvousEvent::OtherSender { from, last });
             }
             None => {
                 let last = self.fail(now);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::ids::{Mac, ReceiverNumber, SessionId};
-use crate::keys::{JoinKeys, KEY_LEN, Secret};
+use crate::keys::{JoinKeys, KEY_LEN, Secret, VerifyingKey};
 use crate::wire::{Announce, Auth, RejectReason, WelcomeBody};
 
 /// What a receiver looks for and what it says about itself.
@@ -16,6 +16,8 @@ pub struct RendezvousConfig {
     /// The key file's content, or what the join code stands for; an open session's welcome carries
     /// the secret.
     pub secret: Option<Secret>,
+    /// The only sender that anything is taken from; without it any that knows the secret.
+    pub sender_key: Option<VerifyingKey>,
     /// Random and secret, new for each search: nonces and exchanges come from it.
     pub seed: [u8; KEY_LEN],
     /// Hardware address of the interface.
@@ -106,6 +108,13 @@ pub enum RendezvousEvent {
     },
     /// A sender does not hold what the receiver holds.
     WrongKey {
+        /// Where it is.
+        from: SocketAddr,
+        /// Whether the receiver gives up: it was the third time.
+        last: bool,
+    },
+    /// The sender signs with another key than the one that is pinned.
+    OtherSender {
         /// Where it is.
         from: SocketAddr,
         /// Whether the receiver gives up: it was the third time.

@@ -301,6 +301,7 @@ impl Session {
     /// What is needed of the blocks below `end`, in at most `max` runs, and the block below which
     /// that is everything.
     pub(super) fn needs(&self, end: BlockNumber, max: usize) -> (Vec<Deficit>, BlockNumber) {
+        let end = end.min(self.plausible());
         let Some(checks) = &self.checks else {
             return self.ledger.deficits(end, max, |_| None);
         };

@@ -23,6 +23,10 @@ pub(super) const HOLDOFF: Duration = Duration::from_millis(2);
 /// Up to this many receivers report as often as the sender can make use of.
 const SMALL_ROOM: u16 = 20;
 
+/// No room is taken to be larger, whatever the group is told: those in it report at least every
+/// 8.2 s, before they are taken to be lost.
+const LARGEST_ROOM: u16 = 4096;
+
 /// In a larger room each receiver leaves the sender so much longer without a report that only keeps
 /// the stream flowing, for every receiver beyond those: at most 400 of these reports a second.
 const LONGER: f64 = 0.0025;
@@ -102,7 +106,14 @@ impl Schedule {
     }
 
     pub(super) fn on_receivers(&mut self, receivers: u16) {
-        self.receivers = receivers;
+        self.receivers = receivers.min(LARGEST_ROOM);
+    }
+
+    /// Credit is granted anew from where the stream really is.
+    pub(super) fn put_right(&mut self, slot: Slot) {
+        self.granted = slot;
+        // What was drawn for a room of another size does not count either.
+        self.draw_intervals();
     }
 
     pub(super) fn urge(&mut self) {

@@ -71,6 +71,7 @@ impl Session {
                 }
             }
             ToReceiver::Ask => self.schedule.on_asked(),
+            ToReceiver::Position { seq, position } => self.on_told(seq, position),
             ToReceiver::Standing { turn, standing } => self.on_standing(turn, standing),
             ToReceiver::ConfirmSeen | ToReceiver::FailSeen => {}
         }

@@ -35,6 +35,8 @@ struct Assembly {
     slots: [Esi; MAX_SOURCE_SYMBOLS],
     /// Whether it was handed out to be decoded and written.
     handed_out: bool,
+    /// Whether no page knew it when that was last looked at.
+    unknown: bool,
 }
 
 impl Assembly {
@@ -45,6 +47,7 @@ impl Assembly {
             held: 0,
             slots: [EMPTY; MAX_SOURCE_SYMBOLS],
             handed_out: false,
+            unknown: false,
         }
     }
 
@@ -60,6 +63,15 @@ impl Assembly {
         let free = slots.iter().rposition(|&slot| slot == EMPTY)?;
         u8::try_from(free).ok()
     }
+}
+
+/// Which blocks give up their buffers to others when none is free.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Yielding {
+    /// Incomplete blocks below this one.
+    pub(super) below: BlockNumber,
+    /// To blocks below this one, of which pages came: those from here on.
+    pub(super) unknown_from: BlockNumber,
 }
 
 /// See the module's page.
@@ -116,14 +128,13 @@ impl Ledger {
         BlockNumber(self.complete_up_to)
     }
 
-    /// Where a symbol would go; nothing is changed. Blocks below `given_up` that are incomplete
-    /// may give up their buffers.
+    /// Where a symbol would go; nothing is changed.
     pub(super) fn place(
         &self,
         block: BlockNumber,
         k: u8,
         esi: Esi,
-        given_up: BlockNumber,
+        yielding: Yielding,
     ) -> Placement {
         match self.assemblies.get(&block) {
             Some(assembly) if assembly.k != k || assembly.handed_out => Placement::Redundant,
@@ -133,10 +144,49 @@ impl Ledger {
             },
             None if self.is_done(block) => Placement::Redundant,
             None if !self.free.is_empty() => Placement::First,
-            None => match self.least_complete(given_up) {
-                Some(other) if other != block => Placement::First,
-                _ => Placement::Redundant,
+            None => match self.yields_to(block, yielding) {
+                Some(_) => Placement::First,
+                None => Placement::Redundant,
             },
+        }
+    }
+
+    /// The block that gives up its buffer to another one.
+    fn yields_to(&self, block: BlockNumber, yielding: Yielding) -> Option<BlockNumber> {
+        let given_up = self.least_complete(yielding.below);
+        let unknown = || {
+            let blocks = self.assemblies.keys().copied();
+            let known = block < yielding.unknown_from;
+            let unknown = blocks.filter(|&other| known && other >= yielding.unknown_from);
+            unknown.max()
+        };
+        given_up.filter(|&other| other != block).or_else(unknown)
+    }
+
+    /// Drops the blocks that are still unknown, as they were when this was called before.
+    pub(super) fn drop_unknown(&mut self, is_known: impl Fn(BlockNumber) -> bool) {
+        let mut dropped = Vec::new();
+        for (&block, assembly) in &mut self.assemblies {
+            let unknown = !is_known(block);
+            if unknown && assembly.unknown {
+                dropped.push(block);
+            }
+            assembly.unknown = unknown;
+        }
+        // In order, as the buffers are taken again in the order in which they came free.
+        dropped.sort_unstable();
+        for block in dropped {
+            self.drop_block(block);
+        }
+    }
+
+    /// Drops the blocks from this one on: there are none.
+    pub(super) fn drop_from(&mut self, end: BlockNumber) {
+        let mut beyond: Vec<_> = self.assemblies.keys().copied().collect();
+        beyond.retain(|&block| block >= end);
+        beyond.sort_unstable();
+        for block in beyond {
+            self.drop_block(block);
         }
     }
 
@@ -184,11 +234,11 @@ impl Ledger {
         block: BlockNumber,
         k: u8,
         esi: Esi,
-        given_up: BlockNumber,
+        yielding: Yielding,
     ) -> Placement {
-        if self.place(block, k, esi, given_up) == Placement::First {
+        if self.place(block, k, esi, yielding) == Placement::First {
             if self.free.is_empty()
-                && let Some(other) = self.least_complete(given_up)
+                && let Some(other) = self.yields_to(block, yielding)
             {
                 self.drop_block(other);
             }
@@ -196,7 +246,7 @@ impl Ledger {
                 self.assemblies.insert(block, Assembly::new(buffer, k));
             }
         }
-        self.place(block, k, esi, given_up)
+        self.place(block, k, esi, yielding)
     }
 
     /// A symbol that checked out stands in the slot that [`Self::place`] gave. Returns whether
@@ -345,116 +395,4 @@ impl Ledger {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fill(ledger: &mut Ledger, block: u32, k: u8, esis: &[u8]) {
-        for &esi in esis {
-            let (block, esi) = (BlockNumber(block), Esi(esi));
-            let Placement::Slot(_, slot) = ledger.begin(block, k, esi, BlockNumber(0)) else {
-                panic!("no place for {esi:?}")
-            };
-            ledger.on_symbol(block, esi, slot);
-        }
-    }
-
-    #[test]
-    fn source_symbols_take_their_slots_and_repairs_the_free_ones() {
-        let mut ledger = Ledger::new(4);
-        fill(&mut ledger, 0, 4, &[1, 200, 3, 0]);
-        assert_eq!(
-            ledger.place(BlockNumber(0), 4, Esi(2), BlockNumber(0)),
-            Placement::Redundant
-        );
-        let (_, slots) = ledger.hand_out(BlockNumber(0)).unwrap();
-        assert_eq!(
-            slots,
-            [0, 1, 3, 200].map(Esi),
-            "the repair took slot 3, so 3 went to slot 2"
-        );
-        assert!(ledger.hand_out(BlockNumber(0)).is_none());
-    }
-
-    #[test]
-    fn deficits_are_runs_and_truncate_at_a_block() {
-        let mut ledger = Ledger::new(8);
-        fill(&mut ledger, 2, 4, &[0, 1, 2]);
-        fill(&mut ledger, 5, 4, &[0, 1, 2, 3]);
-        ledger.on_written(BlockNumber(0));
-        assert_eq!(ledger.complete_up_to(), BlockNumber(1));
-        let run = |first, count, symbols| Deficit {
-            first: BlockNumber(first),
-            count,
-            symbols,
-        };
-        let all = vec![
-            run(1, 1, ALL_SYMBOLS),
-            run(2, 1, 1),
-            run(3, 2, ALL_SYMBOLS),
-            run(6, 4, ALL_SYMBOLS),
-        ];
-        assert_eq!(
-            ledger.deficits(BlockNumber(10), 9, |_| None),
-            (all.clone(), BlockNumber(10))
-        );
-        assert_eq!(
-            ledger.deficits(BlockNumber(10), 2, |_| None),
-            (all[..2].to_vec(), BlockNumber(3))
-        );
-    }
-
-    #[test]
-    fn buffers_come_back_and_run_out() {
-        let mut ledger = Ledger::new(2);
-        fill(&mut ledger, 0, 2, &[0]);
-        fill(&mut ledger, 1, 2, &[0, 1]);
-        assert_eq!(
-            ledger.begin(BlockNumber(2), 2, Esi(0), BlockNumber(0)),
-            Placement::Redundant
-        );
-        ledger.on_written(BlockNumber(1));
-        assert_eq!(ledger.in_use(), 1);
-        fill(&mut ledger, 2, 2, &[0]);
-        ledger.drop_block(BlockNumber(0));
-        assert_eq!(
-            ledger.place(BlockNumber(0), 2, Esi(0), BlockNumber(0)),
-            Placement::First,
-            "needed again"
-        );
-    }
-
-    #[test]
-    fn a_fresh_block_takes_the_buffer_of_the_least_complete_that_is_given_up() {
-        let mut ledger = Ledger::new(3);
-        fill(&mut ledger, 0, 4, &[0, 1, 2]);
-        fill(&mut ledger, 1, 4, &[0]);
-        fill(&mut ledger, 2, 4, &[0, 1, 2, 3]);
-        let begin = |ledger: &mut Ledger, block, given_up| {
-            ledger.begin(BlockNumber(block), 4, Esi(0), BlockNumber(given_up))
-        };
-        assert_eq!(begin(&mut ledger, 5, 0), Placement::Redundant);
-        assert_eq!(begin(&mut ledger, 5, 1), Placement::Slot(BufferId(0), 0));
-        assert_eq!(ledger.k(BlockNumber(0)), None, "only block 0 was given up");
-        assert_eq!(begin(&mut ledger, 6, 3), Placement::Slot(BufferId(1), 0));
-        assert_eq!(begin(&mut ledger, 7, 3), Placement::Redundant);
-        assert!(ledger.hand_out(BlockNumber(2)).is_some(), "it is complete");
-        ledger.free_at_least(3);
-        assert_eq!(ledger.in_use(), 1, "what is being written stays");
-    }
-
-    #[test]
-    fn the_bitmap_counts_across_words() {
-        let mut ledger = Ledger::new(1);
-        for block in (0..200).filter(|block| *block != 130) {
-            ledger.on_written(BlockNumber(block));
-            ledger.on_written(BlockNumber(block));
-        }
-        assert_eq!((ledger.complete_up_to().0, ledger.done_count()), (130, 199));
-        ledger.on_written(BlockNumber(130));
-        assert_eq!(ledger.complete_up_to().0, 200);
-        assert_eq!(
-            ledger.deficits(BlockNumber(200), 4, |_| None),
-            (vec![], BlockNumber(200))
-        );
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 mod checks;
 mod feedback;
 mod finish;
+mod hints;
 mod ledger;
 mod pages;
 mod path;
@@ -20,6 +21,7 @@ use checks::Checks;
 use feedback::{HOLDOFF, Schedule};
 pub use finish::Failure;
 use finish::LastWord;
+use hints::Look;
 use ledger::Ledger;
 pub use ledger::{BufferId, Placement};
 use pages::Pages;
@@ -27,7 +29,8 @@ use path::Path;
 use standing::Stand;
 pub use types::{Event, Progress, Resume, SessionConfig, Zeroed};
 
-use crate::ids::{Cycle, Seq, Slot};
+use crate::ids::{Cycle, Seq, SessionId, Slot};
+use crate::keys::Verifier;
 use crate::manifest::Entry;
 use crate::receiver::tags::DigestTags;
 use crate::units::{BlockNumber, PageNumber};
@@ -71,12 +74,19 @@ pub struct Session {
     /// Blocks below this one were begun before the join, in the cycle of the join.
     joined_at: BlockNumber,
     in_joined_cycle: bool,
+    /// The cycle of the join, or that in which this receiver last began to count again.
+    joined_cycle: Cycle,
     end: Option<EndRecord>,
     open_runs: u32,
     /// Bytes of zeros that were zeros before.
     zeros_kept: u64,
     written: Written,
     bad_blocks: u32,
+    /// End records that the sender did not sign.
+    forged_ends: u64,
+    /// What was forged in former sessions.
+    forged_before: u64,
+    look: Look,
     socket_drops: u32,
     heard_at: Instant,
     group_heard_at: Instant,
@@ -92,14 +102,23 @@ pub struct Session {
 }
 
 impl Session {
-    /// A member of the session that the welcome describes.
+    /// A member of the session with this id, which the welcome describes.
     #[must_use]
-    pub fn new(now: Instant, config: SessionConfig, welcome: &WelcomeBody) -> Self {
+    pub fn new(
+        now: Instant,
+        config: SessionConfig,
+        session: SessionId,
+        welcome: &WelcomeBody,
+    ) -> Self {
+        let verifier = Verifier {
+            key: welcome.sender_key,
+            session,
+        };
         Self {
             stage: Stage::Waiting,
             ledger: Ledger::new(config.buffers),
             checks: Checks::new(config.resume, welcome.begun),
-            pages: Pages::default(),
+            pages: Pages::new(verifier),
             tags: DigestTags::default(),
             compared: BlockNumber(0),
             path: Path::default(),
@@ -111,11 +130,15 @@ impl Session {
             passed: VecDeque::new(),
             joined_at: welcome.begun,
             in_joined_cycle: true,
+            joined_cycle: welcome.cycle,
             end: None,
             open_runs: 0,
             zeros_kept: 0,
             written: Written::default(),
             bad_blocks: 0,
+            forged_ends: 0,
+            forged_before: 0,
+            look: Look::new(now),
             socket_drops: 0,
             heard_at: now,
             group_heard_at: now,
@@ -147,6 +170,7 @@ impl Session {
             expected: self.path.expected(),
             socket_drops: self.socket_drops,
             bad_blocks: self.bad_blocks,
+            forged: self.forged(),
             busy: self.written.busy,
             cycle: self.cycle,
             demoted: self.stand.demoted,
@@ -175,9 +199,11 @@ impl Session {
         }
         match self
             .ledger
-            .place(block, header.k, header.esi, self.given_up_below())
+            .place(block, header.k, header.esi, self.yielding())
         {
-            Placement::First if !self.begins(header) => Placement::Redundant,
+            Placement::First if !self.begins(header) || !self.may_exist(header) => {
+                Placement::Redundant
+            }
             placement => placement,
         }
     }
@@ -196,8 +222,8 @@ impl Session {
     /// Takes a buffer for a block whose first symbol checked out.
     pub fn begin(&mut self, header: &SymbolHeader) -> Placement {
         let block = BlockNumber(header.number);
-        self.ledger
-            .begin(block, header.k, header.esi, self.given_up_below())
+        let yielding = self.yielding();
+        self.ledger.begin(block, header.k, header.esi, yielding)
     }
 
     /// A symbol that checked out; `slot` is where it stands, `None` if it was not kept.
@@ -218,10 +244,12 @@ impl Session {
         self.on_group_datagram(now, header.seq, header.slot, header.horizon);
         let page = PageNumber(header.number);
         let coded = (header.esi, header.k);
+        let known = self.pages.sent_blocks();
         if self.pages.on_symbol(page, coded, symbol, &self.tags) {
             if self.pages.is_broken() {
                 self.fail_identity(now, "the manifest contradicts itself");
             }
+            self.drop_contradicting(known);
             self.keep_known(now);
             self.write_what_waits();
             self.plan_checks();
@@ -240,9 +268,8 @@ impl Session {
         }
         self.on_group_datagram(now, seq, position.slot, position.horizon);
         self.pages.on_known(position.pages);
-        if let (None, Some(end)) = (self.end, control.end) {
-            self.end = Some(end);
-            self.schedule.urge();
+        if let Some(end) = control.end {
+            self.on_end(end);
         }
         self.consider_later_cycle();
         self.after_datagrams();
@@ -251,11 +278,12 @@ impl Session {
     }
 
     fn on_group_datagram(&mut self, now: Instant, seq: Seq, slot: Slot, horizon: BlockNumber) {
-        self.heard_at = now;
-        self.group_heard_at = now;
         if !self.path.on_datagram(now, seq) {
             return;
         }
+        // Only what is new shows that the sender is there: anybody can repeat what he recorded.
+        self.heard_at = now;
+        self.group_heard_at = now;
         self.slot = self.slot.max(slot);
         if horizon < self.horizon {
             // Only a new cycle sets the horizon back.
@@ -370,6 +398,7 @@ impl Session {
             self.no_data_told = true;
             self.events.push_back(Event::NoGroupData);
         }
+        self.look_for_unknown(now);
         self.consider_leaving(now);
         self.consider_silence(now);
     }

@@ -1,9 +1,11 @@
 //! The manifest as a receiver puts it together.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use crate::fec::Code;
 use crate::hash::NumberMap;
+use crate::keys::Verifier;
 use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
 use crate::receiver::tags::DigestTags;
 use crate::units::{BlockNumber, Esi, PageNumber, Place, SYMBOL_SIZE};
@@ -11,22 +13,24 @@ use crate::wire::PageRun;
 
 /// Pages that may be assembled or wait for an earlier one at a time: more than the credit of the
 /// largest buffer covers, so that a forged page number cannot take memory without bound.
-const MAX_AHEAD: u32 = 4096;
+pub(super) const MAX_AHEAD: u32 = 4096;
 
 /// Source symbols of the largest page.
 const MAX_PAGE_SYMBOLS: u8 = 2;
 
-/// Symbols of a page that did not suffice yet.
-#[derive(Debug)]
+/// Symbols of a page of two that did not suffice yet. Those of one suffice at once.
+#[derive(Debug, Default)]
 struct Partial {
-    k: u8,
     esis: Vec<Esi>,
     bytes: Vec<u8>,
 }
 
 /// All pages so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pages {
+    verifier: Verifier,
+    /// Symbols that came together as a page which the sender did not sign.
+    forged: u64,
     partial: BTreeMap<PageNumber, Partial>,
     /// Whole pages that wait for an earlier one.
     waiting: BTreeMap<PageNumber, Page>,
@@ -47,6 +51,34 @@ pub(super) struct Pages {
 }
 
 impl Pages {
+    pub(super) fn new(verifier: Verifier) -> Self {
+        Self {
+            verifier,
+            forged: 0,
+            partial: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            up_to: PageNumber(0),
+            known: PageNumber(0),
+            blocks: NumberMap::default(),
+            runs: VecDeque::new(),
+            unused: Vec::new(),
+            sent_blocks: BlockNumber(0),
+            identity: IdentityHasher::default(),
+            broken: false,
+            contradiction: None,
+        }
+    }
+
+    /// What the sender's signatures are verified with.
+    pub(super) fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// Pages that came together and that the sender did not sign.
+    pub(super) fn forged(&self) -> u64 {
+        self.forged
+    }
+
     /// Whether a symbol of this page is worth keeping.
     pub(super) fn wants(&self, page: PageNumber, k: u8) -> bool {
         page >= self.up_to
@@ -55,8 +87,11 @@ impl Pages {
             && !self.waiting.contains_key(&page)
     }
 
-    /// Takes an authenticated symbol; `tags` are what is known of the target. Returns whether it
-    /// completed a page.
+    /// Takes a symbol under the group key; `tags` are what is known of the target. Returns whether
+    /// it completed a page of the sender's.
+    ///
+    /// Which symbols are forged cannot be told: where they do not yield a signed page all are
+    /// dropped and the page is collected anew, from those that follow or by asking for it.
     pub(super) fn on_symbol(
         &mut self,
         page: PageNumber,
@@ -69,28 +104,29 @@ impl Pages {
         }
         // Pages are sent in order, so those before this one were; its own symbols may still come.
         self.known = self.known.max(page);
-        let empty = || Partial {
-            k,
-            esis: Vec::new(),
-            bytes: Vec::new(),
+        let mut partial = match k {
+            1 => Partial::default(),
+            _ => self.partial.remove(&page).unwrap_or_default(),
         };
-        let partial = self.partial.entry(page).or_insert_with(empty);
-        if partial.k != k || partial.esis.contains(&esi) {
-            return false;
+        if !partial.esis.contains(&esi) {
+            partial.esis.push(esi);
+            partial.bytes.extend_from_slice(symbol);
         }
-        partial.esis.push(esi);
-        partial.bytes.extend_from_slice(symbol);
         if partial.esis.len() < usize::from(k) {
+            self.partial.insert(page, partial);
             return false;
         }
-        let partial = self.partial.remove(&page).expect("it was just filled");
-        match decode(page, partial) {
+        match decode(page, k, partial, &self.verifier) {
             Some(whole) => {
+                self.partial.remove(&page);
                 self.waiting.insert(page, whole);
                 self.take_in(tags);
                 true
             }
-            None => false,
+            None => {
+                self.forged += 1;
+                false
+            }
         }
     }
 
@@ -133,6 +169,22 @@ impl Pages {
     /// The sender has made this many pages.
     pub(super) fn on_known(&mut self, pages: PageNumber) {
         self.known = self.known.max(pages);
+    }
+
+    /// The sender itself says how many pages it has sent.
+    pub(super) fn put_right(&mut self, pages: PageNumber) {
+        self.known = pages;
+    }
+
+    /// Numbers of the blocks of all pages that arrived, ascending.
+    pub(super) fn known_ranges(&self) -> Vec<Range<BlockNumber>> {
+        let taken_in = BlockNumber(0)..self.sent_blocks;
+        let waiting = self.waiting.values().map(|page| {
+            let blocks = page.blocks().count();
+            let blocks = u32::try_from(blocks).expect("a page has at most 64");
+            page.first_block()..BlockNumber(page.first_block().0 + blocks)
+        });
+        std::iter::once(taken_in).chain(waiting).collect()
     }
 
     /// The entry of a block whose page arrived and that was not written yet.
@@ -180,7 +232,9 @@ impl Pages {
     /// Runs of missing pages, oldest first, at most `max`.
     pub(super) fn missing(&self, max: usize) -> Vec<PageRun> {
         let mut runs: Vec<PageRun> = Vec::new();
-        for page in self.missing_below(self.known) {
+        // No more are taken at a time, and the number that is known may be forged.
+        let end = self.known.0.min(self.up_to.0.saturating_add(MAX_AHEAD));
+        for page in self.missing_below(PageNumber(end)) {
             let full = runs.len() == max;
             match runs.last_mut() {
                 Some(run) if run.first.0 + run.count == page.0 => run.count += 1,
@@ -209,46 +263,20 @@ impl Pages {
     }
 }
 
-fn decode(number: PageNumber, mut partial: Partial) -> Option<Page> {
-    debug_assert_eq!(partial.bytes.len(), usize::from(partial.k) * SYMBOL_SIZE);
-    Code::new(partial.k)
+/// The page that the symbols yield, if the sender has signed it.
+fn decode(number: PageNumber, k: u8, mut partial: Partial, verifier: &Verifier) -> Option<Page> {
+    debug_assert_eq!(partial.bytes.len(), usize::from(k) * SYMBOL_SIZE);
+    Code::new(k)
         .ok()?
         .recover(&mut partial.bytes, &mut partial.esis)
         .ok()?;
-    let page = Page::decode(Page::trim(&partial.bytes).ok()?).ok()?;
+    let bytes = Page::trim(&partial.bytes).ok()?;
+    if !Page::is_signed(bytes, verifier) {
+        return None;
+    }
+    let page = Page::decode(bytes).ok()?;
     (page.number() == number).then_some(page)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::units::BLOCK_SIZE;
-
-    /// All of a page in one symbol, as the sender codes it.
-    fn symbol(number: u32, entries: Vec<Entry>) -> Vec<u8> {
-        let page = Page::new(PageNumber(number), BlockNumber(0), entries).unwrap();
-        let mut bytes = Vec::new();
-        page.encode(&mut bytes);
-        bytes.resize(SYMBOL_SIZE, 0);
-        bytes
-    }
-
-    #[test]
-    fn unused_runs_are_kept_in_order_and_joined_whatever_order_pages_come_in() {
-        let run = |place, count| Run {
-            place: Place(place),
-            count,
-        };
-        let unused = |place, count| Entry::Unused(run(place, count));
-        let first = symbol(0, vec![unused(0, 2), unused(2, 1), Entry::Zero(run(3, 1))]);
-        let second = symbol(1, vec![unused(4, 6)]);
-        let third = symbol(2, vec![unused(10, 1)]);
-        let (mut pages, tags) = (Pages::default(), DigestTags::default());
-        for (number, symbol) in [(2, third), (0, first), (1, second)] {
-            assert!(pages.on_symbol(PageNumber(number), (Esi(0), 1), &symbol, &tags));
-        }
-        assert!(pages.identity(11 * BLOCK_SIZE as u64).is_some());
-        assert_eq!(pages.poll_run(), Some(run(3, 1)));
-        assert_eq!(pages.take_unused(), [run(0, 3), run(4, 7)]);
-    }
-}
+mod tests;

@@ -8,6 +8,9 @@ use crate::keys::ReplayWindow;
 /// Counts what was sent and what arrived since the first datagram.
 #[derive(Debug, Default)]
 pub(super) struct Path {
+    /// What the counts below are behind of: datagrams sent before what was believed of them had
+    /// to be put right.
+    before: u64,
     first: Option<Seq>,
     highest: Seq,
     highest_at: Option<Instant>,
@@ -30,6 +33,17 @@ impl Path {
         newest
     }
 
+    /// The sender has sent no datagram above this one. Where one was believed to have come, what
+    /// was sent is counted anew from here, as if all that came before had been all that was sent.
+    pub(super) fn put_right(&mut self, last: Seq) {
+        if self.highest > last {
+            self.before = self.received;
+            self.first = Some(Seq(last.0 + 1));
+            self.highest = last;
+            self.window = ReplayWindow::default();
+        }
+    }
+
     pub(super) fn highest(&self) -> Seq {
         self.highest
     }
@@ -40,7 +54,10 @@ impl Path {
 
     /// Datagrams sent since the first that arrived.
     pub(super) fn expected(&self) -> u64 {
-        self.first.map_or(0, |first| self.highest.0 + 1 - first.0)
+        let since = self
+            .first
+            .map_or(0, |first| (self.highest.0 + 1).saturating_sub(first.0));
+        self.before + since
     }
 
     /// Microseconds since the newest arrived.
@@ -49,5 +66,39 @@ impl Path {
             .highest_at
             .map(|at| now.saturating_duration_since(at).as_micros());
         held.map_or(0, |held| u32::try_from(held).unwrap_or(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_never_sent_is_put_right_and_counts_go_on() {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to start from"
+        )]
+        let now = Instant::now();
+        let mut path = Path::default();
+        for seq in [5, 6, 8] {
+            assert!(path.on_datagram(now, Seq(seq)));
+        }
+        assert_eq!((path.received(), path.expected()), (3, 4));
+        assert!(path.on_datagram(now, Seq(1 << 47)));
+        assert!(!path.on_datagram(now, Seq(9)), "it is overshadowed");
+        path.put_right(Seq(20));
+        assert_eq!(path.highest(), Seq(20));
+        assert!(path.received() <= path.expected());
+        let (received, expected) = (path.received(), path.expected());
+        assert!(path.on_datagram(now, Seq(21)) && path.on_datagram(now, Seq(23)));
+        assert_eq!(path.received() - received, 2);
+        assert_eq!(path.expected() - expected, 3);
+        path.put_right(Seq(30));
+        assert_eq!(
+            path.highest(),
+            Seq(23),
+            "the sender is ahead, as it should be"
+        );
     }
 }

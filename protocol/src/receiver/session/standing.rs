@@ -45,6 +45,7 @@ impl Session {
                 self.stand.demoted = None;
                 if cycle == self.cycle {
                     self.joined_at = from;
+                    self.joined_cycle = cycle;
                     self.in_joined_cycle = true;
                 }
                 if before.is_some() {

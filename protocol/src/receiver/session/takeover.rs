@@ -23,6 +23,7 @@ impl Session {
     /// An image that cannot be the same one is refused: the session fails at once.
     pub fn continue_from(&mut self, now: Instant, former: &mut Session) {
         self.tags = std::mem::take(&mut former.tags);
+        self.forged_before = former.forged();
         let checks = self
             .checks
             .get_or_insert_with(|| Checks::blind(self.joined_at));

@@ -141,6 +141,8 @@ pub struct Progress {
     pub socket_drops: u32,
     /// Blocks that failed their digest and were collected anew.
     pub bad_blocks: u32,
+    /// Manifest pages and end records that the sender did not sign: somebody forged them.
+    pub forged: u64,
     /// Time spent in writing.
     pub busy: Duration,
     /// The cycle under way.

@@ -145,7 +145,7 @@ impl Endpoint {
         let body = WelcomeBody {
             group: self.config.group,
             group_key: self.group_key_bytes,
-            sender_key: [0; 32],
+            sender_key: self.config.signing_key.verifying_key(),
             image_len: self.session.image_len(),
             cycle: position.cycle,
             slot: position.slot,

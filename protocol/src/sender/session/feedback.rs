@@ -85,11 +85,12 @@ impl Session {
         self.events.push_back(Event::Member(number));
     }
 
-    fn handle_report(&mut self, now: Instant, from: ReceiverNumber, report: Report) {
+    fn handle_report(&mut self, now: Instant, from: ReceiverNumber, mut report: Report) {
         self.counters.reports += 1;
         self.account_blocked(now);
         let round_trip = self.round_trip(now, &report);
         let (running, patience) = (self.phase != Phase::Waiting, self.patience());
+        let limits = self.limits();
         let Some(member) = self.roster.member_mut(from) else {
             return;
         };
@@ -101,6 +102,7 @@ impl Session {
         if member.state.is_final() {
             return;
         }
+        let wrong = limits.apply(member, &mut report);
         member.round_trip = round_trip.or(member.round_trip);
         member.ahead = report.credit > self.pass.slot();
         let hearing = member.on_report(now, report, running, patience);
@@ -110,6 +112,9 @@ impl Session {
             // room does not wait.
             member.joined_in = (self.pass.cycle(), self.pass.begun());
             member.turn = member.turn.saturating_add(1);
+        }
+        if wrong {
+            self.tell_truth(now, from);
         }
         if !self.on_hearing(from, hearing) {
             return;

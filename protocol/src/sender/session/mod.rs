@@ -13,6 +13,7 @@ mod plan;
 mod size;
 mod slow;
 mod timers;
+mod truth;
 mod types;
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ use super::repair::Repairs;
 use super::roster::{About, Member, MemberState, Roster, STREAM_PATIENCE, patience};
 use super::stragglers::Stragglers;
 use crate::ids::{Cycle, ReceiverNumber, Seq};
+use crate::keys::{SIGNATURE_LEN, Signer};
 use crate::manifest::Entry;
 use crate::pacing::{Breaker, Controller, Pacer, Rate};
 use crate::units::BlockNumber;
@@ -82,9 +84,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that waits for receivers.
+    /// A session that waits for receivers; `signer` signs its pages and end record.
     #[must_use]
-    pub fn new(now: Instant, config: SessionConfig) -> Self {
+    pub fn new(now: Instant, config: SessionConfig, signer: Signer) -> Self {
         let controller = Controller::new(now, Rate::START, config.rate_cap);
         Self {
             stragglers: Stragglers::new(config.slow),
@@ -93,7 +95,7 @@ impl Session {
             phase: Phase::Waiting,
             opened: now,
             roster: Roster::default(),
-            manifest: ManifestLog::default(),
+            manifest: ManifestLog::new(signer),
             pass: Pass::default(),
             repairs: Repairs::default(),
             page_queue: PageQueue::default(),
@@ -213,6 +215,7 @@ impl Session {
             caught_at: now,
             turn: 0,
             told_at: None,
+            put_right_at: None,
             ahead: false,
             slow: None,
             report: None,
@@ -251,14 +254,16 @@ impl Session {
     pub fn handle_source_end(&mut self, image_len: u64, image_digest: [u8; 32]) {
         self.close_page();
         let blocks = self.manifest.known_blocks();
-        self.end = Some(EndRecord {
+        let mut end = EndRecord {
             image_len,
             blocks,
             pages: self.manifest.pages(),
             identity: self.manifest.identity(image_len),
             image_digest,
-            signature: [0; 64],
-        });
+            signature: [0; SIGNATURE_LEN],
+        };
+        end.sign(self.manifest.signer());
+        self.end = Some(end);
         self.timers.control_now();
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::SessionId;
-use mimeo_protocol::keys::Secret;
+use mimeo_protocol::keys::{Secret, SigningKey};
 use mimeo_protocol::sender::{Endpoint, EndpointConfig, SessionConfig};
 use mimeo_protocol::wire::data_group;
 
@@ -153,6 +153,8 @@ pub(super) fn operator(
         auth: config.auth,
         secret: secret.clone(),
         seed,
+        // The same for every sender of the room, as with --sign-key.
+        signing_key: SigningKey::from_seed(secret.bytes()),
         group: data_group(session_id, false),
     };
     let session = SessionConfig {

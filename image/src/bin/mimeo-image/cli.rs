@@ -1,0 +1,125 @@
+//! The command line: which subcommand is to be carried out, and what became of it.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::keygen;
+
+/// In front of errors.
+const NAME: &str = "mimeo-image";
+
+const EXITS: &str = "\
+Exit codes:
+  0  done
+  1  failure
+  2  usage: the command line cannot be carried out";
+
+/// The arguments.
+#[derive(Debug, Parser)]
+#[command(
+    name = NAME,
+    version,
+    about = "Makes the keys of a room",
+    after_help = EXITS,
+    max_term_width = 100
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Keygen(keygen::Args),
+}
+
+/// Why a subcommand was not carried out. The message says what failed, where, and what to do.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// It cannot be, as it is given.
+    Usage(String),
+    /// It was tried and failed.
+    Failure(String),
+}
+
+/// What a subcommand leaves behind.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// For standard output: what a script takes on.
+    pub(crate) output: Option<String>,
+    /// For the person in front of it.
+    pub(crate) note: Option<String>,
+}
+
+/// The whole program: arguments in, exit code out.
+pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            // A closed standard error is no reason for another exit code.
+            let _ = error.print();
+            return ExitCode::from(if error.exit_code() == 0 { 0 } else { 2 });
+        }
+    };
+    match run(&args.command).and_then(tell) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Failure(text)) => complain(&text, 1),
+        Err(Error::Usage(text)) => complain(&text, 2),
+    }
+}
+
+fn run(command: &Command) -> Result<Done, Error> {
+    match command {
+        Command::Keygen(args) => keygen::run(args),
+    }
+}
+
+fn tell(done: Done) -> Result<(), Error> {
+    if let Some(note) = done.note {
+        let _ = writeln!(io::stderr(), "{note}");
+    }
+    let Some(output) = done.output else {
+        return Ok(());
+    };
+    writeln!(io::stdout(), "{output}")
+        .map_err(|error| Error::Failure(format!("standard output cannot be written: {error}")))
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{NAME}: error: {text}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn mistakes_are_usage_errors_and_help_is_none() {
+        let code = |args: &[&str]| {
+            let args = std::iter::once(&NAME).chain(args).map(OsString::from);
+            format!("{:?}", main(args))
+        };
+        let usage = format!("{:?}", ExitCode::from(2));
+        let wrong: [&[&str]; 4] = [
+            &[],
+            &["frobnicate"],
+            &["keygen"],
+            &["keygen", "--room", "--public", "x"],
+        ];
+        for args in wrong {
+            assert_eq!(code(args), usage, "{args:?}");
+        }
+        assert_eq!(code(&["--help"]), format!("{:?}", ExitCode::SUCCESS));
+    }
+}

@@ -1,0 +1,160 @@
+use super::*;
+
+const NOBODY: Yielding = below(0);
+
+const fn below(block: u32) -> Yielding {
+    Yielding {
+        below: BlockNumber(block),
+        unknown_from: BlockNumber(0),
+    }
+}
+
+fn fill(ledger: &mut Ledger, block: u32, k: u8, esis: &[u8]) {
+    for &esi in esis {
+        let (block, esi) = (BlockNumber(block), Esi(esi));
+        let Placement::Slot(_, slot) = ledger.begin(block, k, esi, NOBODY) else {
+            panic!("no place for {esi:?}")
+        };
+        ledger.on_symbol(block, esi, slot);
+    }
+}
+
+#[test]
+fn source_symbols_take_their_slots_and_repairs_the_free_ones() {
+    let mut ledger = Ledger::new(4);
+    fill(&mut ledger, 0, 4, &[1, 200, 3, 0]);
+    assert_eq!(
+        ledger.place(BlockNumber(0), 4, Esi(2), NOBODY),
+        Placement::Redundant
+    );
+    let (_, slots) = ledger.hand_out(BlockNumber(0)).unwrap();
+    assert_eq!(
+        slots,
+        [0, 1, 3, 200].map(Esi),
+        "the repair took slot 3, so 3 went to slot 2"
+    );
+    assert!(ledger.hand_out(BlockNumber(0)).is_none());
+}
+
+#[test]
+fn deficits_are_runs_and_truncate_at_a_block() {
+    let mut ledger = Ledger::new(8);
+    fill(&mut ledger, 2, 4, &[0, 1, 2]);
+    fill(&mut ledger, 5, 4, &[0, 1, 2, 3]);
+    ledger.on_written(BlockNumber(0));
+    assert_eq!(ledger.complete_up_to(), BlockNumber(1));
+    let run = |first, count, symbols| Deficit {
+        first: BlockNumber(first),
+        count,
+        symbols,
+    };
+    let all = vec![
+        run(1, 1, ALL_SYMBOLS),
+        run(2, 1, 1),
+        run(3, 2, ALL_SYMBOLS),
+        run(6, 4, ALL_SYMBOLS),
+    ];
+    assert_eq!(
+        ledger.deficits(BlockNumber(10), 9, |_| None),
+        (all.clone(), BlockNumber(10))
+    );
+    assert_eq!(
+        ledger.deficits(BlockNumber(10), 2, |_| None),
+        (all[..2].to_vec(), BlockNumber(3))
+    );
+}
+
+#[test]
+fn buffers_come_back_and_run_out() {
+    let mut ledger = Ledger::new(2);
+    fill(&mut ledger, 0, 2, &[0]);
+    fill(&mut ledger, 1, 2, &[0, 1]);
+    assert_eq!(
+        ledger.begin(BlockNumber(2), 2, Esi(0), NOBODY),
+        Placement::Redundant
+    );
+    ledger.on_written(BlockNumber(1));
+    assert_eq!(ledger.in_use(), 1);
+    fill(&mut ledger, 2, 2, &[0]);
+    ledger.drop_block(BlockNumber(0));
+    assert_eq!(
+        ledger.place(BlockNumber(0), 2, Esi(0), NOBODY),
+        Placement::First,
+        "needed again"
+    );
+}
+
+#[test]
+fn a_fresh_block_takes_the_buffer_of_the_least_complete_that_is_given_up() {
+    let mut ledger = Ledger::new(3);
+    fill(&mut ledger, 0, 4, &[0, 1, 2]);
+    fill(&mut ledger, 1, 4, &[0]);
+    fill(&mut ledger, 2, 4, &[0, 1, 2, 3]);
+    let begin = |ledger: &mut Ledger, block, given_up| {
+        ledger.begin(BlockNumber(block), 4, Esi(0), below(given_up))
+    };
+    assert_eq!(begin(&mut ledger, 5, 0), Placement::Redundant);
+    assert_eq!(begin(&mut ledger, 5, 1), Placement::Slot(BufferId(0), 0));
+    assert_eq!(ledger.k(BlockNumber(0)), None, "only block 0 was given up");
+    assert_eq!(begin(&mut ledger, 6, 3), Placement::Slot(BufferId(1), 0));
+    assert_eq!(begin(&mut ledger, 7, 3), Placement::Redundant);
+    assert!(ledger.hand_out(BlockNumber(2)).is_some(), "it is complete");
+    ledger.free_at_least(3);
+    assert_eq!(ledger.in_use(), 1, "what is being written stays");
+}
+
+#[test]
+fn the_bitmap_counts_across_words() {
+    let mut ledger = Ledger::new(1);
+    for block in (0..200).filter(|block| *block != 130) {
+        ledger.on_written(BlockNumber(block));
+        ledger.on_written(BlockNumber(block));
+    }
+    assert_eq!((ledger.complete_up_to().0, ledger.done_count()), (130, 199));
+    ledger.on_written(BlockNumber(130));
+    assert_eq!(ledger.complete_up_to().0, 200);
+    assert_eq!(
+        ledger.deficits(BlockNumber(200), 4, |_| None),
+        (vec![], BlockNumber(200))
+    );
+}
+
+#[test]
+fn a_block_that_a_page_knows_takes_the_buffer_of_one_that_none_knows() {
+    let mut ledger = Ledger::new(3);
+    fill(&mut ledger, 0, 4, &[0]);
+    fill(&mut ledger, 900, 1, &[0]);
+    fill(&mut ledger, 800, 4, &[0]);
+    let known = |unknown_from| Yielding {
+        below: BlockNumber(0),
+        unknown_from: BlockNumber(unknown_from),
+    };
+    let begin = |ledger: &mut Ledger, block, yielding| {
+        ledger.begin(BlockNumber(block), 4, Esi(0), yielding)
+    };
+    assert_eq!(begin(&mut ledger, 70, known(64)), Placement::Redundant);
+    assert_eq!(
+        begin(&mut ledger, 1, known(64)),
+        Placement::Slot(BufferId(1), 0)
+    );
+    assert_eq!(
+        begin(&mut ledger, 2, known(64)),
+        Placement::Slot(BufferId(2), 0)
+    );
+    assert_eq!(begin(&mut ledger, 3, known(64)), Placement::Redundant);
+}
+
+#[test]
+fn what_stays_unknown_is_dropped() {
+    let mut ledger = Ledger::new(3);
+    for block in [1, 70, 900] {
+        fill(&mut ledger, block, 4, &[0]);
+    }
+    ledger.drop_unknown(|block| block.0 < 64);
+    assert_eq!(ledger.in_use(), 3, "a page may be on its way");
+    ledger.drop_unknown(|block| block.0 < 128);
+    assert_eq!(ledger.in_use(), 2);
+    assert!(ledger.lacks(BlockNumber(900)));
+    ledger.drop_from(BlockNumber(70));
+    assert_eq!(ledger.in_use(), 1);
+}

@@ -1,0 +1,424 @@
+//! A member of the room holds the group key and says what it likes in the sender's name: that costs
+//! the others time and nothing else.
+
+mod common;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use mimeo_protocol::block::{BlockDigest, Coding};
+use mimeo_protocol::fec::Code;
+use mimeo_protocol::ids::{Cycle, Seq, SessionId, Slot};
+use mimeo_protocol::keys::{SealKey, Signer, SigningKey};
+use mimeo_protocol::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
+use mimeo_protocol::receiver::Progress;
+use mimeo_protocol::sender::MemberState;
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Esi, PageNumber, Place, SYMBOL_SIZE};
+use mimeo_protocol::wire::{
+    EndRecord, FailCode, GroupControl, Kind, Position, SYMBOL_DATAGRAM, SYMBOL_HEADER,
+    SymbolHeader, SymbolKind, group_header,
+};
+use mimeo_tests::sim::{Ending, Filling, MachineProfile, Room, Sight};
+
+use common::{LIMIT, config, image, long_room, ms, run_until_begun, truth};
+
+/// A member that sends in the sender's name, with a key of its own where it has to sign.
+#[derive(Clone)]
+struct Forger {
+    group: Rc<SealKey>,
+    tag: u16,
+    signer: Signer,
+}
+
+impl Forger {
+    /// Of a room whose machines have joined.
+    fn in_room(room: &mut Room) -> Self {
+        room.watch(0);
+        let is_group = |datagram: &Rc<[u8]>| datagram.get(1).is_some_and(|kind| *kind >= 16);
+        let knows = |room: &Room| {
+            let mut machines = room.machines.iter();
+            room.watched().iter().any(is_group)
+                && machines.all(|machine| machine.last().welcome.is_some())
+        };
+        assert!(room.run_until(LIMIT, knows));
+        let heard = room
+            .watched()
+            .iter()
+            .find(|d| is_group(d))
+            .expect("it was waited for");
+        let tag = u16::from_be_bytes([heard[2], heard[3]]);
+        let welcome = room.machines[0]
+            .last()
+            .welcome
+            .as_ref()
+            .expect("who hears the group was welcomed");
+        Self {
+            group: Rc::new(SealKey::new(&welcome.group_key)),
+            tag,
+            signer: Signer {
+                key: SigningKey::from_seed(&[0xbb; 32]),
+                session: SessionId([0xbb; 16]),
+            },
+        }
+    }
+
+    fn symbol(&self, header: SymbolHeader, symbol: &[u8]) -> Vec<u8> {
+        let mut datagram = vec![0; SYMBOL_DATAGRAM];
+        let (head, rest) = datagram
+            .split_first_chunk_mut::<SYMBOL_HEADER>()
+            .expect("a symbol has a header");
+        header.encode(head);
+        self.group.seal(header.seq.0, head, symbol, rest);
+        datagram
+    }
+
+    fn control(&self, seq: Seq, position: Position, end: Option<EndRecord>) -> Vec<u8> {
+        let (mut plain, mut datagram) = (Vec::new(), Vec::new());
+        GroupControl { position, end }.encode(&mut plain);
+        group_header(self.tag, seq, &mut datagram);
+        self.group.seal_behind(seq.0, 0, &plain, &mut datagram);
+        datagram
+    }
+
+    /// A header that follows what the sender has sent.
+    fn header(
+        &self,
+        room: &Room,
+        kind: SymbolKind,
+        number: u32,
+        (esi, k): (u8, u8),
+    ) -> SymbolHeader {
+        let session = room.operator.endpoint.session();
+        let position = session.position();
+        SymbolHeader {
+            kind,
+            session_tag: self.tag,
+            seq: Seq(session.last_seq().0 + 1),
+            slot: position.slot,
+            horizon: position.horizon,
+            number,
+            esi: Esi(esi),
+            k,
+        }
+    }
+}
+
+/// Everybody gets it.
+fn throw_at_all(room: &mut Room, datagram: &[u8]) {
+    for machine in 0..room.machines.len() {
+        room.throw_at_machine(machine, datagram);
+    }
+}
+
+/// Everybody ends with the image and the sender knows.
+fn all_have_it(room: &mut Room) {
+    truth(room);
+    for (index, machine) in room.machines.iter().enumerate() {
+        let ending = machine.last().ending.clone();
+        assert_eq!(
+            ending,
+            Some(Ending::Finished { acknowledged: true }),
+            "pc{index}"
+        );
+    }
+}
+
+fn progress(room: &Room, machine: usize) -> Progress {
+    let endpoint = room.machines[machine].last().endpoint.as_ref();
+    endpoint.expect("it has joined").session().progress()
+}
+
+fn forged(room: &Room, machine: usize) -> u64 {
+    progress(room, machine).forged
+}
+
+fn position(room: &Room) -> Position {
+    room.operator.endpoint.session().position()
+}
+
+fn next_seq(room: &Room) -> Seq {
+    Seq(room.operator.endpoint.session().last_seq().0 + 1)
+}
+
+/// The symbols of a page: source, then two of repair.
+fn symbols_of(page: &Page) -> Vec<Vec<u8>> {
+    let mut object = Vec::new();
+    page.encode(&mut object);
+    let k = object.len().div_ceil(SYMBOL_SIZE);
+    object.resize(k * SYMBOL_SIZE, 0);
+    let mut rows = vec![0; 2 * SYMBOL_SIZE];
+    Code::new(k as u8)
+        .and_then(|code| code.repair(0, &object, &mut rows))
+        .expect("a page has one or two source symbols");
+    let symbols = object.chunks(SYMBOL_SIZE).chain(rows.chunks(SYMBOL_SIZE));
+    symbols.map(<[u8]>::to_vec).collect()
+}
+
+/// A page that says of the image's first blocks that they are zeros, and of the others what the
+/// forger likes.
+fn page_of_lies(forger: &Forger, number: u32) -> Page {
+    let block = |place| {
+        Entry::Block(StoredBlock {
+            place: Place(place),
+            stored_len: BLOCK_SIZE as u32,
+            coding: Coding::Raw,
+            digest: BlockDigest([place as u8; 32]),
+        })
+    };
+    let zeros = Entry::Zero(Run {
+        place: Place(0),
+        count: 8,
+    });
+    let entries = [zeros].into_iter().chain((8..64).map(block)).collect();
+    let page = Page::new(PageNumber(number), BlockNumber(0), entries);
+    let mut page = page.expect("its entries are in order");
+    page.sign(&forger.signer);
+    page
+}
+
+#[test]
+fn pages_of_a_member_are_dropped_and_nothing_of_them_is_written() {
+    let mut room = long_room(3);
+    let forger = Forger::in_room(&mut room);
+    for moment in 0..100 {
+        let forger = forger.clone();
+        let elapsed = room.elapsed() + ms(15 * moment);
+        room.at(elapsed, move |room| {
+            let number = (moment % 3) as u32;
+            let page = page_of_lies(&forger, number);
+            let symbols = symbols_of(&page);
+            let k = u8::try_from(symbols.len() - 2).unwrap();
+            let noise = vec![0x5a; SYMBOL_SIZE];
+            // All of a page, and single symbols that come together with the sender's.
+            let mut all: Vec<_> = (0..).zip(&symbols).map(|(esi, s)| (esi, k, s)).collect();
+            all.extend([(0, 1, &noise), (77, 2, &noise), (1, 2, &noise)]);
+            for (esi, k, symbol) in all {
+                let header = forger.header(room, SymbolKind::Page, number, (esi, k));
+                let datagram = forger.symbol(header, symbol);
+                throw_at_all(room, &datagram);
+            }
+        });
+    }
+    all_have_it(&mut room);
+    for machine in 0..3 {
+        assert!(forged(&room, machine) > 100, "{}", forged(&room, machine));
+        let target = &room.machines[machine].target;
+        assert!(target.holds(&room.image));
+    }
+}
+
+#[test]
+fn an_end_record_of_a_member_ends_nothing() {
+    let mut room = long_room(3);
+    let forger = Forger::in_room(&mut room);
+    let nothing = IdentityHasher::default().finish(0).unwrap();
+    let mut end = EndRecord {
+        image_len: 0,
+        blocks: BlockNumber(0),
+        pages: PageNumber(0),
+        identity: nothing,
+        image_digest: [0; 32],
+        signature: [0; 64],
+    };
+    let unsigned = end;
+    end.sign(&forger.signer);
+    let other = EndRecord {
+        image_len: 64 * BLOCK_SIZE as u64,
+        blocks: BlockNumber(64),
+        pages: PageNumber(1),
+        identity: Identity([7; 32]),
+        ..end
+    };
+    for moment in 0..50 {
+        let forger = forger.clone();
+        let elapsed = room.elapsed() + ms(30 * moment);
+        room.at(elapsed, move |room| {
+            for end in [unsigned, end, other] {
+                let datagram = forger.control(next_seq(room), position(room), Some(end));
+                throw_at_all(room, &datagram);
+            }
+        });
+    }
+    all_have_it(&mut room);
+    for machine in 0..3 {
+        assert!(forged(&room, machine) > 0);
+        let endpoint = room.machines[machine].last().endpoint.as_ref().unwrap();
+        let end = endpoint.session().end().copied();
+        assert_eq!(end, room.operator.endpoint.session().end().copied());
+    }
+}
+
+/// Lies about where the stream is, told in control datagrams and symbols, one per run.
+fn lies(room: &Room) -> Vec<(&'static str, Seq, Position)> {
+    let (seq, true_position) = (next_seq(room), position(room));
+    let lie = |change: &dyn Fn(&mut Position)| {
+        let mut position = true_position;
+        change(&mut position);
+        position
+    };
+    let far = Seq((1 << 48) - 1);
+    vec![
+        ("seq", far, true_position),
+        ("seq a second ahead", Seq(seq.0 + 10_000), true_position),
+        ("cycle", seq, lie(&|p| p.cycle = Cycle(u32::MAX))),
+        ("slot", seq, lie(&|p| p.slot = Slot(u32::MAX))),
+        ("horizon", seq, lie(&|p| p.horizon = BlockNumber(u32::MAX))),
+        ("pages", seq, lie(&|p| p.pages = PageNumber(u32::MAX))),
+        ("no receivers", seq, lie(&|p| p.receivers = 0)),
+        ("receivers", seq, lie(&|p| p.receivers = u16::MAX)),
+        (
+            "nothing began",
+            seq,
+            lie(&|p| (p.horizon, p.slot) = (BlockNumber(0), Slot(0))),
+        ),
+        (
+            "all",
+            far,
+            Position {
+                cycle: Cycle(u32::MAX),
+                slot: Slot(u32::MAX),
+                horizon: BlockNumber(u32::MAX),
+                pages: PageNumber(u32::MAX),
+                receivers: u16::MAX,
+            },
+        ),
+    ]
+}
+
+#[test]
+fn lies_about_where_the_stream_is_are_put_right() {
+    let mut honest = long_room(3);
+    truth(&mut honest);
+    for lie in 0..lies(&honest).len() {
+        for begun in [0, 20, 60] {
+            let mut room = long_room(3);
+            let forger = Forger::in_room(&mut room);
+            run_until_begun(&mut room, begun);
+            let (name, seq, position) = lies(&room).swap_remove(lie);
+            let datagram = forger.control(seq, position, None);
+            throw_at_all(&mut room, &datagram);
+            let header = SymbolHeader {
+                seq: Seq(seq.0 - 1),
+                slot: position.slot,
+                horizon: position.horizon,
+                ..forger.header(&room, SymbolKind::Block, 63, (0, 187))
+            };
+            throw_at_all(&mut room, &forger.symbol(header, &[0x5a; SYMBOL_SIZE]));
+            all_have_it(&mut room);
+            // The receivers are fooled about as long as it takes to tell them.
+            let extra = room.elapsed().saturating_sub(honest.elapsed());
+            assert!(extra < Duration::from_secs(2), "{name}, {begun}: {extra:?}");
+        }
+    }
+}
+
+#[test]
+fn who_was_deceived_is_told_under_its_own_key() {
+    let mut room = long_room(2);
+    let told = Rc::new(std::cell::Cell::new([0; 2]));
+    let tally = Rc::clone(&told);
+    room.lose(move |crossing| {
+        let mut counts = tally.get();
+        counts[crossing.machine] += u32::from(crossing.sight == Sight::Position);
+        tally.set(counts);
+        false
+    });
+    let forger = Forger::in_room(&mut room);
+    run_until_begun(&mut room, 20);
+    let datagram = forger.control(Seq(1 << 47), position(&room), None);
+    room.throw_at_machine(1, &datagram);
+    all_have_it(&mut room);
+    let [honest, deceived] = told.get();
+    assert_eq!(honest, 0);
+    assert!((1..=3).contains(&deceived), "{deceived}");
+}
+
+#[test]
+fn blocks_that_do_not_exist_do_not_keep_the_buffers() {
+    for k in [1, 187] {
+        let mut room = long_room(2);
+        let forger = Forger::in_room(&mut room);
+        run_until_begun(&mut room, 8);
+        for number in 1_000_000..1_000_300 {
+            let header = forger.header(&room, SymbolKind::Block, number, (0, k));
+            throw_at_all(&mut room, &forger.symbol(header, &[0x5a; SYMBOL_SIZE]));
+        }
+        all_have_it(&mut room);
+    }
+}
+
+#[test]
+fn symbols_of_another_size_do_not_keep_a_block_back() {
+    let mut room = long_room(2);
+    let forger = Forger::in_room(&mut room);
+    // Before the pages of these blocks come.
+    for number in 0..64 {
+        let header = forger.header(&room, SymbolKind::Block, number, (3, 9));
+        throw_at_all(&mut room, &forger.symbol(header, &[0x5a; SYMBOL_SIZE]));
+    }
+    all_have_it(&mut room);
+}
+
+#[test]
+fn blocks_with_forged_symbols_fail_their_digest_and_are_collected_anew() {
+    let mut room = long_room(2);
+    let forger = Forger::in_room(&mut room);
+    for number in 20..30 {
+        let header = forger.header(&room, SymbolKind::Block, number, (5, 187));
+        throw_at_all(&mut room, &forger.symbol(header, &[0x5a; SYMBOL_SIZE]));
+    }
+    all_have_it(&mut room);
+    for machine in 0..2 {
+        assert_eq!(progress(&room, machine).bad_blocks, 10);
+    }
+}
+
+#[test]
+fn what_was_recorded_does_not_keep_a_dead_session_alive() {
+    let mut room = long_room(0);
+    let machine = room.join(MachineProfile {
+        idle_timeout: Duration::from_secs(5),
+        ..MachineProfile::default()
+    });
+    room.watch(machine);
+    run_until_begun(&mut room, 20);
+    room.kill_sender();
+    let recorded: Vec<_> = room.watched().to_vec();
+    assert!(recorded.len() > 100);
+    for second in 0..20 {
+        let again = recorded[recorded.len() - 40..].to_vec();
+        room.at(room.elapsed() + ms(500 * second), move |room| {
+            for datagram in &again {
+                // An announce is clear and says nothing of the session's life.
+                if datagram[1] != Kind::Announce as u8 {
+                    room.throw_at_machine(machine, datagram);
+                }
+            }
+        });
+    }
+    let ended = |room: &Room| room.machines[machine].last().ending.is_some();
+    assert!(room.run_until(room.elapsed() + Duration::from_secs(8), ended));
+    let Some(Ending::Failed(failure)) = &room.machines[machine].last().ending else {
+        panic!("{:?}", room.machines[machine].last().ending);
+    };
+    assert_eq!(failure.code, FailCode::Silence);
+}
+
+#[test]
+fn only_the_sender_whose_key_is_pinned_is_joined() {
+    let mut room = Room::new(config(image(Filling::Text, 3 * BLOCK_SIZE), 1));
+    let key = SigningKey::from_seed(room.secret.bytes()).verifying_key();
+    let other = SigningKey::from_seed(&[9; 32]).verifying_key();
+    let pinned = |sender_key| MachineProfile {
+        sender_key: Some(sender_key),
+        ..MachineProfile::default()
+    };
+    let (right, wrong) = (room.join(pinned(key)), room.join(pinned(other)));
+    assert!(room.run_until(LIMIT, |room| room.operator.is_over()));
+    assert_eq!(room.member_on(right), Some(&MemberState::Confirmed));
+    assert_eq!(
+        room.machines[wrong].last().ending,
+        Some(Ending::Refused("OtherSender".into()))
+    );
+    assert_eq!(room.verdict().confirmed, 1);
+}

@@ -166,6 +166,13 @@ impl Controller {
         held && most.is_some_and(|most| MARGIN * MARGIN * most <= self.base.datagrams())
     }
 
+    /// Whether another rate than the one that is held is tried: reports are wanted soon then, since
+    /// a trial that shows a limit costs what is lost in it.
+    #[must_use]
+    pub fn is_trying(&self) -> bool {
+        self.phase != Phase::Holding
+    }
+
     /// Shows which paths carry more than twice the rate, where a few seem to limit it: a single
     /// probe that goes further than others.
     pub fn challenge(&mut self, now: Instant) {
@@ -258,8 +265,9 @@ impl Controller {
             let held = match self.least_overflowing(outcome) {
                 Some(least) => {
                     self.wait = FIRST_WAIT;
-                    // The rate before was carried.
-                    (MARGIN * least).max(self.base.datagrams())
+                    // The rate before was carried, unless it was only just too much for a queue
+                    // to overflow at once.
+                    (MARGIN * least).max(self.base.datagrams().min(least))
                 }
                 None => self.rate.datagrams(),
             };

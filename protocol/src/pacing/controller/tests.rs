@@ -292,3 +292,19 @@ fn a_rate_that_was_not_used_proves_nothing() {
         run.rate
     );
 }
+
+/// A probe that a port just follows must not end at a rate that it does not carry.
+#[test]
+fn a_slow_port_is_held_wherever_it_falls_between_the_steps() {
+    for percent in (60..=140).step_by(4) {
+        for (cap, queue) in [(300, 180), (1000, 180), (1000, 60)] {
+            let slow = Rate(percent * 1_000_000);
+            let mut links = [Link::new(FAST, 0.0), Link::new(slow, 0.0)];
+            links[1].queue = queue;
+            let run = run(&mut links, Some(Rate(cap * 1_000_000)), UNLIMITED, 30.0);
+            let (share, lost) = (run.rate / slow.as_f64(), run.loss[1]);
+            let room = format!("{percent} Mbit/s below {cap}, queue {queue}: {share}, lost {lost}");
+            assert!((0.9..1.0).contains(&share) && lost <= 0.01, "{room}");
+        }
+    }
+}

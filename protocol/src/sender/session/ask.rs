@@ -1,9 +1,10 @@
-//! In a large room reports are far apart, and one that gets lost holds the room up until the next:
-//! the sender asks for it before that.
+//! Receivers report what the sender will need, and it asks where it needs more: in a large room for
+//! a report that got lost, which would hold the room up until the next; in a small one while another
+//! rate is tried, which lasts as long as the reports on it take.
 
 use std::time::{Duration, Instant};
 
-use super::{Session, Transmit};
+use super::{Phase, Session, Transmit};
 use crate::ids::{ReceiverNumber, Seq, Slot};
 use crate::sender::roster::Member;
 use crate::units::GROUP;
@@ -18,6 +19,9 @@ const REPORTS_WITHIN: Duration = Duration::from_millis(230);
 /// ... and this much later it did not get through.
 const ON_THE_WAY: Duration = Duration::from_millis(20);
 
+/// While another rate is tried no report of a small room is older than this.
+const TRIAL_EVERY: Duration = Duration::from_millis(10);
+
 /// Where the stream was when it was looked for receivers to be asked.
 #[derive(Debug, Default)]
 pub(super) struct Looked {
@@ -26,6 +30,37 @@ pub(super) struct Looked {
 }
 
 impl Session {
+    /// When those are asked of whom the trial of a rate knows too little.
+    pub(super) fn trial_moment(&self) -> Option<Instant> {
+        let running = self.phase == Phase::Running;
+        (running && self.controller.is_trying()).then_some(self.timers.trial)
+    }
+
+    pub(super) fn ask_about_the_trial(&mut self, now: Instant) {
+        if self.trial_moment().is_none_or(|at| now < at) {
+            return;
+        }
+        self.timers.trial = now + TRIAL_EVERY;
+        if self.roster.present() > SMALL_ROOM {
+            return;
+        }
+        let gating = self.roster.gating();
+        let old = gating.filter(|(_, member)| {
+            member.seq_seen() < self.last_seq
+                && now.saturating_duration_since(member.heard_at) >= TRIAL_EVERY
+        });
+        let old: Vec<ReceiverNumber> = old.map(|(number, _)| number).collect();
+        self.ask(old);
+    }
+
+    fn ask(&mut self, receivers: Vec<ReceiverNumber>) {
+        let ask = |to| Transmit::Unicast {
+            to,
+            message: ToReceiver::Ask,
+        };
+        self.outbox.extend(receivers.into_iter().map(ask));
+    }
+
     /// Asks those that were due to report and would hold up the stream before it is looked for them
     /// twice more, at its present pace.
     pub(super) fn ask_the_silent(&mut self, now: Instant) {
@@ -56,10 +91,6 @@ impl Session {
             now.saturating_duration_since(member.heard_at) >= overdue && is_brake(member)
         });
         let silent: Vec<ReceiverNumber> = silent.map(|(number, _)| number).collect();
-        let ask = |to| Transmit::Unicast {
-            to,
-            message: ToReceiver::Ask,
-        };
-        self.outbox.extend(silent.into_iter().map(ask));
+        self.ask(silent);
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Timers {
     control: Option<Instant>,
     /// Receivers are looked at for their silence.
     ageing: Instant,
+    /// Receivers are asked about a rate that is tried.
+    pub(super) trial: Instant,
     /// When anything was done last.
     awake: Instant,
 }
@@ -41,6 +43,7 @@ impl Timers {
             announce: now,
             control: Some(now + WAITING_CONTROL_EVERY),
             ageing: now,
+            trial: now,
             awake: now,
         }
     }
@@ -64,6 +67,7 @@ impl Session {
         self.notice_standstill(now);
         self.close_page_by_age(now);
         self.age_members(now);
+        self.ask_about_the_trial(now);
         self.look_for_stragglers(now);
         self.look_at_circuit(now);
         match self.phase {
@@ -210,6 +214,7 @@ impl Session {
             self.manifest.closes_at(),
             self.start_moment(now),
             self.phase_moment(),
+            self.trial_moment(),
         ] {
             next = next.min(moment.unwrap_or(next));
         }

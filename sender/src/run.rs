@@ -1,5 +1,6 @@
 //! Runs a session from its configuration to its outcome.
 
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -82,8 +83,7 @@ fn session(
             &error,
         )
     })?;
-    let random = || random_bytes().map_err(|error| failed(Exit::Failure, &error));
-    let seed = random()?;
+    let seed = random_bytes().map_err(|error| failed(Exit::Failure, &error))?;
     let (session_id, _) = seed.split_first_chunk().expect("32 bytes hold 16");
     let session_id = SessionId(*session_id);
     let room = Room::open(
@@ -95,32 +95,9 @@ fn session(
     .map_err(|error| failed(Exit::Failure, &error))?;
     let line = format!("sending {} through {}", source.describe(), room.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));
-    if let Admission::Code(code) = &config.admission {
-        let _ = updates.send(Update::Line(Severity::Info, shown_code(code)));
-    }
-    let (auth, secret) = match &config.admission {
-        Admission::Open => (Auth::Open, Secret::new(random()?)),
-        Admission::Key(secret) => (Auth::KeyFile, secret.clone()),
-        Admission::Code(code) => (Auth::Code, Secret::of_code(&code.to_string())),
-    };
-    if let Some(key) = &config.signing_key {
-        let key = key.verifying_key();
-        let line = format!("signing with key {key} (mimeo-receiver --sender-key {key})");
-        let _ = updates.send(Update::Line(Severity::Info, line));
-    }
-    let signing_key = match &config.signing_key {
-        Some(key) => key.clone(),
-        None => SigningKey::from_seed(&random()?),
-    };
-    let endpoint_config = EndpointConfig {
-        session_id,
-        session_name: config.session_name.clone(),
-        auth,
-        secret,
-        seed: random()?,
-        signing_key,
-        group: room.data_group(),
-    };
+    say_how_to_join(config, &updates);
+    let endpoint_config = endpoint_config(config, session_id, room.data_group())
+        .map_err(|error| failed(Exit::Failure, &error))?;
     let session = session_config(config, &source);
     let endpoint = Endpoint::new(Instant::now(), endpoint_config, session);
     let parts = Parts {
@@ -133,6 +110,46 @@ fn session(
     };
     let engine = Engine::new(parts, config).map_err(|error| failed(Exit::Failure, &error))?;
     Ok(engine.run())
+}
+
+/// What receivers have to be given.
+fn say_how_to_join(config: &Config, updates: &UnboundedSender<Update>) {
+    // Nobody listening is no reason to stop.
+    let say = |line| updates.send(Update::Line(Severity::Info, line)).ok();
+    if let Admission::Code(code) = &config.admission {
+        say(shown_code(code));
+    }
+    if let Some(key) = &config.signing_key {
+        let key = key.verifying_key();
+        say(format!(
+            "signing with key {key} (mimeo-receiver --sender-key {key})"
+        ));
+    }
+}
+
+fn endpoint_config(
+    config: &Config,
+    session_id: SessionId,
+    group: SocketAddr,
+) -> Result<EndpointConfig, String> {
+    let (auth, secret) = match &config.admission {
+        Admission::Open => (Auth::Open, Secret::new(random_bytes()?)),
+        Admission::Key(secret) => (Auth::KeyFile, secret.clone()),
+        Admission::Code(code) => (Auth::Code, Secret::of_code(&code.to_string())),
+    };
+    let signing_key = match &config.signing_key {
+        Some(key) => key.clone(),
+        None => SigningKey::from_seed(&random_bytes()?),
+    };
+    Ok(EndpointConfig {
+        session_id,
+        session_name: config.session_name.clone(),
+        auth,
+        secret,
+        seed: random_bytes()?,
+        signing_key,
+        group,
+    })
 }
 
 fn random_bytes() -> Result<[u8; 32], String> {

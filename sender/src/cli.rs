@@ -330,7 +330,10 @@ mod tests {
         let usage = format!("{:?}", ExitCode::from(2));
         assert_eq!(format!("{:?}", exit(&["mimeo-sender"])), usage);
         assert_eq!(
-            format!("{:?}", exit(&["mimeo-sender", "/nonexistent"])),
+            format!(
+                "{:?}",
+                exit(&["mimeo-sender", "--code", "7-zoo", "/nonexistent"])
+            ),
             usage
         );
     }

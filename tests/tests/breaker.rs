@@ -7,19 +7,9 @@ use std::time::Duration;
 use mimeo_protocol::pacing::{Circuit, Rate};
 use mimeo_protocol::sender::Event;
 use mimeo_protocol::units::BLOCK_SIZE;
-use mimeo_tests::sim::{Filling, LinkProfile, MachineProfile, Room, RoomConfig};
+use mimeo_tests::sim::{Filling, MachineProfile, Room, RoomConfig};
 
 use common::{LIMIT, config, image, truth};
-
-fn machine(loss: f64) -> MachineProfile {
-    MachineProfile {
-        down: LinkProfile {
-            loss,
-            ..LinkProfile::default()
-        },
-        ..MachineProfile::default()
-    }
-}
 
 fn room(losses: &[f64]) -> Room {
     let image = image(Filling::Random, 64 * BLOCK_SIZE);
@@ -27,8 +17,14 @@ fn room(losses: &[f64]) -> Room {
         rate_cap: Some(Rate(100_000_000)),
         ..config(image, losses.len())
     });
-    for &loss in losses {
-        room.join(machine(loss));
+    for _ in losses {
+        room.join(MachineProfile::default());
+    }
+    // It becomes so when everybody is in.
+    let begun = |room: &Room| room.operator.endpoint.session().counters().pass_symbols > 0;
+    assert!(room.run_until(LIMIT, begun));
+    for (machine, &loss) in room.machines.iter_mut().zip(losses) {
+        machine.down.profile.loss = loss;
     }
     room
 }

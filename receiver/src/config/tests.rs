@@ -124,9 +124,10 @@ fn a_name_that_no_session_has_is_refused() {
 }
 
 #[test]
-fn whom_to_trust_must_be_said_and_both_ways_are_explained() {
+fn whom_to_trust_must_be_said_and_each_way_is_explained() {
     let error = refusal(&["/dev/sda"]);
     for part in [
+        "--code CODE",
         "--key-file FILE",
         "--open",
         "head -c 32 /dev/urandom > room.key",

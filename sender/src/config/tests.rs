@@ -100,15 +100,22 @@ fn a_name_that_cannot_be_announced_is_refused() {
 }
 
 #[test]
-fn who_may_join_must_be_said_and_both_ways_are_explained() {
-    let error = refusal(&["x.img"]);
-    for part in [
-        "--key-file FILE",
-        "--open",
-        "head -c 32 /dev/urandom > room.key",
-    ] {
-        assert!(error.contains(part), "{error}");
-    }
+fn where_nothing_is_said_a_code_is_made() {
+    let code = || match config(&["x.img"]).unwrap().0.admission {
+        Admission::Code(code) => code,
+        other => panic!("{other:?}"),
+    };
+    assert!(code() != code(), "another one each time");
+}
+
+#[test]
+fn a_code_is_read_or_refused_by_name() {
+    let (config, _) = config(&["--code", "7 amat trumpet", "x"]).unwrap();
+    let code = JoinCode::parse("7-amateur-trumpet").unwrap();
+    assert_eq!(config.admission, Admission::Code(code));
+    assert!(refusal(&["--code", "secret", "x"]).contains("--code: a join code is a number"));
+    let error = refusal(&["--code", "7-amateur-trompet", "x"]);
+    assert!(error.contains("trumpet is one"), "{error}");
 }
 
 #[test]

@@ -304,3 +304,40 @@ fn null_counts_what_it_discards() {
     writer.flush().unwrap();
     assert_eq!(writer.discarded(), Some(1000));
 }
+
+/// Opens what must be locked, in the way of a receiver that starts anew or resumes.
+fn assert_taken(path: &Path) {
+    let error = refusal(path);
+    assert!(matches!(error, TargetError::Locked { .. }), "{error}");
+}
+
+#[test]
+fn what_one_writes_no_other_opens_whether_it_was_there_or_not() {
+    for existed in [true, false] {
+        let (_dir, path) = new_path();
+        if existed {
+            fs::write(&path, b"old").unwrap();
+        }
+        let target = open(&path, false).unwrap();
+        let writing = target.prepare(Some(1000)).unwrap();
+        assert_taken(&path);
+        drop(writing);
+        let resumed = open(&path, false).unwrap().resume(Some(1000), false);
+        assert_taken(&path);
+        drop(resumed.unwrap());
+        open(&path, false).unwrap();
+    }
+}
+
+#[test]
+fn of_two_that_would_create_a_file_one_does() {
+    let (_dir, path) = new_path();
+    let [first, second, third] = [0; 3].map(|_| open(&path, false).unwrap());
+    let _writing = first.prepare(Some(1000)).unwrap();
+    let errors = [second.prepare(Some(500)), third.resume(Some(500), true)].map(Result::unwrap_err);
+    for error in errors {
+        assert!(error.is_refusal(), "{error}");
+        assert!(error.to_string().contains("another program"), "{error}");
+    }
+    assert_eq!(fs::metadata(&path).unwrap().len(), 1000);
+}

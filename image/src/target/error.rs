@@ -57,6 +57,13 @@ pub enum TargetError {
         /// The path.
         path: PathBuf,
     },
+    /// There was no such file when it was looked at, and there is one now.
+    #[error("target {}: another program has created it in the meantime and may be writing to it; \
+             name another file", path.display())]
+    Appeared {
+        /// The path.
+        path: PathBuf,
+    },
     /// A named pipe that nobody reads.
     #[error("target {}: nobody reads this pipe yet; start its reader first", path.display())]
     NoReader {
@@ -261,6 +268,7 @@ impl TargetError {
             | Self::Directory { .. }
             | Self::Unsupported { .. }
             | Self::Locked { .. }
+            | Self::Appeared { .. }
             | Self::NoReader { .. }
             | Self::Terminal
             | Self::PermissionDenied { .. }

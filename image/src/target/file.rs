@@ -177,7 +177,19 @@ fn create(path: &Path) -> Result<File, TargetError> {
         .write(true)
         .create_new(true)
         .open(path);
-    created.map_err(|error| TargetError::preparing(path, "create it", error))
+    let file = created.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => TargetError::Appeared {
+            path: path.to_owned(),
+        },
+        _ => TargetError::preparing(path, "create it", error),
+    })?;
+    // Its name is there before its lock: who came in between has it.
+    if !lock::for_writing(&file) {
+        return Err(TargetError::Locked {
+            path: path.to_owned(),
+        });
+    }
+    Ok(file)
 }
 
 /// Only a hint: the image may have holes, and others may free or take space.

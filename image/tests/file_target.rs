@@ -341,3 +341,75 @@ fn of_two_that_would_create_a_file_one_does() {
     }
     assert_eq!(fs::metadata(&path).unwrap().len(), 1000);
 }
+
+#[test]
+fn a_file_that_was_removed_renamed_or_replaced_meanwhile_is_not_confirmed() {
+    let vandals: [(fn(&Path), &str); 3] = [
+        (|path| fs::remove_file(path).unwrap(), "removed or renamed"),
+        (
+            |path| fs::rename(path, path.with_extension("old")).unwrap(),
+            "removed or renamed",
+        ),
+        (
+            |path| {
+                let other = path.with_extension("new");
+                fs::write(&other, noise(1000, 1)).unwrap();
+                fs::rename(other, path).unwrap();
+            },
+            "replaced by another",
+        ),
+    ];
+    for (vandal, words) in vandals {
+        for at_the_flush in [true, false] {
+            let (_dir, path) = new_path();
+            let mut writer = writer(&path, Some(1000));
+            writer.write_at(0, &noise(1000, 1)).unwrap();
+            writer.finish(1000).unwrap();
+            let error = if at_the_flush {
+                vandal(&path);
+                writer.flush().unwrap_err()
+            } else {
+                writer.flush().unwrap();
+                writer.confirm().unwrap();
+                vandal(&path);
+                writer.confirm().unwrap_err()
+            };
+            assert!(!error.is_refusal(), "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_path_through_links_is_confirmed() {
+    let (dir, path) = new_path();
+    let link = dir.path().join("link");
+    symlink(&path, &link).unwrap();
+    fs::write(&path, b"old").unwrap();
+    let mut writer = writer(&link, Some(1000));
+    writer.finish(1000).unwrap();
+    writer.flush().unwrap();
+}
+
+#[test]
+fn a_file_that_was_shortened_meanwhile_fails() {
+    let operations: [fn(&mut mimeo_image::TargetWriter) -> Result<(), TargetError>; 4] = [
+        // These would make it as long as it was.
+        |writer| writer.write_at(2 * BLOCK, &noise(BLOCK as usize, 2)),
+        |writer| writer.zero_at(BLOCK, 2 * BLOCK),
+        |writer| writer.finish(3 * BLOCK),
+        mimeo_image::TargetWriter::flush,
+    ];
+    for operation in operations {
+        let (_dir, path) = new_path();
+        let mut writer = writer(&path, Some(3 * BLOCK));
+        writer.write_at(0, &noise(BLOCK as usize, 1)).unwrap();
+        let vandal = File::options().write(true).open(&path).unwrap();
+        vandal.set_len(1000).unwrap();
+        let error = operation(&mut writer).unwrap_err();
+        assert!(
+            matches!(error, TargetError::Shortened { found: 1000, .. }),
+            "{error}"
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, FallocateFlags, access, fallocate, fstatvfs};
@@ -221,6 +222,7 @@ impl FileWriter {
     }
 
     pub(super) fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+        self.check_length()?;
         self.paged.write_at(offset, data)?;
         self.len = self.len.max(offset + data.len() as u64);
         Ok(())
@@ -229,6 +231,7 @@ impl FileWriter {
     /// Makes a range a hole, or zeros where it cannot be one. What was never
     /// written is a hole already, so it costs one look.
     pub(super) fn zero_at(&mut self, offset: u64, len: u64) -> Result<(), TargetError> {
+        self.check_length()?;
         let end = offset.saturating_add(len);
         let covered = end.min(self.len);
         if offset < covered {
@@ -280,6 +283,7 @@ impl FileWriter {
 
     /// Gives the file its final length.
     pub(super) fn finish(&mut self, len: u64) -> Result<(), TargetError> {
+        self.check_length()?;
         self.paged
             .attempt("set its length", len, |file| file.set_len(len))?;
         self.len = len;
@@ -288,6 +292,7 @@ impl FileWriter {
 
     pub(super) fn flush(&mut self) -> Result<(), TargetError> {
         self.paged.sync()?;
+        self.confirm()?;
         if self.created {
             // A new file's name is on the disk only when its directory is.
             let parent = self
@@ -304,6 +309,39 @@ impl FileWriter {
 
     pub(super) fn reader(&self, mode: ReadMode) -> Result<TargetReader, TargetError> {
         self.paged.reader(mode)
+    }
+
+    /// Checks that the path leads to this file and that the file is as long as it was made.
+    pub(super) fn confirm(&mut self) -> Result<(), TargetError> {
+        self.check_length()?;
+        let here = self.paged.attempt("look at it", 0, File::metadata)?;
+        let displaced = |path: &Path, what| TargetError::Displaced {
+            path: path.to_owned(),
+            what,
+        };
+        let path = self.paged.path();
+        match fs::metadata(path) {
+            Ok(there) if (there.dev(), there.ino()) == (here.dev(), here.ino()) => Ok(()),
+            Ok(_) => Err(displaced(path, "replaced by another")),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(displaced(path, "removed or renamed"))
+            }
+            Err(error) => Err(TargetError::writing(path, "look at it", 0, error)),
+        }
+    }
+
+    /// Whoever shortens the file takes what was written, and the next write or the final length
+    /// would hide that behind a hole. (What is shortened and extended between two looks is not
+    /// found here.)
+    fn check_length(&mut self) -> Result<(), TargetError> {
+        let found = self.paged.attempt("look at it", 0, File::metadata)?.len();
+        if found < self.len {
+            return Err(TargetError::Shortened {
+                path: self.paged.path().to_owned(),
+                found,
+            });
+        }
+        Ok(())
     }
 }
 

@@ -34,6 +34,7 @@ fn a_new_file_is_made_only_by_preparing() {
     assert_eq!(target.capacity(), None);
     assert!(!target.is_sequential());
     assert!(target.describe().starts_with("new file "));
+    assert_eq!(target.describe_resumed(), target.describe());
     assert!(!path.exists());
     target.prepare(Some(10)).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), 10);
@@ -45,6 +46,11 @@ fn an_existing_file_is_kept_by_opening_and_emptied_by_preparing() {
     fs::write(&path, noise(5000, 1)).unwrap();
     let target = open(&path, false).unwrap();
     assert!(target.describe().contains("5.0 kB, will be overwritten"));
+    assert!(
+        target
+            .describe_resumed()
+            .ends_with("5.0 kB, keeping what it holds of the image")
+    );
     assert_eq!(fs::read(&path).unwrap(), noise(5000, 1));
     let mut writer = target.prepare(Some(3000)).unwrap();
     writer.write_at(0, b"new").unwrap();

@@ -109,6 +109,21 @@ impl FileTarget {
         }
     }
 
+    /// What it is and what becomes of it where what it holds is compared first, for people.
+    #[must_use]
+    pub fn describe_resumed(&self) -> String {
+        match &self.existing {
+            Some((_, len)) => {
+                format!(
+                    "file {}, {}, keeping what it holds of the image",
+                    self.path.display(),
+                    ByteSize(*len)
+                )
+            }
+            None => self.describe(),
+        }
+    }
+
     fn open_or_create(self) -> Result<(File, PathBuf, bool), TargetError> {
         let path = self.path;
         Ok(match self.existing {

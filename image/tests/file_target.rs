@@ -34,6 +34,7 @@ fn a_new_file_is_made_only_by_preparing() {
     assert_eq!(target.capacity(), None);
     assert!(!target.is_sequential());
     assert!(target.describe().starts_with("new file "));
+    assert_eq!(target.describe_resumed(), target.describe());
     assert!(!path.exists());
     target.prepare(Some(10)).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), 10);
@@ -45,6 +46,11 @@ fn an_existing_file_is_kept_by_opening_and_emptied_by_preparing() {
     fs::write(&path, noise(5000, 1)).unwrap();
     let target = open(&path, false).unwrap();
     assert!(target.describe().contains("5.0 kB, will be overwritten"));
+    assert!(
+        target
+            .describe_resumed()
+            .ends_with("5.0 kB, keeping what it holds of the image")
+    );
     assert_eq!(fs::read(&path).unwrap(), noise(5000, 1));
     let mut writer = target.prepare(Some(3000)).unwrap();
     writer.write_at(0, b"new").unwrap();
@@ -303,4 +309,117 @@ fn null_counts_what_it_discards() {
     writer.finish(1000).unwrap();
     writer.flush().unwrap();
     assert_eq!(writer.discarded(), Some(1000));
+}
+
+/// Opens what must be locked, in the way of a receiver that starts anew or resumes.
+fn assert_taken(path: &Path) {
+    let error = refusal(path);
+    assert!(matches!(error, TargetError::Locked { .. }), "{error}");
+}
+
+#[test]
+fn what_one_writes_no_other_opens_whether_it_was_there_or_not() {
+    for existed in [true, false] {
+        let (_dir, path) = new_path();
+        if existed {
+            fs::write(&path, b"old").unwrap();
+        }
+        let target = open(&path, false).unwrap();
+        let writing = target.prepare(Some(1000)).unwrap();
+        assert_taken(&path);
+        drop(writing);
+        let resumed = open(&path, false).unwrap().resume(Some(1000), false);
+        assert_taken(&path);
+        drop(resumed.unwrap());
+        open(&path, false).unwrap();
+    }
+}
+
+#[test]
+fn of_two_that_would_create_a_file_one_does() {
+    let (_dir, path) = new_path();
+    let [first, second, third] = [0; 3].map(|_| open(&path, false).unwrap());
+    let _writing = first.prepare(Some(1000)).unwrap();
+    let errors = [second.prepare(Some(500)), third.resume(Some(500), true)].map(Result::unwrap_err);
+    for error in errors {
+        assert!(error.is_refusal(), "{error}");
+        assert!(error.to_string().contains("another program"), "{error}");
+    }
+    assert_eq!(fs::metadata(&path).unwrap().len(), 1000);
+}
+
+/// What somebody else does to a target meanwhile, and what a receiver does next.
+type Vandal = fn(&Path);
+type Operation = fn(&mut mimeo_image::TargetWriter) -> Result<(), TargetError>;
+
+#[test]
+fn a_file_that_was_removed_renamed_or_replaced_meanwhile_is_not_confirmed() {
+    let vandals: [(Vandal, &str); 3] = [
+        (|path| fs::remove_file(path).unwrap(), "removed or renamed"),
+        (
+            |path| fs::rename(path, path.with_extension("old")).unwrap(),
+            "removed or renamed",
+        ),
+        (
+            |path| {
+                let other = path.with_extension("new");
+                fs::write(&other, noise(1000, 1)).unwrap();
+                fs::rename(other, path).unwrap();
+            },
+            "replaced by another",
+        ),
+    ];
+    for (vandal, words) in vandals {
+        for at_the_flush in [true, false] {
+            let (_dir, path) = new_path();
+            let mut writer = writer(&path, Some(1000));
+            writer.write_at(0, &noise(1000, 1)).unwrap();
+            writer.finish(1000).unwrap();
+            let error = if at_the_flush {
+                vandal(&path);
+                writer.flush().unwrap_err()
+            } else {
+                writer.flush().unwrap();
+                writer.confirm().unwrap();
+                vandal(&path);
+                writer.confirm().unwrap_err()
+            };
+            assert!(!error.is_refusal(), "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_path_through_links_is_confirmed() {
+    let (dir, path) = new_path();
+    let link = dir.path().join("link");
+    symlink(&path, &link).unwrap();
+    fs::write(&path, b"old").unwrap();
+    let mut writer = writer(&link, Some(1000));
+    writer.finish(1000).unwrap();
+    writer.flush().unwrap();
+}
+
+#[test]
+fn a_file_that_was_shortened_meanwhile_fails() {
+    let operations: [Operation; 4] = [
+        // These would make it as long as it was.
+        |writer| writer.write_at(2 * BLOCK, &noise(BLOCK as usize, 2)),
+        |writer| writer.zero_at(BLOCK, 2 * BLOCK),
+        |writer| writer.finish(3 * BLOCK),
+        mimeo_image::TargetWriter::flush,
+    ];
+    for operation in operations {
+        let (_dir, path) = new_path();
+        let mut writer = writer(&path, Some(3 * BLOCK));
+        writer.write_at(0, &noise(BLOCK as usize, 1)).unwrap();
+        let vandal = File::options().write(true).open(&path).unwrap();
+        vandal.set_len(1000).unwrap();
+        let error = operation(&mut writer).unwrap_err();
+        assert!(
+            matches!(error, TargetError::Shortened { found: 1000, .. }),
+            "{error}"
+        );
+    }
 }

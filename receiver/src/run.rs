@@ -75,7 +75,11 @@ fn session(
         Err(error) => return failed(exit_of(&error), &error),
     };
     let mut pictures = Pictures::new(target_name(&config.target));
-    let line = format!("writing to {}", target.describe());
+    let described = match config.resume {
+        true => target.describe_resumed(),
+        false => target.describe(),
+    };
+    let line = format!("writing to {described}");
     let _ = updates.send(Update::Line(Severity::Info, line));
     let mut room = match Room::open(config.interface.as_deref(), config.port, config.sender) {
         Ok(room) => room,

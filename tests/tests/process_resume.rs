@@ -97,6 +97,7 @@ fn a_new_version_costs_what_has_changed() {
         assert_same(&image, &place.path(name));
     }
     assert_eq!(figures(&outcome), (2 * BLOCK + 5, (78 * BLOCK)));
+    assert_says(&outcome.receivers[0], "keeping what it holds of the image");
     assert_eq!(report.receivers[0].bytes_kept, 78 * BLOCK);
 }
 

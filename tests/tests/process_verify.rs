@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use mimeo_benches::session::{Outcome, Process};
 use mimeo_tests::host::{
@@ -145,4 +145,41 @@ fn what_keeps_nothing_is_refused_before_anybody_is_asked() {
         assert_code(&end, 2);
         assert_says(&end, "--verify: ");
     }
+}
+
+/// The descriptor holds the image, and the path something else or nothing.
+#[test]
+fn a_target_that_lost_its_name_is_not_confirmed() {
+    let place = place();
+    let image = place.random("image", 16 << 20);
+    let [removed, replaced, good] = ["removed", "replaced", "good"].map(|name| place.path(name));
+    let sender = place.sender(&image, &["--rate", "40M", "--min-receivers", "3"]);
+    let session = place.start(
+        sender,
+        [
+            place.receiver(&removed, &[]),
+            place.receiver(&replaced, &["--verify"]),
+            place.receiver(&good, &["--verify"]),
+        ],
+    );
+    until("all are written to", || {
+        [&removed, &replaced, &good]
+            .iter()
+            .all(|path| path.metadata().is_ok_and(|about| about.blocks() > 0))
+    });
+    fs::remove_file(&removed).unwrap();
+    fs::rename(place.random("other", 16 << 20), &replaced).unwrap();
+    let outcome = finish(session);
+    let words = [
+        "was removed or renamed meanwhile",
+        "was replaced by another meanwhile",
+    ];
+    for (receiver, words) in outcome.receivers.iter().zip(words) {
+        assert_code(receiver, 1);
+        assert_says(receiver, words);
+        assert_says(&outcome.sender, words);
+    }
+    assert_code(&outcome.receivers[2], 0);
+    assert_same(&image, &good);
+    assert_code(&outcome.sender, 5);
 }

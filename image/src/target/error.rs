@@ -57,6 +57,13 @@ pub enum TargetError {
         /// The path.
         path: PathBuf,
     },
+    /// There was no such file when it was looked at, and there is one now.
+    #[error("target {}: another program has created it in the meantime and may be writing to it; \
+             name another file", path.display())]
+    Appeared {
+        /// The path.
+        path: PathBuf,
+    },
     /// A named pipe that nobody reads.
     #[error("target {}: nobody reads this pipe yet; start its reader first", path.display())]
     NoReader {
@@ -202,6 +209,25 @@ pub enum TargetError {
         /// Bytes written until then.
         written: u64,
     },
+    /// The path does not lead to the file that was written any more.
+    #[error("target {}: what was written is not there any more: the file was {what} meanwhile; \
+             start again, and let no other program touch it", path.display())]
+    Displaced {
+        /// The path.
+        path: PathBuf,
+        /// What became of the file.
+        what: &'static str,
+    },
+    /// Somebody shortened the file while it was written.
+    #[error("target {}: another program shortened it to {found} bytes ({}) while it was written, \
+             so what it holds is lost in part; start again, and let no other program touch it",
+            path.display(), ByteSize(*found))]
+    Shortened {
+        /// The path.
+        path: PathBuf,
+        /// Its length in bytes.
+        found: u64,
+    },
     /// The caller skipped or repeated bytes of a stream.
     #[error(
         "target {name}: a stream was at {expected} and was to be written at {offset}; this \
@@ -261,6 +287,7 @@ impl TargetError {
             | Self::Directory { .. }
             | Self::Unsupported { .. }
             | Self::Locked { .. }
+            | Self::Appeared { .. }
             | Self::NoReader { .. }
             | Self::Terminal
             | Self::PermissionDenied { .. }
@@ -277,6 +304,8 @@ impl TargetError {
             | Self::Prepare { .. } => true,
             Self::NoSpace { .. }
             | Self::Closed { .. }
+            | Self::Displaced { .. }
+            | Self::Shortened { .. }
             | Self::OutOfOrder { .. }
             | Self::NotReadable { .. }
             | Self::ReadBack { .. }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, FallocateFlags, access, fallocate, fstatvfs};
@@ -108,6 +109,21 @@ impl FileTarget {
         }
     }
 
+    /// What it is and what becomes of it where what it holds is compared first, for people.
+    #[must_use]
+    pub fn describe_resumed(&self) -> String {
+        match &self.existing {
+            Some((_, len)) => {
+                format!(
+                    "file {}, {}, keeping what it holds of the image",
+                    self.path.display(),
+                    ByteSize(*len)
+                )
+            }
+            None => self.describe(),
+        }
+    }
+
     fn open_or_create(self) -> Result<(File, PathBuf, bool), TargetError> {
         let path = self.path;
         Ok(match self.existing {
@@ -177,7 +193,19 @@ fn create(path: &Path) -> Result<File, TargetError> {
         .write(true)
         .create_new(true)
         .open(path);
-    created.map_err(|error| TargetError::preparing(path, "create it", error))
+    let file = created.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => TargetError::Appeared {
+            path: path.to_owned(),
+        },
+        _ => TargetError::preparing(path, "create it", error),
+    })?;
+    // Its name is there before its lock: who came in between has it.
+    if !lock::for_writing(&file) {
+        return Err(TargetError::Locked {
+            path: path.to_owned(),
+        });
+    }
+    Ok(file)
 }
 
 /// Only a hint: the image may have holes, and others may free or take space.
@@ -209,6 +237,7 @@ impl FileWriter {
     }
 
     pub(super) fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
+        self.check_length()?;
         self.paged.write_at(offset, data)?;
         self.len = self.len.max(offset + data.len() as u64);
         Ok(())
@@ -217,6 +246,7 @@ impl FileWriter {
     /// Makes a range a hole, or zeros where it cannot be one. What was never
     /// written is a hole already, so it costs one look.
     pub(super) fn zero_at(&mut self, offset: u64, len: u64) -> Result<(), TargetError> {
+        self.check_length()?;
         let end = offset.saturating_add(len);
         let covered = end.min(self.len);
         if offset < covered {
@@ -268,6 +298,7 @@ impl FileWriter {
 
     /// Gives the file its final length.
     pub(super) fn finish(&mut self, len: u64) -> Result<(), TargetError> {
+        self.check_length()?;
         self.paged
             .attempt("set its length", len, |file| file.set_len(len))?;
         self.len = len;
@@ -276,6 +307,7 @@ impl FileWriter {
 
     pub(super) fn flush(&mut self) -> Result<(), TargetError> {
         self.paged.sync()?;
+        self.confirm()?;
         if self.created {
             // A new file's name is on the disk only when its directory is.
             let parent = self
@@ -292,6 +324,39 @@ impl FileWriter {
 
     pub(super) fn reader(&self, mode: ReadMode) -> Result<TargetReader, TargetError> {
         self.paged.reader(mode)
+    }
+
+    /// Checks that the path leads to this file and that the file is as long as it was made.
+    pub(super) fn confirm(&mut self) -> Result<(), TargetError> {
+        self.check_length()?;
+        let here = self.paged.attempt("look at it", 0, File::metadata)?;
+        let displaced = |path: &Path, what| TargetError::Displaced {
+            path: path.to_owned(),
+            what,
+        };
+        let path = self.paged.path();
+        match fs::metadata(path) {
+            Ok(there) if (there.dev(), there.ino()) == (here.dev(), here.ino()) => Ok(()),
+            Ok(_) => Err(displaced(path, "replaced by another")),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(displaced(path, "removed or renamed"))
+            }
+            Err(error) => Err(TargetError::writing(path, "look at it", 0, error)),
+        }
+    }
+
+    /// Whoever shortens the file takes what was written, and the next write or the final length
+    /// would hide that behind a hole. (What is shortened and extended between two looks is not
+    /// found here.)
+    fn check_length(&mut self) -> Result<(), TargetError> {
+        let found = self.paged.attempt("look at it", 0, File::metadata)?.len();
+        if found < self.len {
+            return Err(TargetError::Shortened {
+                path: self.paged.path().to_owned(),
+                found,
+            });
+        }
+        Ok(())
     }
 }
 

@@ -119,6 +119,15 @@ impl Target {
         }
     }
 
+    /// As [`Self::describe`], for [`Self::resume`].
+    #[must_use]
+    pub fn describe_resumed(&self) -> String {
+        match self {
+            Self::File(file) => file.describe_resumed(),
+            Self::Device(_) | Self::Stream(_) | Self::Null(_) => self.describe(),
+        }
+    }
+
     /// Whether it must be written in order, from the first byte to the last.
     #[must_use]
     pub fn is_sequential(&self) -> bool {

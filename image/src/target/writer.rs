@@ -55,7 +55,8 @@ impl TargetWriter {
     /// so that no more than [`super::MAX_DIRTY`] bytes are not.
     ///
     /// # Errors
-    /// [`TargetError::NoSpace`], [`TargetError::Closed`], [`TargetError::Io`];
+    /// [`TargetError::NoSpace`], [`TargetError::Closed`], [`TargetError::Io`],
+    /// [`TargetError::Shortened`];
     /// [`TargetError::OutOfOrder`] if a sequential target is at another offset.
     pub fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
         match &mut self.0 {
@@ -123,14 +124,27 @@ impl TargetWriter {
     /// may a target be called complete.
     ///
     /// # Errors
-    /// As [`Self::write_at`]; also for errors of earlier writes that show only
-    /// now.
+    /// As [`Self::write_at`] and [`Self::confirm`]; also for errors of earlier writes that show
+    /// only now.
     pub fn flush(&mut self) -> Result<(), TargetError> {
         match &mut self.0 {
             Kind::Device(device) => device.flush(),
             Kind::File(file) => file.flush(),
             Kind::Stream(stream) => stream.flush(),
             Kind::Null(_) => Ok(()),
+        }
+    }
+
+    /// Checks that a file is still where it was and as long as it was made, as [`Self::flush`]
+    /// does too: another program may have removed, replaced or shortened it. Nothing can become
+    /// of any other target without an error.
+    ///
+    /// # Errors
+    /// [`TargetError::Displaced`], [`TargetError::Shortened`]; as [`Self::write_at`].
+    pub fn confirm(&mut self) -> Result<(), TargetError> {
+        match &mut self.0 {
+            Kind::File(file) => file.confirm(),
+            Kind::Device(_) | Kind::Stream(_) | Kind::Null(_) => Ok(()),
         }
     }
 

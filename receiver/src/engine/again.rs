@@ -117,13 +117,8 @@ impl Engine {
         let now = Instant::now();
         let silent = self.again.silent_since.take();
         let silent = silent.map_or(Duration::ZERO, |since| now.duration_since(since));
-        let line = format!(
-            "the sender was started again: taking up its new session {} after {} s; {} of it are \
-             on the target and kept",
-            admitted.session_name,
-            silent.as_secs(),
-            ByteSize(self.pictures.on_taken_up(&self.endpoint, admitted.sender)),
-        );
+        let held = self.pictures.on_taken_up(&self.endpoint, admitted.sender);
+        let line = taken_up_text(&admitted.session_name, silent, held);
         if let Some(writer) = &self.writer {
             writer.forget();
             self.again.forgetting += 1;
@@ -144,7 +139,39 @@ impl Engine {
     }
 }
 
+/// Which image the new session is of shows only when its manifest comes.
+fn taken_up_text(session_name: &str, silent: Duration, held: u64) -> String {
+    let held = match held {
+        0 => String::new(),
+        bytes => format!(
+            "; the {} on the target are kept where they agree with its image",
+            ByteSize(bytes)
+        ),
+    };
+    format!(
+        "the sender was started again: taking up its new session {session_name} after {} s{held}",
+        silent.as_secs(),
+    )
+}
+
 /// Spreads the reports of a room's receivers.
 pub(crate) fn seed_of(admitted: &Admitted) -> u64 {
     u64::from(admitted.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_the_target_is_not_said_to_be_of_the_new_image() {
+        let silent = Duration::from_millis(7900);
+        let said = |held| taken_up_text("lab", silent, held);
+        let begin = "the sender was started again: taking up its new session lab after 7 s";
+        assert_eq!(said(0), begin);
+        assert_eq!(
+            said(12_500_000),
+            format!("{begin}; the 12.5 MB on the target are kept where they agree with its image")
+        );
+    }
 }

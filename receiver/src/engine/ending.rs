@@ -7,7 +7,8 @@ use mimeo_protocol::wire::FailCode;
 use crate::exit::Exit;
 use crate::status::Status;
 
-/// What was left undone, where anything was done.
+/// What was left undone, where anything was done: by this session, or by one before it that left
+/// `former_bytes` on the target.
 pub(super) fn with_remains(error: &str, status: &Status, former_bytes: u64) -> String {
     if status.bytes_written == 0 && former_bytes == 0 {
         return error.to_owned();
@@ -15,14 +16,20 @@ pub(super) fn with_remains(error: &str, status: &Status, former_bytes: u64) -> S
     if status.image_len == Some(status.bytes_done()) {
         return format!("{error}; {} is not verified", status.target);
     }
+    let target = &status.target;
+    // The bytes of a former session were those of an image that may have been another.
+    if former_bytes > status.bytes_done() {
+        let former = ByteSize(former_bytes);
+        return format!(
+            "{error}; {target} is incomplete: it holds {former} of what the sender sent before it \
+             was started again"
+        );
+    }
     let of = status
         .image_len
         .map_or(String::new(), |len| format!(" of {}", ByteSize(len)));
-    let written = ByteSize(status.bytes_done().max(former_bytes));
-    format!(
-        "{error}; {} is incomplete: it holds {written}{of}",
-        status.target
-    )
+    let written = ByteSize(status.bytes_done());
+    format!("{error}; {target} is incomplete: it holds {written}{of}")
 }
 
 pub(super) fn exit_of(failure: &Failure) -> Exit {
@@ -51,5 +58,40 @@ pub(super) fn failure_text(failure: &Failure) -> String {
             )
         }
         _ => failure.text.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(written: u64, kept: u64, former: u64) -> String {
+        let status = Status {
+            target: "disk".to_owned(),
+            image_len: Some(20_000_000),
+            bytes_written: written,
+            bytes_kept: kept,
+            ..Status::default()
+        };
+        with_remains("gone", &status, former)
+    }
+
+    #[test]
+    fn what_is_on_the_target_is_counted_of_the_image_it_is_of() {
+        assert_eq!(said(0, 0, 0), "gone");
+        assert_eq!(
+            said(5_000_000, 1_000_000, 0),
+            "gone; disk is incomplete: it holds 6.0 MB of 20.0 MB"
+        );
+        assert_eq!(said(0, 20_000_000, 5), "gone; disk is not verified");
+        // The image before may have had another length.
+        let former = "gone; disk is incomplete: it holds 12.5 MB of what the sender sent before it \
+                      was started again";
+        assert_eq!(said(0, 0, 12_500_000), former);
+        assert_eq!(said(1_000_000, 0, 12_500_000), former);
+        assert_eq!(
+            said(1_000_000, 12_000_000, 12_500_000),
+            "gone; disk is incomplete: it holds 13.0 MB of 20.0 MB"
+        );
     }
 }

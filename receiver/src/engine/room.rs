@@ -176,12 +176,28 @@ impl Room {
             return;
         }
         self.renewed = now;
-        for socket in self.sockets() {
-            let of_group = socket.local_addr().ip().is_multicast();
-            if of_group && let Err(error) = socket.renew_membership(sender) {
+        for (socket, source) in self.renewals(sender) {
+            if let Err(error) = socket.renew_membership(source) {
                 tracing::warn!(%error, "cannot renew the membership in {}", socket.local_addr());
             }
         }
+    }
+
+    /// The sockets of groups, each with a source of its own family: the sender's address, or, in
+    /// the family that the sender does not use now but may when it is started again, our own.
+    fn renewals(&self, sender: IpAddr) -> impl Iterator<Item = (&Socket, IpAddr)> {
+        self.sockets().filter_map(move |socket| {
+            let group = socket.local_addr().ip();
+            let family = Family::of(group);
+            let source = if Family::of(sender) == family {
+                Some(sender)
+            } else {
+                self.interface.address(family)
+            };
+            source
+                .filter(|_| group.is_multicast())
+                .map(|source| (socket, source))
+        })
     }
 
     /// What to check when no sender is found.
@@ -237,6 +253,34 @@ impl Side {
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%to, %error, "sending failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    /// Whichever family the sender uses, no membership is left out and none is refused.
+    #[test]
+    fn the_memberships_of_both_families_are_renewed() {
+        let room = Room::open(Some("lo"), 0, None).unwrap();
+        let families: Vec<Family> = room.sides.iter().map(|side| side.family).collect();
+        assert!(!families.is_empty());
+        for sender in [
+            IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9)),
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ] {
+            let renewed: Vec<Family> = room
+                .renewals(sender)
+                .map(|(socket, source)| {
+                    socket.renew_membership(source).unwrap();
+                    Family::of(source)
+                })
+                .collect();
+            assert_eq!(renewed, families, "the sender is {sender}");
         }
     }
 }

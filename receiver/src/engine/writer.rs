@@ -282,9 +282,13 @@ impl Worker {
         Ok(zeroed)
     }
 
-    fn verify(&self, plan: ReadBackPlan) -> Result<(), TargetError> {
+    fn verify(&mut self, plan: ReadBackPlan) -> Result<(), TargetError> {
         let tell = |bytes| self.tell(Done::Verifying { bytes });
         if let Some(finding) = prove(&self.target, plan, tell)? {
+            if let Finding::Right(_) = finding {
+                // What was read may have lost its name since the flush.
+                self.target.confirm()?;
+            }
             self.tell(match finding {
                 Finding::Right(read_back) => Done::Verified(read_back),
                 Finding::Different(difference) => Done::Different(difference),

@@ -6,6 +6,7 @@
 mod checks;
 mod feedback;
 mod finish;
+mod hearing;
 mod hints;
 mod ledger;
 mod pages;
@@ -21,6 +22,7 @@ use checks::Checks;
 use feedback::{HOLDOFF, Schedule};
 pub use finish::Failure;
 use finish::LastWord;
+use hearing::Hearing;
 use hints::Look;
 use ledger::Ledger;
 pub use ledger::{BufferId, Placement};
@@ -37,10 +39,6 @@ use crate::units::{BlockNumber, PageNumber};
 use crate::wire::{
     Deficit, EndRecord, GroupControl, Stage, SymbolHeader, SymbolKind, ToSender, WelcomeBody,
 };
-
-/// Without a datagram of the group for this long, though the sender is heard, something on
-/// the way holds multicast back.
-const NO_DATA: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 struct Written {
@@ -89,11 +87,9 @@ pub struct Session {
     look: Look,
     socket_drops: u32,
     heard_at: Instant,
-    group_heard_at: Instant,
-    announce_heard_at: Instant,
+    hearing: Hearing,
     /// When time passed last.
     awake: Instant,
-    no_data_told: bool,
     stand: Stand,
     last_word: Option<LastWord>,
     is_over: bool,
@@ -141,10 +137,8 @@ impl Session {
             look: Look::new(now),
             socket_drops: 0,
             heard_at: now,
-            group_heard_at: now,
-            announce_heard_at: now,
+            hearing: Hearing::new(now),
             awake: now,
-            no_data_told: false,
             stand: Stand::default(),
             last_word: None,
             is_over: false,
@@ -283,7 +277,7 @@ impl Session {
         }
         // Only what is new shows that the sender is there: anybody can repeat what he recorded.
         self.heard_at = now;
-        self.group_heard_at = now;
+        self.hearing.on_group();
         self.slot = self.slot.max(slot);
         if horizon < self.horizon {
             // Only a new cycle sets the horizon back.
@@ -377,7 +371,9 @@ impl Session {
 
     /// The sender's announce was heard, which proves nothing but that multicast passes.
     pub fn handle_announce(&mut self, now: Instant) {
-        self.announce_heard_at = now;
+        if self.hearing.on_announce(now) {
+            self.events.push_back(Event::NoGroupData);
+        }
     }
 
     /// Lets time pass.
@@ -392,11 +388,6 @@ impl Session {
             if self.ledger.complete_up_to() < horizon {
                 self.urge_if_needed(horizon);
             }
-        }
-        let quiet = now >= self.group_heard_at + NO_DATA;
-        if quiet && self.announce_heard_at > self.group_heard_at && !self.no_data_told {
-            self.no_data_told = true;
-            self.events.push_back(Event::NoGroupData);
         }
         self.look_for_unknown(now);
         self.consider_leaving(now);

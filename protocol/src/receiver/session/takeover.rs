@@ -98,13 +98,7 @@ impl Session {
         let gap = now.saturating_duration_since(self.awake);
         self.awake = now;
         if gap >= STOOD_STILL + self.schedule.longest() + HOLDOFF {
-            for heard in [
-                &mut self.heard_at,
-                &mut self.group_heard_at,
-                &mut self.announce_heard_at,
-            ] {
-                *heard = (*heard + gap).min(now);
-            }
+            self.heard_at = (self.heard_at + gap).min(now);
         }
     }
 }

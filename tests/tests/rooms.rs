@@ -212,7 +212,7 @@ fn a_failing_disk_is_told_and_the_others_finish() {
 
 #[test]
 fn blocks_spoilt_in_memory_are_collected_again_and_broken_memory_is_a_failure() {
-    for (blocks, code) in [(15, None), (16, Some(FailCode::DigestMismatch))] {
+    for (blocks, code) in [(40, None), (u32::MAX, Some(FailCode::TooMuch))] {
         let mut room = long_room(1);
         let bad = room.join(MachineProfile {
             disk: DiskProfile {

@@ -4,6 +4,7 @@
 //! is sent when. [`Endpoint`] wraps it for the wire: it holds the keys and the bodies of blocks
 //! and turns decisions into sealed datagrams.
 
+mod budget;
 mod endpoint;
 mod grants;
 mod interleave;

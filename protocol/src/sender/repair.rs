@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::interleave::Share;
 use crate::hash::NumberMap;
-use crate::ids::Seq;
+use crate::ids::{ReceiverNumber, Seq};
 use crate::units::{BlockNumber, Esi, MAX_SYMBOLS};
 
 /// Repair symbols that wait to be sent, over all blocks, at most; the rest is asked for again.
@@ -19,9 +19,50 @@ const MAX_PREPARED: usize = 4096;
 /// bounds them to 64 MiB.
 const MAX_BLOCKS: usize = 256;
 
+/// The largest need of a block, whose it is, and the largest of the others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Most {
+    pub(super) by: Option<ReceiverNumber>,
+    pub(super) symbols: u8,
+    others: u8,
+}
+
+impl Most {
+    /// Takes in a need.
+    pub(super) fn add(self, (by, symbols): (ReceiverNumber, u8)) -> Self {
+        let is_same = self.by == Some(by);
+        if symbols > self.symbols {
+            let others = if is_same { self.others } else { self.symbols };
+            Self {
+                by: Some(by),
+                symbols,
+                others,
+            }
+        } else if is_same {
+            self
+        } else {
+            Self {
+                others: self.others.max(symbols),
+                ..self
+            }
+        }
+    }
+
+    /// How many of the symbols only one receiver needs.
+    pub(super) fn alone(&self) -> u8 {
+        self.symbols - self.others
+    }
+
+    /// One of the symbols was sent, for everybody.
+    fn on_sent(&mut self) {
+        self.symbols = self.symbols.saturating_sub(1);
+        self.others = self.others.saturating_sub(1);
+    }
+}
+
 #[derive(Debug, Default)]
 struct Owed {
-    symbols: u8,
+    most: Most,
     k: u8,
     /// Whether symbols of the block are being prepared or wait to be sent.
     under_way: bool,
@@ -48,16 +89,21 @@ pub struct Repairs {
 }
 
 impl Repairs {
-    /// A receiver that has seen `seen` needs `deficit` further symbols of a block.
-    pub fn on_deficit(&mut self, block: BlockNumber, k: u8, deficit: u8, seen: Seq) {
+    /// A receiver that has seen `seen` needs `deficit` further symbols of a block of `k`.
+    pub fn on_deficit(
+        &mut self,
+        by: ReceiverNumber,
+        (block, k): (BlockNumber, u8),
+        deficit: u8,
+        seen: Seq,
+    ) {
         let need = u32::from(deficit).saturating_sub(self.sent_after(block, seen));
         let owed = self.owed.entry(block).or_default();
         owed.k = k;
         // What is under way answers a part of the need already.
-        owed.symbols = owed
-            .symbols
-            .max(u8::try_from(need).expect("at most the deficit"));
-        if owed.symbols == 0 && !owed.under_way {
+        let need = u8::try_from(need).expect("at most the deficit");
+        owed.most = owed.most.add((by, need));
+        if owed.most.symbols == 0 && !owed.under_way {
             self.owed.remove(&block);
         }
     }
@@ -90,7 +136,7 @@ impl Repairs {
     /// Forgets what is owed, at the start of a new cycle: its pass answers it.
     pub fn clear_owed(&mut self) {
         self.owed.retain(|_, owed| {
-            owed.symbols = 0;
+            owed.most = Most::default();
             owed.under_way
         });
     }
@@ -99,20 +145,23 @@ impl Repairs {
     pub fn discard_below(&mut self, block: BlockNumber) {
         self.owed.retain(|&owed_for, owed| {
             if owed_for < block {
-                owed.symbols = 0;
+                owed.most = Most::default();
             }
             owed_for >= block || owed.under_way
         });
         self.cursors.retain(|&fresh_for, _| fresh_for >= block);
     }
 
-    /// The next symbols to prepare, oldest block first.
-    pub fn next_job(&mut self) -> Option<Share> {
+    /// The next symbols to prepare, oldest block first, and how many of them one receiver alone
+    /// needs, as far as is known.
+    pub fn next_job(&mut self) -> Option<(Share, (ReceiverNumber, u8))> {
         if self.prepared >= MAX_PREPARED || self.blocks >= MAX_BLOCKS {
             return None;
         }
         let mut owed = self.owed.iter_mut();
-        let (&block, owed) = owed.find(|(_, owed)| !owed.under_way && owed.symbols > 0)?;
+        let (&block, owed) = owed.find(|(_, owed)| !owed.under_way && owed.most.symbols > 0)?;
+        let by = owed.most.by.expect("what is owed is owed to somebody");
+        let alone = owed.most.alone();
         let first = *self
             .cursors
             .entry(block)
@@ -121,13 +170,13 @@ impl Repairs {
             block,
             k: owed.k,
             first,
-            count: owed.symbols,
+            count: owed.most.symbols,
         };
         owed.under_way = true;
         self.prepared += usize::from(share.count);
         self.blocks += 1;
         self.cursors.insert(block, share.esi(share.count));
-        Some(share)
+        Some((share, (by, alone)))
     }
 
     /// Where fresh symbols of a block start.
@@ -156,9 +205,9 @@ impl Repairs {
         let last = sent + 1 == share.count;
         self.blocks -= usize::from(last);
         if let Some(owed) = self.owed.get_mut(&share.block) {
-            owed.symbols = owed.symbols.saturating_sub(1);
+            owed.most.on_sent();
             owed.under_way = !last;
-            if last && owed.symbols == 0 {
+            if last && owed.most.symbols == 0 {
                 self.owed.remove(&share.block);
             }
         }
@@ -185,9 +234,12 @@ impl Repairs {
 mod tests {
     use super::*;
 
+    const ONE: ReceiverNumber = ReceiverNumber(1);
+    const TWO: ReceiverNumber = ReceiverNumber(2);
+
     fn send_all(repairs: &mut Repairs, seq: &mut u64) -> Vec<(u32, u8)> {
         let mut sent = Vec::new();
-        while let Some(share) = repairs.next_job() {
+        while let Some((share, _)) = repairs.next_job() {
             repairs.on_prepared(share);
         }
         while let Some((share, esi, _)) = {
@@ -203,44 +255,44 @@ mod tests {
     fn the_largest_deficit_is_answered_once() {
         let (mut repairs, mut seq) = (Repairs::default(), 100);
         for deficit in [2, 5, 3] {
-            repairs.on_deficit(BlockNumber(7), 187, deficit, Seq(90));
+            repairs.on_deficit(ONE, (BlockNumber(7), 187), deficit, Seq(90));
         }
         assert_eq!(send_all(&mut repairs, &mut seq).len(), 5);
         // A report from before the repair, and one that saw a part of it.
-        repairs.on_deficit(BlockNumber(7), 187, 4, Seq(100));
+        repairs.on_deficit(ONE, (BlockNumber(7), 187), 4, Seq(100));
         assert!(repairs.is_idle());
-        repairs.on_deficit(BlockNumber(7), 187, 3, Seq(103));
+        repairs.on_deficit(ONE, (BlockNumber(7), 187), 3, Seq(103));
         assert_eq!(send_all(&mut repairs, &mut seq), [(7, 192)]);
     }
 
     #[test]
     fn blocks_take_turns_and_symbols_are_fresh() {
         let (mut repairs, mut seq) = (Repairs::default(), 0);
-        repairs.on_deficit(BlockNumber(1), 10, 2, Seq(0));
-        repairs.on_deficit(BlockNumber(2), 20, 2, Seq(0));
+        repairs.on_deficit(ONE, (BlockNumber(1), 10), 2, Seq(0));
+        repairs.on_deficit(ONE, (BlockNumber(2), 20), 2, Seq(0));
         assert_eq!(
             send_all(&mut repairs, &mut seq),
             [(1, 10), (2, 20), (1, 11), (2, 21)]
         );
-        repairs.on_deficit(BlockNumber(1), 10, 1, Seq(seq));
+        repairs.on_deficit(ONE, (BlockNumber(1), 10), 1, Seq(seq));
         assert_eq!(send_all(&mut repairs, &mut seq), [(1, 12)]);
     }
 
     #[test]
     fn used_up_rows_start_over_with_the_source() {
         let (mut repairs, mut seq) = (Repairs::default(), 0);
-        repairs.on_deficit(BlockNumber(1), 187, 68, Seq(0));
+        repairs.on_deficit(ONE, (BlockNumber(1), 187), 68, Seq(0));
         assert_eq!(send_all(&mut repairs, &mut seq).last(), Some(&(1, 254)));
-        repairs.on_deficit(BlockNumber(1), 187, 2, Seq(seq));
+        repairs.on_deficit(ONE, (BlockNumber(1), 187), 2, Seq(seq));
         assert_eq!(send_all(&mut repairs, &mut seq), [(1, 0), (1, 1)]);
     }
 
     #[test]
     fn a_deficit_that_grows_while_symbols_are_under_way_is_owed_the_difference() {
         let (mut repairs, mut seq) = (Repairs::default(), 0);
-        repairs.on_deficit(BlockNumber(1), 100, 2, Seq(0));
-        let share = repairs.next_job().unwrap();
-        repairs.on_deficit(BlockNumber(1), 100, 5, Seq(0));
+        repairs.on_deficit(ONE, (BlockNumber(1), 100), 2, Seq(0));
+        let (share, _) = repairs.next_job().unwrap();
+        repairs.on_deficit(ONE, (BlockNumber(1), 100), 5, Seq(0));
         assert_eq!(repairs.next_job(), None, "one share of a block at a time");
         repairs.on_prepared(share);
         assert_eq!(send_all(&mut repairs, &mut seq), [(1, 100), (1, 101)]);
@@ -254,11 +306,11 @@ mod tests {
     fn nothing_is_prepared_of_blocks_that_are_not_kept() {
         let (mut repairs, mut seq) = (Repairs::default(), 0);
         for block in [1, 2, 3] {
-            repairs.on_deficit(BlockNumber(block), 100, 2, Seq(0));
+            repairs.on_deficit(ONE, (BlockNumber(block), 100), 2, Seq(0));
         }
-        let share = repairs.next_job().unwrap();
+        let (share, _) = repairs.next_job().unwrap();
         // The first is being prepared and grows; the second is not yet.
-        repairs.on_deficit(BlockNumber(1), 100, 5, Seq(0));
+        repairs.on_deficit(ONE, (BlockNumber(1), 100), 5, Seq(0));
         repairs.discard_below(BlockNumber(3));
         repairs.on_prepared(share);
         let sent = send_all(&mut repairs, &mut seq);
@@ -269,10 +321,32 @@ mod tests {
     #[test]
     fn what_every_report_has_seen_is_forgotten() {
         let (mut repairs, mut seq) = (Repairs::default(), 0);
-        repairs.on_deficit(BlockNumber(1), 100, 2, Seq(0));
+        repairs.on_deficit(ONE, (BlockNumber(1), 100), 2, Seq(0));
         send_all(&mut repairs, &mut seq);
         assert_eq!(repairs.sent_after(BlockNumber(1), Seq(0)), 2);
         repairs.forget_before(Seq(2));
         assert!(repairs.log.is_empty());
+    }
+
+    #[test]
+    fn what_one_receiver_needs_beyond_all_others_is_told() {
+        let mut repairs = Repairs::default();
+        let block = |number| (BlockNumber(number), 100);
+        let needs = [(ONE, 2), (TWO, 5), (ONE, 3), (TWO, 6)];
+        for (by, deficit) in needs {
+            repairs.on_deficit(by, block(1), deficit, Seq(0));
+        }
+        let (share, alone) = repairs.next_job().unwrap();
+        assert_eq!((share.count, alone), (6, (TWO, 3)));
+        for by in [ONE, TWO] {
+            repairs.on_deficit(by, block(2), 4, Seq(0));
+        }
+        assert_eq!(repairs.next_job().unwrap().1, (ONE, 0));
+        // What grows while symbols are under way is owed on.
+        repairs.on_deficit(TWO, block(1), 9, Seq(0));
+        repairs.on_prepared(share);
+        while repairs.next_symbol(Seq(1)).is_some() {}
+        let (share, alone) = repairs.next_job().unwrap();
+        assert_eq!((share.count, alone), (3, (TWO, 3)));
     }
 }

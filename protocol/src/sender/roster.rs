@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::budget::Account;
 use super::grants::Grants;
 use super::stragglers::Slow;
 use crate::ids::{Cycle, Mac, ReceiverNumber, Seq, Slot};
@@ -154,6 +155,8 @@ pub struct Member {
     pub slow: Option<Slow>,
     /// Its newest report.
     pub report: Option<Report>,
+    /// What was sent because of it alone.
+    pub account: Account,
     /// When it confirmed or failed.
     pub settled_at: Option<Instant>,
     /// Whether it was silent or lost and came back.

@@ -360,7 +360,7 @@ fn last_words_round_trip() {
     fail.encode(&mut bytes);
     assert_eq!(bytes, [3, 10, 1, b'x']);
     assert_eq!(ToSender::decode(&bytes), Ok(fail));
-    bytes[1] = 12;
+    bytes[1] = 13;
     assert!(ToSender::decode(&bytes).is_err());
 }
 

@@ -29,6 +29,8 @@ pub enum FailCode {
     ReadBackDiffers,
     /// The receiver is too slow for the room, and slow ones are dropped.
     TooSlow,
+    /// The receiver has asked for more that nobody else needed than any may.
+    TooMuch,
 }
 
 impl FailCode {
@@ -45,6 +47,7 @@ impl FailCode {
             Self::NotStarted => 9,
             Self::ReadBackDiffers => 10,
             Self::TooSlow => 11,
+            Self::TooMuch => 12,
         }
     }
 
@@ -61,6 +64,7 @@ impl FailCode {
             9 => Self::NotStarted,
             10 => Self::ReadBackDiffers,
             11 => Self::TooSlow,
+            12 => Self::TooMuch,
             _ => return Err(WireError::Value { field: "code" }),
         })
     }

@@ -278,7 +278,7 @@ impl Engine {
                     symbols,
                 } => {
                     self.endpoint.give_back(buffer, symbols);
-                    self.endpoint.session_mut().handle_bad_block(now, block);
+                    self.endpoint.session_mut().handle_bad_block(block);
                 }
                 Done::Zeroed(zeroed) => self.endpoint.session_mut().handle_zeroed(now, zeroed),
                 Done::Flushed => self.endpoint.session_mut().handle_flushed(now),
@@ -351,6 +351,13 @@ impl Engine {
                 Event::Flush { image_len } => self.write(Work::Flush { image_len }),
                 Event::Verify(plan) => self.write(Work::Verify(plan)),
                 Event::Standing(slow) => self.tell_standing(slow),
+                Event::BadBlocks { blocks } => {
+                    let text = format!(
+                        "{blocks} blocks did not have their digest and are collected anew: the \
+                         memory of this machine is broken, or somebody in the room forges data"
+                    );
+                    self.tell(Severity::Warn, text);
+                }
                 Event::NoGroupData => self.tell(Severity::Warn, self.room.no_data()),
                 Event::Finished { acknowledged } => {
                     if !acknowledged {

@@ -188,7 +188,7 @@ impl Incarnation {
     ) {
         let failing = self.failing.is_some();
         match event {
-            Event::Started | Event::NoGroupData | Event::Standing(_) => {
+            Event::Started | Event::NoGroupData | Event::Standing(_) | Event::BadBlocks { .. } => {
                 self.told.push(format!("{event:?}"));
             }
             Event::Block {
@@ -211,7 +211,7 @@ impl Incarnation {
                 endpoint.give_back(buffer, assembled.symbols);
                 match done {
                     Some(Some(done)) => doings.disk.push(done),
-                    Some(None) => endpoint.session_mut().handle_bad_block(now, block),
+                    Some(None) => endpoint.session_mut().handle_bad_block(block),
                     None => {}
                 }
             }

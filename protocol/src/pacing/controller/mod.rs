@@ -104,6 +104,8 @@ pub struct Controller {
     trial: Vec<Outcome>,
     wait: Duration,
     probe_at: Instant,
+    /// Whether start-up is over.
+    held_before: bool,
     /// When high loss was looked into last.
     looked_at: Option<Instant>,
 }
@@ -123,6 +125,7 @@ impl Controller {
             trial: Vec::new(),
             wait: SHORTEST_WAIT,
             probe_at: now,
+            held_before: false,
             looked_at: None,
         }
     }
@@ -167,10 +170,10 @@ impl Controller {
     }
 
     /// Whether another rate than the one that is held is tried: reports are wanted soon then, since
-    /// a trial that shows a limit costs what is lost in it.
+    /// a trial that shows a limit costs what is lost in it. At start-up they come often by themselves.
     #[must_use]
     pub fn is_trying(&self) -> bool {
-        self.phase != Phase::Holding
+        self.held_before && self.phase != Phase::Holding
     }
 
     /// Shows which paths carry more than twice the rate, where a few seem to limit it: a single
@@ -387,6 +390,7 @@ impl Controller {
         self.base = Rate::of_datagrams(datagrams).clamp(Rate::FLOOR.min(self.cap), self.cap);
         self.rate = self.base;
         self.phase = Phase::Holding;
+        self.held_before = true;
         self.trial.clear();
         self.probe_at = now + self.wait;
         for path in self.paths.values_mut() {

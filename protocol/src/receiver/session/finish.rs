@@ -13,9 +13,10 @@ const CONFIRM_FOR: Duration = Duration::from_secs(5);
 /// ... and a failure for this long.
 const FAIL_FOR: Duration = Duration::from_secs(2);
 
-/// Blocks that may fail their digest before the receiver gives up: one is a rare accident or an
-/// attack, this many mean that the machine's memory or the sender is broken.
-const MAX_BAD_BLOCKS: u32 = 16;
+/// After so many blocks that failed their digest the person in front of the machine is told: one is a
+/// rare accident. The receiver goes on, as any member of the room could forge symbols; whoever asks
+/// for ever is sent away by the sender.
+const MANY_BAD_BLOCKS: u32 = 16;
 
 /// Why a receiver did not end well.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,16 +61,7 @@ impl Session {
                 self.last_word = None;
                 self.over(Event::Left);
             }
-            ToReceiver::Abort { code, text } => {
-                self.outbox.push_back(ToSender::AbortSeen);
-                // What is complete stays complete, whatever became of the others, unless it is
-                // something else than the sender has sent.
-                if self.stage != Stage::Complete || code == FailCode::IdentityMismatch {
-                    self.last_word = None;
-                    self.over(Event::Failed(Failure { code, text }));
-                    self.over(Event::Left);
-                }
-            }
+            ToReceiver::Abort { code, text } => self.on_abort(code, text),
             ToReceiver::Ask => self.schedule.on_asked(),
             ToReceiver::Position { seq, position } => self.on_told(seq, position),
             ToReceiver::Standing { turn, standing } => self.on_standing(turn, standing),
@@ -78,18 +70,35 @@ impl Session {
     }
 
     /// A block that decoded does not have the digest of its entry: it is collected anew.
-    pub fn handle_bad_block(&mut self, now: Instant, block: crate::units::BlockNumber) {
+    pub fn handle_bad_block(&mut self, block: crate::units::BlockNumber) {
         self.ledger.drop_block(block);
         self.bad_blocks += 1;
         self.schedule.urge();
-        if self.bad_blocks == MAX_BAD_BLOCKS {
-            let text = format!("{MAX_BAD_BLOCKS} blocks failed their digest");
-            self.handle_failure(now, FailCode::DigestMismatch, &text);
-            self.over(Event::Failed(Failure {
-                code: FailCode::DigestMismatch,
-                text,
-            }));
+        if self.bad_blocks == MANY_BAD_BLOCKS {
+            let blocks = self.bad_blocks;
+            self.events.push_back(Event::BadBlocks { blocks });
         }
+    }
+
+    /// The sender has given this receiver up.
+    fn on_abort(&mut self, code: FailCode, text: String) {
+        self.outbox.push_back(ToSender::AbortSeen);
+        // What is complete stays complete, whatever became of the others, unless it is something
+        // else than the sender has sent.
+        if self.stage == Stage::Complete && code != FailCode::IdentityMismatch {
+            return;
+        }
+        let failure = if code == FailCode::TooMuch && self.bad_blocks >= MANY_BAD_BLOCKS {
+            Failure {
+                code: FailCode::DigestMismatch,
+                text: format!("{} blocks failed their digest: {text}", self.bad_blocks),
+            }
+        } else {
+            Failure { code, text }
+        };
+        self.last_word = None;
+        self.over(Event::Failed(failure));
+        self.over(Event::Left);
     }
 
     /// Whether everything is written: then the target is to be flushed.

@@ -76,6 +76,11 @@ pub enum Event {
         /// Blocks that differ.
         different: u32,
     },
+    /// So many blocks failed their digest and are collected anew.
+    BadBlocks {
+        /// How many.
+        blocks: u32,
+    },
     /// Write zeros, then call `handle_zeroed`.
     Zero(Run),
     /// All is written: flush the target, then call `handle_flushed`.

@@ -11,6 +11,9 @@ use crate::wire::{FailCode, ToReceiver};
 /// receiver: twice the interval at which receivers repeat a confirmation.
 const CLOSING: Duration = Duration::from_millis(450);
 
+/// But no longer than this, whoever goes on asking: receivers repeat their last word for 5 s.
+const LONGEST_CLOSING: Duration = Duration::from_secs(6);
+
 /// An abort is repeated this often ...
 const ABORT_EVERY: Duration = Duration::from_millis(200);
 /// ... for this long, unless every receiver has seen it.
@@ -55,12 +58,13 @@ impl Session {
 
     fn begin_closing(&mut self, now: Instant) {
         self.phase = Phase::Closing(now + CLOSING);
+        self.closing_ends = now + LONGEST_CLOSING;
     }
 
     /// Somebody still repeats its last word: stay to answer.
     pub(super) fn prolong_closing(&mut self, now: Instant) {
         if let Phase::Closing(until) = &mut self.phase {
-            *until = (*until).max(now + CLOSING);
+            *until = (*until).max((now + CLOSING).min(self.closing_ends));
         }
     }
 

@@ -5,14 +5,15 @@ use std::time::Instant;
 use super::{Event, Phase, Session};
 use crate::ids::{Cycle, ReceiverNumber};
 use crate::sender::interleave::Share;
+use crate::sender::repair::Most;
 use crate::sender::roster::Member;
 use crate::units::{BlockNumber, Esi, GROUP};
 use crate::wire::{ALL_SYMBOLS, Deficit, Report};
 
 impl Session {
     /// The next blocks that any receiver still needs, each with the largest deficit.
-    pub(super) fn later_cycle_shares(&self) -> Vec<Share> {
-        let mut shares = Vec::new();
+    pub(super) fn later_cycle_shares(&mut self) -> Vec<Share> {
+        let (mut shares, mut alone) = (Vec::new(), Vec::new());
         let mut cursor = self.pass.cursor();
         let covered = self.covered();
         while shares.len() < GROUP as usize {
@@ -24,8 +25,12 @@ impl Session {
                 break;
             };
             cursor = BlockNumber(block.0 + 1);
-            shares.extend(self.share_of(block));
+            if let Some((share, by)) = self.share_of(block) {
+                shares.push(share);
+                alone.push(by);
+            }
         }
+        self.charge_pass(&alone);
         shares
     }
 
@@ -36,30 +41,38 @@ impl Session {
         }
     }
 
-    fn share_of(&self, block: BlockNumber) -> Option<Share> {
+    /// What is sent of a block, and how much of it because of one receiver alone.
+    fn share_of(&self, block: BlockNumber) -> Option<(Share, (ReceiverNumber, u8))> {
         let k = self.manifest.block(block)?.k();
-        let needs = self.roster.wanting().filter_map(|(_, member, report)| {
-            let deficit = deficit_of(report, block)?;
-            let deficit = if deficit == ALL_SYMBOLS {
-                k
-            } else {
-                deficit.min(k)
-            };
-            let sent = self.repairs.sent_after(block, member.seq_seen());
-            u8::try_from(u32::from(deficit).saturating_sub(sent)).ok()
-        });
-        let count = needs.max().filter(|&count| count > 0)?;
+        let needs = self
+            .roster
+            .wanting()
+            .filter_map(|(number, member, report)| {
+                let deficit = deficit_of(report, block)?;
+                let deficit = if deficit == ALL_SYMBOLS {
+                    k
+                } else {
+                    deficit.min(k)
+                };
+                let sent = self.repairs.sent_after(block, member.seq_seen());
+                let need = u32::from(deficit).saturating_sub(sent);
+                Some((number, u8::try_from(need).ok()?))
+            });
+        let most = needs.fold(Most::default(), Most::add);
+        let count = most.symbols;
+        let by = most.by.filter(|_| count > 0)?;
         let first = if count == k {
             Esi(0)
         } else {
             self.repairs.cursor(block, k)
         };
-        Some(Share {
+        let share = Share {
             block,
             k,
             first,
             count,
-        })
+        };
+        Some((share, (by, most.alone())))
     }
 
     /// Below this block the newest reports, all of them made in this cycle, say everything.
@@ -110,6 +123,7 @@ impl Session {
         self.pass.next_cycle();
         self.repairs.clear_owed();
         self.cycle_started = self.last_seq;
+        self.passed_before = self.counters.pass_symbols;
         self.pass_end_seq = None;
         self.timers.control_now();
         self.events.push_back(Event::Cycle(self.pass.cycle()));

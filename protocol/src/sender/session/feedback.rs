@@ -123,8 +123,11 @@ impl Session {
         if self.missed_the_stream(now, from) {
             return;
         }
+        if self.has_asked_too_much(now, from) {
+            return;
+        }
         self.report_to_controller(now, from);
-        self.plan_repairs(from);
+        self.plan_repairs(now, from);
         self.discard_complete();
     }
 
@@ -220,7 +223,7 @@ impl Session {
         self.prolong_closing(now);
     }
 
-    fn plan_repairs(&mut self, from: ReceiverNumber) {
+    fn plan_repairs(&mut self, now: Instant, from: ReceiverNumber) {
         let Some(member) = self.roster.member(from) else {
             return;
         };
@@ -236,8 +239,11 @@ impl Session {
                 self.queue_page(PageNumber(page), Some(seen));
             }
         }
+        if self.puts_off(now, from) {
+            return;
+        }
         for run in &report.deficits {
-            self.plan_run(run, low, high, seen);
+            self.plan_run(run, (low, high), seen, from);
         }
     }
 
@@ -250,7 +256,13 @@ impl Session {
         (deferred.max(self.kept_from), self.pass.horizon())
     }
 
-    fn plan_run(&mut self, run: &Deficit, low: BlockNumber, high: BlockNumber, seen: Seq) {
+    fn plan_run(
+        &mut self,
+        run: &Deficit,
+        (low, high): (BlockNumber, BlockNumber),
+        seen: Seq,
+        from: ReceiverNumber,
+    ) {
         let first = run.first.0.max(low.0);
         let end = run.first.0.saturating_add(run.count).min(high.0);
         for block in (first..end).map(BlockNumber) {
@@ -262,7 +274,8 @@ impl Session {
             } else {
                 run.symbols.min(sent.k())
             };
-            self.repairs.on_deficit(block, sent.k(), deficit, seen);
+            self.repairs
+                .on_deficit(from, (block, sent.k()), deficit, seen);
         }
     }
 

@@ -4,6 +4,7 @@
 //! `poll_transmit` until each returns `None`; then sleep until `poll_timeout` or the next input.
 
 mod ask;
+mod budget;
 mod close;
 mod cycles;
 mod feedback;
@@ -19,6 +20,7 @@ mod types;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::budget::Account;
 use super::interleave::Share;
 use super::manifest_log::ManifestLog;
 use super::pass::Pass;
@@ -72,10 +74,14 @@ pub struct Session {
     /// The cycle of the first pass: 1, or 2 where everybody resumes.
     first_cycle: Cycle,
     cycle_started: Seq,
+    /// Symbols of passes of the cycles before.
+    passed_before: u64,
     pass_end_seq: Option<Seq>,
     last_control: Instant,
     abort: Option<(FailCode, String)>,
     abort_repeat: Instant,
+    /// When a session that closes is over at the latest.
+    closing_ends: Instant,
     sent_times: VecDeque<(Seq, Instant)>,
     looked: ask::Looked,
     stragglers: Stragglers,
@@ -113,10 +119,12 @@ impl Session {
             kept_from: BlockNumber(0),
             first_cycle: Cycle(1),
             cycle_started: Seq(0),
+            passed_before: 0,
             pass_end_seq: None,
             last_control: now,
             abort: None,
             abort_repeat: now,
+            closing_ends: now,
             sent_times: VecDeque::new(),
             looked: ask::Looked::default(),
         }
@@ -219,6 +227,7 @@ impl Session {
             ahead: false,
             slow: None,
             report: None,
+            account: Account::default(),
             settled_at: None,
             was_away: false,
             round_trip: None,

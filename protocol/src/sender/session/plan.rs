@@ -169,7 +169,8 @@ impl Session {
     }
 
     fn plan_repair_jobs(&mut self) {
-        while let Some(share) = self.repairs.next_job() {
+        while let Some((share, (by, alone))) = self.repairs.next_job() {
+            self.charge_repair(by, alone);
             match self.manifest.block(share.block) {
                 Some(sent) => {
                     self.jobs.push_back(Job::Fetch {

@@ -15,7 +15,7 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 
 impl Session {
     /// What becomes of slow receivers: without a second cycle none can be served later.
-    fn slow_policy(&self) -> SlowPolicy {
+    pub(super) fn slow_policy(&self) -> SlowPolicy {
         match self.stragglers.rules().policy {
             SlowPolicy::Demote if !self.config.seekable => SlowPolicy::Wait,
             policy => policy,
@@ -253,7 +253,7 @@ impl Session {
         }
     }
 
-    fn tell_standing(&mut self, now: Instant, number: ReceiverNumber) {
+    pub(super) fn tell_standing(&mut self, now: Instant, number: ReceiverNumber) {
         let Some(member) = self.roster.member_mut(number) else {
             return;
         };

@@ -1,0 +1,176 @@
+//! A member that asks for more than it could need: the others lose little time, and it is sent away.
+
+mod common;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use mimeo_protocol::ids::{ReceiverNumber, SessionId, Slot};
+use mimeo_protocol::keys::JoinKeys;
+use mimeo_protocol::sender::MemberState;
+use mimeo_protocol::units::{BlockNumber, PageNumber};
+use mimeo_protocol::wire::{
+    ALL_SYMBOLS, Deficit, Effort, FailCode, Kind, Report, Stage, ToSender, Welcome, unicast_header,
+};
+use mimeo_tests::sim::{Ending, LinkProfile, MachineProfile, Room};
+
+use common::{LIMIT, long_room, ms, truth};
+
+/// Speaks for a machine that is switched off, under its keys.
+struct Liar {
+    machine: usize,
+    session: SessionId,
+    number: ReceiverNumber,
+    keys: JoinKeys,
+    /// Numbers of its datagrams, above all that the machine has used.
+    sent: Cell<u64>,
+}
+
+impl Liar {
+    /// Takes the place of a further machine in a room.
+    fn join(room: &mut Room) -> Rc<Self> {
+        let machine = room.join(MachineProfile::default());
+        room.watch(machine);
+        let reports = |room: &Room| {
+            let number = room.machines[machine].last().number;
+            number.is_some_and(|number| room.member(number) == Some(&MemberState::Active))
+        };
+        assert!(room.run_until(LIMIT, reports));
+        let mut heard = room.watched().iter();
+        let welcome = heard.find_map(|datagram| Welcome::decode(datagram).ok());
+        let welcome = welcome.expect("who has joined was welcomed");
+        let keys = JoinKeys::derive(
+            &room.secret,
+            welcome.session_id,
+            welcome.receiver_nonce,
+            welcome.sender_nonce,
+            welcome.number,
+        );
+        room.kill(machine);
+        Rc::new(Self {
+            machine,
+            session: welcome.session_id,
+            number: welcome.number,
+            keys,
+            sent: Cell::new(1000),
+        })
+    }
+
+    /// All that was sent has come, and nothing of it was of use.
+    fn report(&self, room: &Room) -> Report {
+        let session = room.operator.endpoint.session();
+        let (position, seq) = (session.position(), session.last_seq());
+        let end = match session.end() {
+            Some(end) if position.cycle.0 > 1 => end.blocks,
+            _ => position.horizon,
+        };
+        let all = Deficit {
+            first: BlockNumber(0),
+            count: end.0,
+            symbols: ALL_SYMBOLS,
+        };
+        Report {
+            stage: Stage::Receiving,
+            seq_seen: seq,
+            held_us: 0,
+            received: seq.0,
+            expected: seq.0,
+            socket_drops: 0,
+            window: 8192,
+            credit: Slot(position.slot.0 + 200),
+            blocks_done: 0,
+            bytes_written: 0,
+            bytes_kept: 0,
+            busy_ms: 0,
+            bytes_verified: 0,
+            effort: Effort::default(),
+            buffers: 254,
+            turn: 0,
+            pages_up_to: PageNumber(0),
+            missing_pages: Vec::new(),
+            complete_up_to: BlockNumber(0),
+            covered_up_to: end,
+            deficits: if end.0 == 0 { Vec::new() } else { vec![all] },
+        }
+    }
+
+    /// Reports every few milliseconds for as long as the sender is there.
+    fn begin(self: Rc<Self>, room: &mut Room) {
+        let mut plain = Vec::new();
+        ToSender::Report(self.report(room)).encode(&mut plain);
+        let (seq, mut datagram) = (self.sent.get() + 1, Vec::new());
+        self.sent.set(seq);
+        unicast_header(
+            Kind::ToSender,
+            self.session.tag(),
+            seq,
+            self.number,
+            &mut datagram,
+        );
+        self.keys
+            .to_sender
+            .seal_behind(seq, 0, &plain, &mut datagram);
+        room.throw_at_sender(self.machine, &datagram);
+        if !room.operator.is_over() {
+            room.at(room.elapsed() + ms(5), move |room| self.begin(room));
+        }
+    }
+}
+
+/// When the first so many machines had the image, since the start of the room.
+fn finished(room: &Room, machines: usize) -> Duration {
+    let ended = |machine: usize| {
+        let life = room.machines[machine].last();
+        assert_eq!(life.ending, Some(Ending::Finished { acknowledged: true }));
+        life.ended_at.expect("it has ended") - room.started()
+    };
+    (0..machines).map(ended).max().expect("there are some")
+}
+
+#[test]
+fn who_asks_for_ever_is_sent_away_and_the_others_lose_little_time() {
+    let mut honest = long_room(3);
+    truth(&mut honest);
+    let mut room = long_room(3);
+    let liar = Liar::join(&mut room);
+    let number = liar.number;
+    room.at(room.elapsed(), move |room| liar.begin(room));
+    assert!(room.run_until(LIMIT, |room| room.operator.is_over()));
+    assert!(matches!(
+        room.member(number),
+        Some(MemberState::Failed {
+            code: FailCode::TooMuch,
+            ..
+        })
+    ));
+    // The pass, as much again for the liar, and 8192 symbols, which are a second.
+    let bound = 2 * finished(&honest, 3) + Duration::from_millis(1500);
+    assert!(finished(&room, 3) < bound, "{:?}", finished(&room, 3));
+    // 64 blocks of 187 symbols and their page.
+    let session = room.operator.endpoint.session();
+    let counters = session.counters();
+    let sent = counters.pass_symbols + counters.repair_symbols;
+    let budget = 8 * counters.symbols_needed + 65_536;
+    assert!(sent > budget, "{counters:?}");
+    assert!(sent < budget + 2 * counters.symbols_needed, "{counters:?}");
+}
+
+#[test]
+fn a_receiver_behind_60_percent_loss_gets_its_image() {
+    for receivers in [0, 2] {
+        let mut room = long_room(receivers);
+        let far = room.join(MachineProfile {
+            down: LinkProfile {
+                loss: 0.6,
+                ..LinkProfile::default()
+            },
+            ..MachineProfile::default()
+        });
+        truth(&mut room);
+        assert_eq!(room.verdict().confirmed, receivers + 1, "{far}");
+        let counters = room.operator.endpoint.session().counters();
+        let sent = counters.pass_symbols + counters.repair_symbols;
+        assert!(sent < 6 * counters.symbols_needed, "{counters:?}");
+    }
+}

@@ -87,6 +87,8 @@ pub struct ReceiverReport {
     pub bytes_written: u64,
     /// Bytes of the image that the target held already.
     pub bytes_kept: u64,
+    /// Blocks that could not be read to be compared.
+    pub unreadable_blocks: u32,
     /// BLAKE3 of the image in hexadecimal.
     pub digest: Option<String>,
     /// Identity of the image in hexadecimal.

@@ -193,7 +193,7 @@ fn what_appeared_since_it_was_looked_at_is_not_overwritten() {
     let target = open(&path, false).unwrap();
     fs::write(&path, b"precious").unwrap();
     let error = target.prepare(Some(3)).unwrap_err();
-    assert!(matches!(error, TargetError::Prepare { .. }) && error.is_refusal());
+    assert!(matches!(error, TargetError::Appeared { .. }) && error.is_refusal());
     assert_eq!(fs::read(&path).unwrap(), b"precious");
 }
 

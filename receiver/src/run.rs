@@ -75,11 +75,7 @@ fn session(
         Err(error) => return failed(exit_of(&error), &error),
     };
     let mut pictures = Pictures::new(target_name(&config.target));
-    let described = match config.resume {
-        true => target.describe_resumed(),
-        false => target.describe(),
-    };
-    let line = format!("writing to {described}");
+    let line = format!("writing to {}", described(&target, config.resume));
     let _ = updates.send(Update::Line(Severity::Info, line));
     let mut room = match Room::open(config.interface.as_deref(), config.port, config.sender) {
         Ok(room) => room,
@@ -224,6 +220,15 @@ fn target_name(target: &OsStr) -> String {
     match target.to_string_lossy().as_ref() {
         "-" => "standard output".to_owned(),
         name => name.to_owned(),
+    }
+}
+
+/// What the target is, and what becomes of what it holds.
+fn described(target: &Target, resume: bool) -> String {
+    if resume {
+        target.describe_resumed()
+    } else {
+        target.describe()
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Status {
     pub bad_blocks: u32,
     /// Manifest pages and end records that the sender did not sign: an attack from within.
     pub forged: u64,
+    /// Blocks that could not be read from the target to be compared, and were written again.
+    pub unreadable_blocks: u32,
     /// Datagrams that could not be read: noise or attacks.
     pub strays: u64,
     /// Time spent in writing.

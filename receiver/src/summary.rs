@@ -26,6 +26,7 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
         .collect();
     lines.extend(figures(status));
     lines.extend(read_back(status));
+    lines.extend(unreadable(outcome));
     if let Some(digest) = &status.digest {
         lines.push(format!("b3sum of the image: {digest}"));
     }
@@ -62,6 +63,26 @@ fn read_back(status: &Status) -> Option<String> {
         "{} read back in {} {from}",
         ByteSize(status.bytes_verified),
         human::clock(status.times.verifying),
+    ))
+}
+
+/// What to think of a target that holds the image and could not be read in part before.
+fn unreadable(outcome: &Outcome) -> Option<String> {
+    let status = &outcome.status;
+    let blocks = match status.unreadable_blocks {
+        0 => return None,
+        1 => "1 block that the target held".to_owned(),
+        all => format!("{all} blocks that the target held"),
+    };
+    let now = match (outcome.exit, status.read_back) {
+        (Exit::Verified, ReadBack::No) => {
+            ", and --verify to prove that what was written can be read"
+        }
+        _ => "",
+    };
+    Some(format!(
+        "{blocks} could not be read, so the sender's was taken: look for disk errors in the \
+         kernel's log (dmesg){now}"
     ))
 }
 
@@ -106,6 +127,27 @@ mod tests {
             assert!(line.starts_with("800.0 MB read back in 0:01 "), "{line}");
             assert!(line.contains(words), "{line}");
         }
+    }
+
+    #[test]
+    fn blocks_that_could_not_be_read_are_told_with_what_to_do() {
+        let line = |unreadable_blocks, read_back| {
+            let status = Status {
+                unreadable_blocks,
+                read_back,
+                ..verifying()
+            };
+            let lines = lines(&outcome(Exit::Verified, status, None));
+            lines.into_iter().find(|line| line.contains("could not be"))
+        };
+        assert_eq!(line(0, ReadBack::No), None);
+        let not_proved = line(1, ReadBack::No).unwrap();
+        assert!(not_proved.starts_with("1 block that"), "{not_proved}");
+        assert!(not_proved.contains("dmesg"), "{not_proved}");
+        assert!(not_proved.contains("--verify"), "{not_proved}");
+        let proved = line(3, ReadBack::Direct).unwrap();
+        assert!(proved.starts_with("3 blocks that"), "{proved}");
+        assert!(!proved.contains("--verify"), "{proved}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::config::{Admission, Config};
 use crate::engine::{Ended, Engine, Parts, Room, shown_code};
 use crate::exit::Exit;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
+use crate::summary;
 
 pub use mimeo_console::Severity;
 
@@ -203,16 +204,11 @@ fn outcome(ended: Ended, min_receivers: usize) -> Outcome {
             (Exit::DigestMismatch, Some(text))
         }
         None if confirmed < receivers.len() => {
-            let text = format!(
-                "{} of {} receivers did not complete",
-                receivers.len() - confirmed,
-                receivers.len()
-            );
+            let text = summary::incomplete(receivers.len() - confirmed, receivers.len());
             (Exit::ReceiversFailed, Some(text))
         }
         None if confirmed < min_receivers => {
-            let text =
-                format!("{confirmed} receivers completed, at least {min_receivers} were asked for");
+            let text = summary::too_few(confirmed, min_receivers);
             (Exit::ReceiversFailed, Some(text))
         }
         None => (Exit::Verified, None),

@@ -75,16 +75,33 @@ fn proof(read_back: ReadBack) -> &'static str {
 }
 
 fn verified(outcome: &Outcome) -> Option<String> {
-    let receivers = &outcome.status.receivers;
+    let room = &outcome.status.receivers;
     let done = |receiver: &&ReceiverStatus| receiver.state == ReceiverState::Confirmed;
-    let verified = receivers.iter().filter(done).count();
-    match receivers.len() {
+    let verified = room.iter().filter(done).count();
+    match room.len() {
         // The error says why.
         0 if outcome.error.is_some() => None,
         0 => Some("no receiver joined".to_owned()),
-        1 => Some(format!("{verified} of 1 receiver verified")),
-        all => Some(format!("{verified} of {all} receivers verified")),
+        all => Some(format!("{verified} of {} verified", receivers(all))),
     }
+}
+
+/// Why a session failed in which not all receivers completed.
+pub(crate) fn incomplete(count: usize, all: usize) -> String {
+    format!("{count} of {} did not complete", receivers(all))
+}
+
+/// Why a session failed in which all receivers completed.
+pub(crate) fn too_few(confirmed: usize, wanted: usize) -> String {
+    format!(
+        "{} completed, at least {wanted} were asked for",
+        receivers(confirmed)
+    )
+}
+
+/// So many, for people.
+pub(crate) fn receivers(count: usize) -> String {
+    format!("{count} receiver{}", if count == 1 { "" } else { "s" })
 }
 
 /// Size, time, rate and overhead, of a session that sent something.
@@ -158,6 +175,27 @@ mod tests {
         assert_eq!(nobody, ["no receiver joined"]);
         let refused = super::lines(&outcome(Status::default(), Some("no such file")));
         assert_eq!(refused, ["mimeo-sender: error: no such file"]);
+    }
+
+    #[test]
+    fn one_receiver_is_one_and_others_are_many() {
+        assert_eq!(incomplete(1, 1), "1 of 1 receiver did not complete");
+        assert_eq!(incomplete(1, 3), "1 of 3 receivers did not complete");
+        let text = too_few(1, 2);
+        assert_eq!(text, "1 receiver completed, at least 2 were asked for");
+        let text = too_few(0, 2);
+        assert_eq!(text, "0 receivers completed, at least 2 were asked for");
+    }
+
+    #[test]
+    fn a_room_that_lacked_nothing_has_no_overhead() {
+        let mut status = room();
+        status.counters.pass_symbols = 0;
+        status.counters.repair_symbols = 0;
+        status.counters.page_symbols = 5;
+        status.counters.symbols_needed = 1;
+        let line = figures(&status).unwrap();
+        assert!(!line.contains("overhead"), "{line}");
     }
 
     #[test]

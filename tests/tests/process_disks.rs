@@ -98,6 +98,32 @@ fn a_target_that_cannot_be_read_back_fails_alone() {
 }
 
 #[test]
+fn a_target_that_is_resumed_gets_again_what_it_cannot_read() {
+    let test = "an unreadable block of a target that is resumed";
+    if !root(test) {
+        return;
+    }
+    let place = place();
+    let image = place.random("image", 8 * MIB + 5);
+    let (held, fault) = (fs::read(&image).unwrap(), Fault::Read(3 * MIB));
+    let Some(disk) = FaultyFile::new(test, &place.path("disk"), fault, held) else {
+        return;
+    };
+    let outcome = with_a_good_one(&place, &image, disk.path(), &["--resume"]);
+    assert_success(&outcome, &image);
+    let [one, good] = [0, 1].map(|at| outcome.receivers[at].report.as_ref().unwrap());
+    assert_eq!((one.unreadable_blocks, one.bytes_written), (1, MIB / 4));
+    assert_eq!(good.unreadable_blocks, 0);
+    let one = &outcome.receivers[0];
+    assert_says(
+        one,
+        "cannot be compared and is written again: unreadable at offset 3145728",
+    );
+    assert_says(one, "1 block that the target held could not be read");
+    assert!(!one.log.contains("do not use it"), "{}", one.log);
+}
+
+#[test]
 fn a_target_that_lies_fails_alone() {
     let words = ["between bytes 4194304 and 4456448"];
     let options = ["--verify"];

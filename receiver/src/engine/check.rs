@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::thread;
 
-use mimeo_image::target::TargetReader;
+use mimeo_image::target::{TargetError, TargetReader};
 use mimeo_net::Waker;
 use mimeo_protocol::manifest::StoredBlock;
 use mimeo_protocol::receiver::Finding;
@@ -16,6 +16,8 @@ pub(super) struct Checked {
     pub(super) finding: Finding,
     /// Bytes that were looked at.
     pub(super) bytes: u64,
+    /// The disk did not give it, so nothing is known of it.
+    pub(super) unreadable: bool,
 }
 
 /// The way to the checker and back.
@@ -80,17 +82,30 @@ fn check(
     room: &mut [u8],
 ) -> Checked {
     let wanted = &mut room[..Finding::len_of(entry, image_len)];
-    let (finding, bytes) = match reader.read_at(entry.place.offset(), wanted) {
-        Ok(read) => (Finding::of(entry, &wanted[..read], image_len), read as u64),
+    let (finding, bytes, unreadable) = match reader.read_at(entry.place.offset(), wanted) {
+        Ok(read) => {
+            let finding = Finding::of(entry, &wanted[..read], image_len);
+            (finding, read as u64, false)
+        }
         // Writing may mend it; if it does not, that is the target's failure.
         Err(error) => {
-            tracing::warn!(%block, %error, "cannot be compared and is written again");
-            (Finding::Different, 0)
+            tracing::warn!("{}", unreadable_text(block, &error));
+            (Finding::Different, 0, true)
         }
     };
     Checked {
         block,
         finding,
         bytes,
+        unreadable,
     }
+}
+
+/// The error's own text is of a target that was written already: it would say not to use it.
+fn unreadable_text(block: BlockNumber, error: &TargetError) -> String {
+    let what = match error {
+        TargetError::ReadBack { offset, source, .. } => format!("at offset {offset}: {source}"),
+        other => other.to_string(),
+    };
+    format!("block {block} cannot be compared and is written again: unreadable {what}")
 }

@@ -243,7 +243,9 @@ impl Engine {
                 block,
                 finding,
                 bytes,
+                unreadable,
             } = checked;
+            self.pictures.on_checked(unreadable);
             self.endpoint
                 .session_mut()
                 .handle_checked(Instant::now(), block, finding, bytes);

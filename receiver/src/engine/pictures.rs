@@ -27,6 +27,7 @@ pub(crate) struct Pictures {
     phases: Phases,
     read_back: ReadBack,
     sessions: u32,
+    unreadable_blocks: u32,
     /// Bytes that were on the target when the last session was taken up.
     former_bytes: u64,
 }
@@ -48,6 +49,7 @@ impl Pictures {
             phases: Phases::new(now),
             read_back: ReadBack::No,
             sessions: 0,
+            unreadable_blocks: 0,
             former_bytes: 0,
         }
     }
@@ -70,6 +72,7 @@ impl Pictures {
         self.sender = Some(sender);
         self.sessions += 1;
         self.last_done = 0;
+        self.unreadable_blocks = 0;
         self.former_bytes = progress.bytes_written + progress.bytes_kept;
         self.former_bytes
     }
@@ -87,6 +90,11 @@ impl Pictures {
     /// The target was read back and is right.
     pub(crate) fn on_verified(&mut self, read_back: ReadBack) {
         self.read_back = read_back;
+    }
+
+    /// A block was compared, if it could be read.
+    pub(crate) fn on_checked(&mut self, unreadable: bool) {
+        self.unreadable_blocks += u32::from(unreadable);
     }
 
     /// Notes what the session is doing; called often, so that the times are right.
@@ -161,6 +169,7 @@ impl Pictures {
             socket_drops: progress.socket_drops,
             bad_blocks: progress.bad_blocks,
             forged: progress.forged,
+            unreadable_blocks: self.unreadable_blocks,
             strays: strays.malformed + strays.unsealed,
             busy: progress.busy,
             cycle: progress.cycle.0,

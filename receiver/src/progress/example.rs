@@ -35,6 +35,7 @@ pub(crate) fn receiving() -> Status {
         socket_drops: 2,
         bad_blocks: 1,
         forged: 5,
+        unreadable_blocks: 0,
         strays: 4,
         busy: Duration::from_secs(12),
         cycle: 1,

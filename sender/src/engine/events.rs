@@ -9,6 +9,7 @@ use mimeo_protocol::sender::Event;
 use super::{Engine, pictures};
 use crate::run::{Severity, Update};
 use crate::slow;
+use crate::summary::receivers;
 
 /// Without a receiver for this long the operator is told what to check.
 const NOBODY_AFTER: Duration = Duration::from_secs(10);
@@ -98,8 +99,4 @@ impl Engine {
         // Nobody listening is no reason to stop sending.
         let _ = self.updates.send(Update::Line(severity, text));
     }
-}
-
-fn receivers(count: usize) -> String {
-    format!("{count} receiver{}", if count == 1 { "" } else { "s" })
 }

@@ -137,11 +137,14 @@ pub(crate) fn image_rate(status: &Status) -> Option<u64> {
     report::image_rate(status.bytes_passed, status.transfer_time)
 }
 
-/// Symbols sent beyond those that a room without loss needs once, as a share of these.
+/// Symbols sent beyond those that a room without loss needs once, as a share of these. Where no
+/// block was sent there is none: a page alone, with its spare symbols, has no share that says
+/// anything.
 pub(crate) fn overhead(counters: &Counters) -> Option<f64> {
-    let sent = counters.pass_symbols + counters.repair_symbols + counters.page_symbols;
+    let of_blocks = counters.pass_symbols + counters.repair_symbols;
+    let sent = of_blocks + counters.page_symbols;
     let needed = counters.symbols_needed;
-    (needed > 0).then(|| sent as f64 / needed as f64 - 1.0)
+    (of_blocks > 0 && needed > 0).then(|| sent as f64 / needed as f64 - 1.0)
 }
 
 fn phase(phase: Phase) -> &'static str {

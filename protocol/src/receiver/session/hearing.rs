@@ -51,9 +51,17 @@ impl Hearing {
 mod tests {
     use super::*;
 
-    /// Whether it is told, where announces come at these seconds and the group at those.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to start from"
+    )]
+    fn epoch() -> Instant {
+        Instant::now()
+    }
+
+    /// How often it is told, where announces come at these seconds and the group at those.
     fn told(announces: &[u64], group: &[u64]) -> usize {
-        let start = Instant::now();
+        let start = epoch();
         let mut hearing = Hearing::new(start);
         let told = |second| {
             // Announces are read before the group where both wait.

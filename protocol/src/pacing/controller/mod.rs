@@ -104,8 +104,6 @@ pub struct Controller {
     trial: Vec<Outcome>,
     wait: Duration,
     probe_at: Instant,
-    /// Whether start-up is over.
-    held_before: bool,
     /// When high loss was looked into last.
     looked_at: Option<Instant>,
 }
@@ -125,7 +123,6 @@ impl Controller {
             trial: Vec::new(),
             wait: SHORTEST_WAIT,
             probe_at: now,
-            held_before: false,
             looked_at: None,
         }
     }
@@ -169,11 +166,12 @@ impl Controller {
         held && most.is_some_and(|most| MARGIN * MARGIN * most <= self.base.datagrams())
     }
 
-    /// Whether another rate than the one that is held is tried: reports are wanted soon then, since
-    /// a trial that shows a limit costs what is lost in it. At start-up they come often by themselves.
+    /// Whether another rate than the one that is held is tried where a path is known to have a limit:
+    /// reports are wanted soon then, since what is beyond the limit is lost.
     #[must_use]
-    pub fn is_trying(&self) -> bool {
-        self.held_before && self.phase != Phase::Holding
+    pub fn is_risking(&self) -> bool {
+        let mut paths = self.paths.values();
+        self.phase != Phase::Holding && paths.any(|path| path.known().at_most.is_some())
     }
 
     /// Shows which paths carry more than twice the rate, where a few seem to limit it: a single
@@ -390,7 +388,6 @@ impl Controller {
         self.base = Rate::of_datagrams(datagrams).clamp(Rate::FLOOR.min(self.cap), self.cap);
         self.rate = self.base;
         self.phase = Phase::Holding;
-        self.held_before = true;
         self.trial.clear();
         self.probe_at = now + self.wait;
         for path in self.paths.values_mut() {

@@ -33,7 +33,7 @@ impl Session {
     /// When those are asked of whom the trial of a rate knows too little.
     pub(super) fn trial_moment(&self) -> Option<Instant> {
         let running = self.phase == Phase::Running;
-        (running && self.controller.is_trying()).then_some(self.timers.trial)
+        (running && self.controller.is_risking()).then_some(self.timers.trial)
     }
 
     pub(super) fn ask_about_the_trial(&mut self, now: Instant) {

@@ -266,9 +266,13 @@ impl Controller {
             let held = match self.least_overflowing(outcome) {
                 Some(least) => {
                     self.wait = FIRST_WAIT;
-                    // The rate before was carried, unless it was only just too much for a queue
-                    // to overflow at once.
-                    (MARGIN * least).max(self.base.datagrams().min(least))
+                    // The rate before was carried. But a queue hides for some rounds that it was only
+                    // just too much.
+                    let base = self.base.datagrams();
+                    match base > least && LEAST_STEP * base < least {
+                        true => least,
+                        false => (MARGIN * least).max(base),
+                    }
                 }
                 None => self.rate.datagrams(),
             };

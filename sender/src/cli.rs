@@ -118,6 +118,11 @@ pub struct Args {
     #[arg(long, value_name = "T", default_value = "0s", value_parser = duration::parse)]
     pub(crate) linger: Duration,
 
+    /// Stay this long after the last word of a receiver that fell silent, once all others are done:
+    /// it may come back; not for standard input
+    #[arg(long, value_name = "T", default_value = "60s", value_parser = duration::parse)]
+    pub(crate) lost_timeout: Duration,
+
     /// What becomes of receivers that are much slower than all others [default: demote; wait for a
     /// stream from standard input]
     #[arg(long, value_name = "HOW")]

@@ -40,6 +40,8 @@ pub struct Config {
     pub start: StartRules,
     /// Stay this long for late receivers after all others are done.
     pub linger: Duration,
+    /// Stay this long after the last word of a lost receiver.
+    pub lost_timeout: Duration,
     /// Never send faster; at least [`Rate::FLOOR`].
     pub rate_cap: Option<Rate>,
     /// Proactive repair symbols.
@@ -203,6 +205,7 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
         signing_key,
         start,
         linger: args.linger,
+        lost_timeout: args.lost_timeout,
         rate_cap: args.rate,
         parity: args.parity,
         slow,

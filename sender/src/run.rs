@@ -181,6 +181,7 @@ fn session_config(config: &Config, source: &Source) -> SessionConfig {
         parity: config.parity,
         slow: config.slow,
         linger: config.linger,
+        lost_timeout: config.lost_timeout,
     }
 }
 

@@ -49,6 +49,7 @@ impl<'a> Sending<'a> {
             parity: Parity::Auto,
             slow: SlowRules::default(),
             linger: Duration::ZERO,
+            lost_timeout: Duration::ZERO,
         };
         Self {
             endpoint: Endpoint::new(now, config, session),

@@ -81,6 +81,7 @@ impl Place {
     pub fn sender(&self, image: impl AsRef<OsStr>, options: &[&str]) -> Command {
         let mut command = self.programs.sender();
         self.arguments(&mut command, "lo", options);
+        hurry(&mut command, options);
         command.arg(image);
         command
     }
@@ -108,6 +109,7 @@ impl Place {
     pub fn sender_in(&self, room: &Room, image: impl AsRef<OsStr>, options: &[&str]) -> Command {
         let mut command = self.programs.sender_in(room);
         self.arguments(&mut command, "eth0", options);
+        hurry(&mut command, options);
         command.arg(image);
         command
     }
@@ -171,5 +173,12 @@ impl Place {
             .args(["--port", &self.port.to_string()])
             .args(options);
         command.stdin(Stdio::null()).stdout(Stdio::null());
+    }
+}
+
+/// Tests that lose a receiver do not wait a minute for it.
+fn hurry(sender: &mut Command, options: &[&str]) {
+    if !options.contains(&"--lost-timeout") {
+        sender.args(["--lost-timeout", "0s"]);
     }
 }

@@ -117,6 +117,7 @@ impl Operator {
                 ..SlowRules::default()
             },
             linger: Duration::ZERO,
+            lost_timeout: Duration::ZERO,
         };
         Self {
             session: Session::new(now, config, signer()),

@@ -29,6 +29,8 @@ pub struct RoomConfig {
     pub slow: SlowRules,
     /// How long to stay for late receivers.
     pub linger: Duration,
+    /// How long to stay for lost receivers.
+    pub lost_timeout: Duration,
     /// What admits receivers.
     pub auth: Auth,
 }
@@ -47,6 +49,7 @@ impl RoomConfig {
             parity: Parity::Auto,
             slow: SlowRules::default(),
             linger: Duration::ZERO,
+            lost_timeout: Duration::ZERO,
             auth: Auth::Open,
         }
     }

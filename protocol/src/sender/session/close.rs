@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Event, Phase, Session, Transmit};
 use crate::ids::ReceiverNumber;
-use crate::sender::roster::MemberState;
+use crate::sender::roster::{Member, MemberState};
 use crate::wire::{FailCode, ToReceiver};
 
 /// Acknowledgements are repeated to those who ask for this long after the last settled
@@ -33,7 +33,7 @@ impl Session {
 
     pub(super) fn consider_end(&mut self, now: Instant) {
         match self.phase {
-            Phase::Running if self.room_is_done() => self.close(now),
+            Phase::Running if self.room_is_done(now) => self.close(now),
             Phase::Lingering(until) if now >= until => self.begin_closing(now),
             Phase::Closing(until) if now >= until => self.over(),
             Phase::Aborting(until) => self.repeat_abort(now, until),
@@ -42,10 +42,16 @@ impl Session {
     }
 
     /// Nothing is expected of any receiver. Receivers that were lost may come back until then.
-    fn room_is_done(&self) -> bool {
-        self.roster
-            .members()
-            .all(|(_, member)| member.state.is_settled())
+    fn room_is_done(&self, now: Instant) -> bool {
+        let mut members = self.roster.members();
+        members.all(|(_, member)| member.state.is_settled() && !self.waits_for(now, member))
+    }
+
+    /// Whether a receiver was lost so lately that it may come back.
+    fn waits_for(&self, now: Instant, member: &Member) -> bool {
+        let patience = self.config.lost_timeout.max(self.config.linger);
+        let is_lost = member.state == MemberState::Lost;
+        is_lost && self.config.seekable && now < member.heard_at + patience
     }
 
     fn close(&mut self, now: Instant) {

@@ -37,6 +37,10 @@ pub struct SessionConfig {
     pub slow: SlowRules,
     /// Stay this long for late receivers after all others are done.
     pub linger: Duration,
+    /// Once nobody else is left, stay this long after the last word of a receiver that is lost: it may
+    /// stand still, be started again, or sit behind a switch that is. Not for a stream, which it
+    /// cannot come back to.
+    pub lost_timeout: Duration,
 }
 
 /// Where the session is.

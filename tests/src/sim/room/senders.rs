@@ -165,6 +165,7 @@ pub(super) fn operator(
         parity: config.parity,
         slow: config.slow,
         linger: config.linger,
+        lost_timeout: config.lost_timeout,
     };
     let endpoint = Endpoint::new(now, endpoint, session);
     let source = Source::new(config.image.clone(), config.seekable);

@@ -46,7 +46,7 @@ const CHALLENGE: f64 = 2.3;
 const PROBE_ROUNDS: usize = 2;
 /// Rounds of easing, which costs less than a probe and compares smaller differences.
 const EASE_ROUNDS: usize = 4;
-/// A probe that shows a limit lowers the rate to this share at most.
+/// A probe that shows a limit lowers the rate to this share at most, and raises it no further.
 const LEAST_STEP: f64 = 0.9;
 /// Easing goes at least this far below the rate.
 const EASE: f64 = 0.8;
@@ -320,7 +320,7 @@ impl Controller {
                 // It was held without remarkable loss, so it is not far from what is carried.
                 Some(least) => {
                     self.wait = self.wait.max(FIRST_WAIT);
-                    (MARGIN * least).clamp(LEAST_STEP * base, base)
+                    (MARGIN * least).clamp(LEAST_STEP * base, base / LEAST_STEP)
                 }
                 None => self.rate.datagrams(),
             };

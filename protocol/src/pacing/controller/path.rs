@@ -10,8 +10,10 @@ const WEIGHT: f64 = 0.125;
 const EXCESS_LOSS: f64 = 0.05;
 const EXCESS_DEVIATIONS: f64 = 4.0;
 
-/// A path is at its limit when its delivery follows a change of the rate by less than this share.
+/// A path is at its limit when its delivery follows a change of the rate by less than this share ...
 const FOLLOWS: f64 = 0.4;
+/// ... and one that is known to have a limit by less than this: the limit may lie between both rates.
+const FOLLOWS_WHOLLY: f64 = 0.8;
 
 /// A queue on the path overflows when so much more is lost than at any rate.
 const OVERFLOW: f64 = 0.02;
@@ -100,8 +102,14 @@ impl Path {
         self.reference.is_some_and(|reference| {
             let change = sent / reference.sent - 1.0;
             let followed = sample.delivered / reference.delivered.max(1.0) - 1.0;
+            let follows = match self.overflowed {
+                // As much as can be told where what is lost varies anyway.
+                true => FOLLOWS_WHOLLY - EXCESS_DEVIATIONS * self.deviation / change.abs(),
+                false => FOLLOWS,
+            };
+            let follows = follows.max(FOLLOWS);
             // Both are positive when the rate rose and negative when it fell.
-            change.abs() > 0.01 && followed / change < FOLLOWS
+            change.abs() > 0.01 && followed / change < follows
         })
     }
 

@@ -308,3 +308,30 @@ fn a_slow_port_is_held_wherever_it_falls_between_the_steps() {
         }
     }
 }
+
+/// A machine that is busy now and then delivers late what its port carried, so that some rounds show
+/// less than the port carries and some more.
+#[test]
+fn a_slow_port_is_held_where_delivery_stutters() {
+    for millis in [3, 5, 10] {
+        for every in [190, 330, 470, 1010, 1730] {
+            let slow = Rate(100_000_000);
+            let mut links = [Link::new(FAST, 0.0), Link::new(slow, 0.0)];
+            links[1].queue = 180;
+            let stutter = |time: f64, links: &mut [Link]| {
+                let at = (time * 1000.0) as u64 % every;
+                let share = match at {
+                    _ if at < millis => 0.0,
+                    _ if at < 2 * millis => 2.0,
+                    _ => 1.0,
+                };
+                links[1].capacity = share * slow.datagrams();
+            };
+            let cap = Rate(300_000_000);
+            let run = run_with(&mut links, Some(cap), UNLIMITED, 30.0, stutter);
+            let (share, lost) = (run.rate / slow.as_f64(), run.loss[1]);
+            let room = format!("{millis} ms every {every} ms: {share}, lost {lost}");
+            assert!((0.9..1.0).contains(&share) && lost <= 0.01, "{room}");
+        }
+    }
+}

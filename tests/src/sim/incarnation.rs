@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mimeo_protocol::ids::ReceiverNumber;
+use mimeo_protocol::ids::{ReceiverNumber, SessionId};
 use mimeo_protocol::receiver::{
     Admitted, Assembled, Endpoint, Event, Failure, Rendezvous, RendezvousConfig, RendezvousEvent,
     SearchAgain, SearchAgainEvent, SessionConfig,
@@ -35,8 +35,10 @@ pub struct Incarnation {
     pub rendezvous: Rendezvous,
     /// Its membership.
     pub endpoint: Option<Endpoint>,
-    /// Its number.
+    /// Its number, in the session that it was a member of last.
     pub number: Option<ReceiverNumber>,
+    /// That session.
+    pub session: Option<SessionId>,
     /// What the rendezvous told on the way.
     pub told: Vec<String>,
     /// What the last welcome said.
@@ -68,6 +70,7 @@ impl Incarnation {
             sessions: 0,
             endpoint: None,
             number: None,
+            session: None,
             told: Vec::new(),
             welcome: None,
             ended_at: None,
@@ -118,6 +121,7 @@ impl Incarnation {
                 Some(RendezvousEvent::Joined(admitted)) => {
                     let config = session_config(&admitted, profile, dice);
                     self.number = Some(admitted.number);
+                    self.session = Some(admitted.session_id);
                     self.welcome = Some(admitted.body.clone());
                     self.sessions += 1;
                     let again = SearchAgain::new(self.config.clone(), self.config.seed, &admitted);
@@ -157,6 +161,7 @@ impl Incarnation {
                     again.on_taken_up(admitted.session_id);
                     let config = session_config(&admitted, profile, dice);
                     self.number = Some(admitted.number);
+                    self.session = Some(admitted.session_id);
                     self.welcome = Some(admitted.body.clone());
                     self.sessions += 1;
                     endpoint.take_up(now, config, *admitted);

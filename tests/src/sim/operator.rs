@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use mimeo_protocol::ids::SessionId;
 use mimeo_protocol::sender::{Destination, Endpoint, Event, Fetch, Phase};
 
 use super::Source;
@@ -9,6 +10,8 @@ use super::own_clock::OwnClock;
 
 /// The sender and its source.
 pub struct Operator {
+    /// Its session.
+    pub session: SessionId,
     /// The sender.
     pub endpoint: Endpoint,
     /// What it reads.
@@ -43,8 +46,14 @@ pub(super) struct Doings {
 }
 
 impl Operator {
-    pub(super) fn new(endpoint: Endpoint, source: Source, read_time: Duration) -> Self {
+    pub(super) fn new(
+        session: SessionId,
+        endpoint: Endpoint,
+        source: Source,
+        read_time: Duration,
+    ) -> Self {
         Self {
+            session,
             endpoint,
             source,
             told: Vec::new(),

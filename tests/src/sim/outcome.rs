@@ -31,7 +31,13 @@ impl Room {
     /// What the sender believes of the last receiver that ran on a machine.
     #[must_use]
     pub fn member_on(&self, machine: usize) -> Option<&MemberState> {
-        self.member(self.machines[machine].last().number?)
+        self.member_of(self.machines[machine].last())
+    }
+
+    /// What the sender of its last session believes of a receiver.
+    fn member_of(&self, life: &Incarnation) -> Option<&MemberState> {
+        let roster = self.operator_of(life).endpoint.session().roster();
+        roster.member(life.number?).map(|member| &member.state)
     }
 
     /// Compares what everybody believes with what is so.
@@ -44,9 +50,11 @@ impl Room {
                     verdict.lies.push(format!("pc{index}: {lie}"));
                 }
             }
-            let finished =
-                |life: &Incarnation| matches!(life.ending, Some(Ending::Finished { .. }));
-            if machine.lives.last().is_some_and(finished) && !machine.target.holds(&self.image) {
+            let differs = |life: &Incarnation| {
+                let finished = matches!(life.ending, Some(Ending::Finished { .. }));
+                finished && !machine.target.holds(self.operator_of(life).source.image())
+            };
+            if machine.lives.last().is_some_and(differs) {
                 verdict
                     .lies
                     .push(format!("pc{index}: its disk differs in the end"));
@@ -56,7 +64,7 @@ impl Room {
     }
 
     fn lie_of(&self, life: &Incarnation, verdict: &mut Verdict) -> Option<String> {
-        let state = life.number.and_then(|number| self.member(number));
+        let state = self.member_of(life);
         let confirmed = state == Some(&MemberState::Confirmed);
         verdict.confirmed += usize::from(confirmed);
         let lie = match life.ending.as_ref() {

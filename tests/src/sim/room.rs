@@ -281,7 +281,10 @@ impl Room {
                 self.machines[machine].held.push((life, done));
             }
             Event::Disk(machine, life, done) => {
-                let image = self.image.clone();
+                let lives = &self.machines[machine].lives;
+                let image = lives.get(life.0).map(|life| self.operator_of(life));
+                let image = image.map_or(&self.image, |sender| sender.source.image());
+                let image = image.clone();
                 self.machines[machine].handle_disk(now, life, &done, &image);
                 self.drive_machine(machine);
             }

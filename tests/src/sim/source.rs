@@ -100,6 +100,12 @@ impl Source {
         }
     }
 
+    /// What is read.
+    #[must_use]
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
     /// The next entry, and for a block its body; `None` at the end.
     ///
     /// A short last block has a body even where it is zeros, so that the end of a stream of

@@ -79,6 +79,7 @@ fn is_honest(room: &Room, person: &Person, story: &Story) -> bool {
         Ending::Killed => prospects.killed || (may_miss && life.endpoint.is_none()),
         Ending::Refused(_) => may_miss,
         Ending::Failed(failure) if prospects.fails.contains(&failure.code) => true,
+        Ending::Failed(failure) if story.mishap.fails().contains(&failure.code) => true,
         Ending::Failed(failure) => failure.code == FailCode::Silence && left_behind,
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mimeo_tests::sim::{Dice, Direction, Room, Sight};
+use mimeo_protocol::wire::FailCode;
+use mimeo_tests::sim::{Dice, Direction, Image, Room, Sight};
 
 use super::draw::ms;
 use super::fates::a_while;
@@ -18,6 +19,12 @@ pub enum Mishap {
     SenderSleeps(Duration),
     /// The sender's clock jumps ahead.
     SenderJumps(Duration),
+    /// The sender dies.
+    SenderDies,
+    /// The sender dies, and is started again after a while, so many times.
+    SenderRestarts(u64, Duration),
+    /// The sender dies, and one with another image of the same name is started after a while.
+    SenderChanges(Duration),
     /// A switch fails: so many of the machines hear and say nothing for a while.
     Partition(usize, Duration),
     /// This share of everything but symbols is lost, both ways.
@@ -31,13 +38,16 @@ pub fn draw(dice: &mut Dice, receivers: u64) -> Mishap {
     if dice.chance(0.66) {
         return Mishap::None;
     }
-    match dice.below(6) {
+    match dice.below(10) {
         0 => Mishap::SenderStands(a_while(dice)),
         1 => Mishap::SenderSleeps(a_while(dice)),
         2 => Mishap::SenderJumps(a_while(dice)),
         3 => Mishap::Partition(dice.between(1, receivers) as usize, a_while(dice)),
         4 => Mishap::LosesControl(dice.pick(&[0.1, 0.3, 0.5])),
-        _ => Mishap::LosesReports(dice.pick(&[0.2, 0.5])),
+        5 => Mishap::LosesReports(dice.pick(&[0.2, 0.5])),
+        6 => Mishap::SenderDies,
+        7 | 8 => Mishap::SenderRestarts(dice.between(1, 3), a_while(dice)),
+        _ => Mishap::SenderChanges(a_while(dice)),
     }
 }
 
@@ -55,6 +65,23 @@ pub fn happen(room: &mut Room, dice: &mut Dice, mishap: Mishap) {
             room.at(when + pause, Room::resume_sender);
         }
         Mishap::SenderJumps(ahead) => room.at(when, move |room| room.jump_sender(ahead)),
+        Mishap::SenderDies => room.at(when, Room::kill_sender),
+        Mishap::SenderRestarts(times, pause) => {
+            for time in 0..u32::try_from(times).expect("a few") {
+                // It runs for as long as it was away.
+                room.at(when + 2 * time * pause, Room::kill_sender);
+                room.at(when + (2 * time + 1) * pause, |room| {
+                    room.start_sender(|_| {})
+                });
+            }
+        }
+        Mishap::SenderChanges(pause) => {
+            let other = another(dice, &room.image);
+            room.at(when, Room::kill_sender);
+            room.at(when + pause, move |room| {
+                room.start_sender(|config| config.image = other);
+            });
+        }
         Mishap::Partition(machines, pause) => {
             let set = move |cut| {
                 move |room: &mut Room| {
@@ -77,6 +104,14 @@ pub fn happen(room: &mut Room, dice: &mut Dice, mishap: Mishap) {
     }
 }
 
+/// An image that differs from its beginning, as long or shorter or longer.
+fn another(dice: &mut Dice, image: &Image) -> Image {
+    let len = image.len();
+    let mut bytes = vec![0; dice.pick(&[len, len, len / 2 + 1, len + 999])];
+    dice.fill(&mut bytes);
+    bytes.as_slice().into()
+}
+
 fn lose(room: &mut Room, dice: &mut Dice, share: f64, what: impl Fn(&Sight) -> bool + 'static) {
     let mut dice = dice.fork();
     room.lose(move |crossing| what(&crossing.sight) && dice.chance(share));
@@ -90,8 +125,19 @@ impl Mishap {
             Self::SenderStands(pause) | Self::SenderSleeps(pause) | Self::SenderJumps(pause) => {
                 Some(pause)
             }
+            Self::SenderRestarts(times, pause) => Some(2 * pause * times as u32),
+            Self::SenderChanges(pause) => Some(pause),
+            Self::SenderDies => Some(Duration::MAX),
             Self::LosesControl(_) | Self::LosesReports(_) => Some(Duration::ZERO),
             _ => None,
+        }
+    }
+
+    /// Why any machine may fail.
+    pub fn fails(self) -> &'static [FailCode] {
+        match self {
+            Self::SenderChanges(_) => &[FailCode::TargetRefused],
+            _ => &[],
         }
     }
 }

@@ -8,7 +8,7 @@ use mimeo_protocol::sender::{Endpoint, EndpointConfig, SessionConfig};
 use mimeo_protocol::wire::data_group;
 
 use super::super::operator::Doings as OperatorDoings;
-use super::super::{Dice, Operator, RoomConfig, Source, Tap};
+use super::super::{Dice, Incarnation, Operator, RoomConfig, Source, Tap};
 use super::{Event, OperatorEvent, Room};
 
 /// Datagrams that wait for a sender that stands still.
@@ -40,6 +40,14 @@ impl Room {
 
     pub(in crate::sim) fn newest(&self) -> usize {
         self.former.len()
+    }
+
+    /// The sender of the session that a receiver was a member of last; the newest for one that was
+    /// in none.
+    pub(in crate::sim) fn operator_of(&self, life: &Incarnation) -> &Operator {
+        let mut former = self.former.iter();
+        let its = former.find(|operator| life.session == Some(operator.session));
+        its.unwrap_or(&self.operator)
     }
 
     pub(super) fn operator_mut(&mut self, index: usize) -> &mut Operator {
@@ -169,5 +177,5 @@ pub(super) fn operator(
     };
     let endpoint = Endpoint::new(now, endpoint, session);
     let source = Source::new(config.image.clone(), config.seekable);
-    Operator::new(endpoint, source, Duration::from_micros(100))
+    Operator::new(session_id, endpoint, source, Duration::from_micros(100))
 }

@@ -40,13 +40,7 @@ impl Liar {
         let mut heard = room.watched().iter();
         let welcome = heard.find_map(|datagram| Welcome::decode(datagram).ok());
         let welcome = welcome.expect("who has joined was welcomed");
-        let keys = JoinKeys::derive(
-            &room.secret,
-            welcome.session_id,
-            welcome.receiver_nonce,
-            welcome.sender_nonce,
-            welcome.number,
-        );
+        let keys = welcome.keys(&room.secret);
         room.kill(machine);
         Rc::new(Self {
             machine,

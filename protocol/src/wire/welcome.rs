@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Kind, Reader, WireError, Write, clear_body, clear_header};
 use crate::ids::{Cycle, Nonce, ReceiverNumber, SessionId, Slot};
-use crate::keys::VerifyingKey;
+use crate::keys::{JoinKeys, Secret, VerifyingKey};
 use crate::units::BlockNumber;
 
 /// The clear part of a welcome; `sealed` is a [`WelcomeBody`] under the join's welcome key.
@@ -27,8 +27,8 @@ pub struct Welcome {
 }
 
 impl Welcome {
-    /// Appends the part that the tag of the body covers.
-    pub fn encode_header(&self, out: &mut Vec<u8>) {
+    /// The part that the tag of the body covers.
+    fn encode_header(&self, out: &mut Vec<u8>) {
         clear_header(Kind::Welcome, out);
         out.extend_from_slice(&self.session_id.0);
         out.extend_from_slice(&self.receiver_nonce.0);
@@ -56,6 +56,38 @@ impl Welcome {
             exchange: reader.blob("exchange")?.to_vec(),
             sealed: reader.rest().to_vec(),
         })
+    }
+
+    /// The keys of this join; the secret is what the exchange came to, or that of an open session.
+    #[must_use]
+    pub fn keys(&self, secret: &Secret) -> JoinKeys {
+        JoinKeys::derive(
+            secret,
+            self.session_id,
+            self.receiver_nonce,
+            self.sender_nonce,
+            self.number,
+        )
+    }
+
+    /// Puts the body in, sealed together with all that stands before it: once for each join, as the
+    /// welcome key has one nonce.
+    pub fn seal(&mut self, keys: &JoinKeys, body: &WelcomeBody) {
+        let (mut datagram, mut plain) = (Vec::new(), Vec::new());
+        self.encode_header(&mut datagram);
+        body.encode(&mut plain);
+        let header = datagram.len();
+        keys.welcome.seal_behind(0, 0, &plain, &mut datagram);
+        self.sealed = datagram.split_off(header);
+    }
+
+    /// The body; `None` where it was not sealed under these keys and with this header, or is none.
+    #[must_use]
+    pub fn open(&self, keys: &JoinKeys) -> Option<WelcomeBody> {
+        let mut header = Vec::new();
+        self.encode_header(&mut header);
+        let plain = keys.welcome.open_vec(0, &header, &self.sealed).ok()?;
+        WelcomeBody::decode(&plain).ok()
     }
 }
 
@@ -137,5 +169,52 @@ impl WelcomeBody {
         };
         reader.finish()?;
         Ok(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::SigningKey;
+
+    #[test]
+    fn a_welcome_opens_under_its_secret_and_as_it_was_sealed() {
+        let body = WelcomeBody {
+            group: "239.255.1.2:50000".parse().unwrap(),
+            group_key: [3; 32],
+            sender_key: SigningKey::from_seed(&[4; 32]).verifying_key(),
+            image_len: None,
+            cycle: Cycle(1),
+            slot: Slot(6),
+            begun: BlockNumber(6),
+            receivers: 12,
+        };
+        let secret = Secret::new([5; 32]);
+        let mut welcome = Welcome {
+            session_id: SessionId([1; 16]),
+            receiver_nonce: Nonce([2; 16]),
+            sender_nonce: Nonce([3; 16]),
+            number: ReceiverNumber(4),
+            secret: vec![],
+            exchange: vec![7; 33],
+            sealed: vec![],
+        };
+        let keys = welcome.keys(&secret);
+        welcome.seal(&keys, &body);
+        let open = |welcome: &Welcome, secret: &Secret| welcome.open(&welcome.keys(secret));
+        assert_eq!(open(&welcome, &secret), Some(body));
+        assert_eq!(open(&welcome, &Secret::new([6; 32])), None);
+        let mut bytes = Vec::new();
+        welcome.encode(&mut bytes);
+        // Whatever of it is changed behind version, kind and magic, of the clear part too.
+        for at in 8..bytes.len() {
+            bytes[at] ^= 1;
+            let changed = Welcome::decode(&bytes);
+            assert!(
+                changed.is_err() || open(&changed.unwrap(), &secret).is_none(),
+                "{at}"
+            );
+            bytes[at] ^= 1;
+        }
     }
 }

@@ -9,7 +9,7 @@ use mimeo_protocol::ids::{Nonce, ReceiverNumber, SessionId};
 use mimeo_protocol::keys::{Exchange, JoinKeys, SealKey, Secret};
 use mimeo_protocol::wire::{
     Announce, Envelope, GroupControl, Join, Kind, Probe, Report, SymbolHeader, SymbolKind,
-    ToReceiver, ToSender, Welcome, WelcomeBody,
+    ToReceiver, ToSender, Welcome,
 };
 
 /// What a datagram turned out to be.
@@ -124,17 +124,8 @@ impl Tap {
     }
 
     fn learn(&mut self, welcome: &Welcome) -> Option<Sight> {
-        let keys = JoinKeys::derive(
-            &self.secret_of(welcome)?,
-            welcome.session_id,
-            welcome.receiver_nonce,
-            welcome.sender_nonce,
-            welcome.number,
-        );
-        let mut header = Vec::new();
-        welcome.encode_header(&mut header);
-        let plain = keys.welcome.open_vec(0, &header, &welcome.sealed).ok()?;
-        let body = WelcomeBody::decode(&plain).ok()?;
+        let keys = welcome.keys(&self.secret_of(welcome)?);
+        let body = welcome.open(&keys)?;
         self.group = Some(SealKey::new(&body.group_key));
         self.joins.insert(welcome.number, keys);
         Some(Sight::Welcome)

@@ -386,16 +386,8 @@ impl Attempt {
             }
             None => return None,
         };
-        let keys = JoinKeys::derive(
-            &secret,
-            welcome.session_id,
-            welcome.receiver_nonce,
-            welcome.sender_nonce,
-            welcome.number,
-        );
-        let mut header = Vec::new();
-        welcome.encode_header(&mut header);
-        let plain = keys.welcome.open_vec(0, &header, &welcome.sealed).ok()?;
-        Some((keys, WelcomeBody::decode(&plain).ok()?))
+        let keys = welcome.keys(&secret);
+        let body = welcome.open(&keys)?;
+        Some((keys, body))
     }
 }

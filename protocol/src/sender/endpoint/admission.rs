@@ -7,7 +7,7 @@ use super::EndpointConfig;
 use crate::ids::{Nonce, ReceiverNumber};
 use crate::keys::{Exchange, JoinKeys, NoExchange, ReplayWindow, Secret, derive};
 use crate::sender::roster::About;
-use crate::wire::{Auth, Envelope, Join, TAG, ToSender, Welcome, WelcomeBody};
+use crate::wire::{Auth, Envelope, Join, ToSender, Welcome, WelcomeBody};
 
 /// Why a receiver gets no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -105,23 +105,21 @@ impl Admission {
         // Numbers are not given twice: a number is a part of what its keys are drawn from.
         self.next = self.next.checked_add(1).ok_or(NotAdmitted::Full)?;
         let sender_nonce = self.draw_nonce(config, number);
-        let (session, nonce) = (config.session_id, join.nonce);
-        let keys = JoinKeys::derive(&secret, session, nonce, sender_nonce, number);
-        let open = config.auth == Auth::Open;
+        let in_clear = match config.auth {
+            Auth::Open => secret.bytes().to_vec(),
+            Auth::KeyFile | Auth::Code => Vec::new(),
+        };
         let mut welcome = Welcome {
             session_id: config.session_id,
             receiver_nonce: join.nonce,
             sender_nonce,
             number,
-            secret: if open {
-                secret.bytes().to_vec()
-            } else {
-                Vec::new()
-            },
+            secret: in_clear,
             exchange,
             sealed: Vec::new(),
         };
-        welcome.sealed = seal_body(&keys, &welcome, body);
+        let keys = welcome.keys(&secret);
+        welcome.seal(&keys, body);
         let mut datagram = Vec::new();
         welcome.encode(&mut datagram);
         self.by_nonce.insert(join.nonce, number);
@@ -184,15 +182,6 @@ impl Admission {
             stays
         });
     }
-}
-
-fn seal_body(keys: &JoinKeys, welcome: &Welcome, body: &WelcomeBody) -> Vec<u8> {
-    let (mut header, mut plain) = (Vec::new(), Vec::new());
-    welcome.encode_header(&mut header);
-    body.encode(&mut plain);
-    let mut sealed = vec![0; plain.len() + TAG];
-    keys.welcome.seal(0, &header, &plain, &mut sealed);
-    sealed
 }
 
 fn about(from: SocketAddr, join: &Join) -> About {

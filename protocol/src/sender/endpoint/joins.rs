@@ -13,42 +13,32 @@ use crate::wire::{
     Announce, Auth, Cookie, Join, Probe, Reject, RejectReason, VERSION, WelcomeBody,
 };
 
-/// Answers to strangers per second: a room of a thousand machines that are switched on together,
-/// and little for somebody who forges addresses.
-const ANSWERS_PER_SECOND: u32 = 500;
+/// Answers to strangers are this far apart on average, 500 a second: a room of a thousand machines
+/// that are switched on together, and little for somebody who forges addresses.
+const ANSWER_EVERY: Duration = Duration::from_millis(2);
 const ANSWERS_AT_ONCE: u32 = 500;
 
 /// What may still be answered; a kind of question of its own for each of them, so that a flood of
 /// the one leaves the other alone.
 #[derive(Debug)]
 pub(super) struct Allowance {
-    left: u32,
-    filled: Instant,
+    /// When all that was answered would have been, [`ANSWER_EVERY`] apart. A burst runs ahead of it.
+    due: Instant,
 }
 
 impl Allowance {
     pub(super) fn new(now: Instant) -> Self {
-        Self {
-            left: ANSWERS_AT_ONCE,
-            filled: now,
-        }
+        Self { due: now }
     }
 
     /// Takes one answer out of it.
     fn take(&mut self, now: Instant) -> bool {
-        let every = Duration::from_secs(1) / ANSWERS_PER_SECOND;
-        let periods = now.saturating_duration_since(self.filled).as_micros() / every.as_micros();
-        if let Ok(periods) = u32::try_from(periods.min(u128::from(ANSWERS_AT_ONCE))) {
-            self.left = (self.left + periods).min(ANSWERS_AT_ONCE);
-            if periods == ANSWERS_AT_ONCE {
-                self.filled = now;
-            } else {
-                self.filled += every * periods;
-            }
+        let due = self.due.max(now) + ANSWER_EVERY;
+        let fits = due <= now + ANSWERS_AT_ONCE * ANSWER_EVERY;
+        if fits {
+            self.due = due;
         }
-        let some = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        some
+        fits
     }
 }
 

@@ -1,5 +1,6 @@
 //! The key file: 32 random bytes that the sender and every receiver of a room hold.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -10,6 +11,30 @@ use zeroize::Zeroizing;
 
 /// Bytes of a key.
 pub const KEY_LEN: usize = 32;
+
+/// The content of a key file. It is wiped when it is dropped, and not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(Zeroizing<[u8; KEY_LEN]>);
+
+impl Key {
+    /// A key from its bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; KEY_LEN]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; KEY_LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
 
 /// How a key file is made; part of every message that asks for one.
 pub const MAKE: &str = "head -c 32 /dev/urandom > room.key && chmod 600 room.key";
@@ -51,13 +76,13 @@ pub enum KeyFileError {
     Read(#[source] io::Error),
 }
 
-/// Reads the key; what it returns is wiped when it is dropped.
+/// Reads the key.
 ///
 /// # Errors
 ///
 /// When the file is missing, unreadable, not a regular file of exactly 32 bytes, or accessible
 /// to the group or to others.
-pub fn read(path: &Path) -> Result<Zeroizing<[u8; KEY_LEN]>, KeyFileError> {
+pub fn read(path: &Path) -> Result<Key, KeyFileError> {
     let file = open(path)?;
     // Asked of the open file, so that nobody can exchange it between the look and the read.
     let about = file.metadata().map_err(KeyFileError::Read)?;
@@ -74,11 +99,11 @@ pub fn read(path: &Path) -> Result<Zeroizing<[u8; KEY_LEN]>, KeyFileError> {
     if about.len() != KEY_LEN as u64 {
         return Err(KeyFileError::Length { found: about.len() });
     }
-    let mut bytes = Zeroizing::new([0; KEY_LEN]);
+    let mut key = Key::new([0; KEY_LEN]);
     (&file)
-        .read_exact(bytes.as_mut())
+        .read_exact(key.0.as_mut())
         .map_err(KeyFileError::Read)?;
-    Ok(bytes)
+    Ok(key)
 }
 
 /// Opens without waiting: a named pipe in the file's place must not hang the program.
@@ -112,7 +137,9 @@ mod tests {
     fn a_private_file_of_32_bytes_is_a_key() {
         for mode in [0o600, 0o400] {
             let (_dir, path) = file(&[7; 32], mode);
-            assert_eq!(*read(&path).unwrap(), [7; 32]);
+            let key = read(&path).unwrap();
+            assert_eq!(key.bytes(), &[7; 32]);
+            assert_eq!(format!("{key:?}"), "Key(..)", "logs do not tell it");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the command lines of the sender and the receiver have in common: how an operator's words
 //! are read and how things are shown.
 //!
-//! * Words: [`args`], [`duration`], [`JoinCode`], [`keyfile`].
+//! * Words: [`args`], [`duration`], [`Admission`] by [`JoinCode`] or [`keyfile`].
 //! * What is shown: [`Progress`] on a [`Screen`], in words and figures of [`human`] and [`trend`],
 //!   as lines ([`plain`], [`json`]) or in a [`Report`]; [`log`].
 //! * The frame: [`Operator`] runs a [`Program`]'s engine, whose [`session`] has a thread of its own,
@@ -10,6 +10,7 @@
 //! It knows nothing of images, networks and protocols: what differs between the two programs is in
 //! the trait [`Program`].
 
+mod admission;
 pub mod args;
 mod code;
 pub mod duration;
@@ -30,6 +31,7 @@ pub mod terminal;
 pub mod trend;
 mod update;
 
+pub use admission::{Admission, AdmissionError};
 pub use code::{JoinCode, JoinCodeError};
 pub use exit::Exit;
 pub use keyfile::KeyFileError;

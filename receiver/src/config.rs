@@ -6,12 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mimeo_console::{
-    JoinCode, JoinCodeError, KeyFileError, Mode, ReportFile, ReportFileError, keyfile,
-};
+use mimeo_console::{Admission, AdmissionError, Mode, ReportFile, ReportFileError, keyfile};
 use mimeo_image::TargetOptions;
 use mimeo_image::target::can_be_read_back;
-use mimeo_protocol::keys::{Secret, VerifyingKey};
+use mimeo_protocol::keys::VerifyingKey;
 
 use crate::cli::Args;
 use crate::exit::Exit;
@@ -39,7 +37,7 @@ pub struct Config {
     pub sender: Option<SocketAddr>,
     /// UDP port of the rendezvous, not 0.
     pub port: u16,
-    /// What the receiver holds.
+    /// What the receiver holds, and so which sessions it joins.
     pub admission: Admission,
     /// The only sender that anything is taken from.
     pub sender_key: Option<VerifyingKey>,
@@ -49,17 +47,6 @@ pub struct Config {
     pub start_timeout: Duration,
     /// Give up after the sender was silent for this long; above zero.
     pub idle_timeout: Duration,
-}
-
-/// What the receiver holds, and so which sessions it joins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admission {
-    /// Sessions that are open to everybody.
-    Open,
-    /// Sessions of senders that hold the same key file.
-    Key(Secret),
-    /// The one that shows this join code.
-    Code(JoinCode),
 }
 
 /// How the operator is told, and what follows.
@@ -98,17 +85,9 @@ pub enum ConfigError {
         keyfile::MAKE
     )]
     NoAdmission,
-    /// What was given is no join code.
-    #[error("--code: {0}")]
-    Code(#[from] JoinCodeError),
-    /// The key file cannot be used.
-    #[error("--key-file {}: {error}", path.display())]
-    KeyFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: KeyFileError,
-    },
+    /// The join code or the key file cannot be used.
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
     /// No session can have that name.
     #[error(
         "--session {0:?}: a name has 1 to {MAX_NAME} bytes and no control characters; give the \
@@ -146,8 +125,7 @@ impl ConfigError {
             ConfigError::Verify(_)
             | ConfigError::Resume(_)
             | ConfigError::NoAdmission
-            | ConfigError::Code(_)
-            | ConfigError::KeyFile { .. }
+            | ConfigError::Admission(_)
             | ConfigError::SessionName(_)
             | ConfigError::Report { .. } => Exit::Usage,
         }
@@ -174,7 +152,8 @@ pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
                 .map_err(|error| ConfigError::Report { path, error })
         })
         .transpose()?;
-    let admission = admission(args.code.as_deref(), args.key_file, args.open)?;
+    let admission = Admission::choose(args.code.as_deref(), args.key_file, args.open)?
+        .ok_or(ConfigError::NoAdmission)?;
     let session_name = args.session.map(checked_name).transpose()?;
     let sender = args
         .sender
@@ -218,23 +197,6 @@ fn name_of(target: &OsStr) -> String {
         "-" => "standard output".to_owned(),
         "null:" => "what null: discards".to_owned(),
         path => format!("the pipe {path}"),
-    }
-}
-
-fn admission(
-    code: Option<&str>,
-    key_file: Option<PathBuf>,
-    open: bool,
-) -> Result<Admission, ConfigError> {
-    if let Some(code) = code {
-        return Ok(Admission::Code(JoinCode::parse(code)?));
-    }
-    match key_file {
-        Some(path) => keyfile::read(&path)
-            .map(|key| Admission::Key(Secret::new(*key)))
-            .map_err(|error| ConfigError::KeyFile { path, error }),
-        None if open => Ok(Admission::Open),
-        None => Err(ConfigError::NoAdmission),
     }
 }
 

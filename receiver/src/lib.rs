@@ -17,5 +17,5 @@ pub mod status;
 mod summary;
 mod then;
 
-pub use mimeo_console::{KeyFileError, Mode, ReportFile, ReportFileError};
+pub use mimeo_console::{Admission, AdmissionError, Mode, ReportFile, ReportFileError};
 pub use then::Then;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::sync::mpsc;
 use std::time::Instant;
 
+use mimeo_console::Admission;
 use mimeo_image::target::{Target, TargetError};
 use mimeo_net::Waiter;
 use mimeo_protocol::keys::{Secret, derive};
@@ -13,7 +14,7 @@ use mimeo_protocol::receiver::{
 use mimeo_protocol::wire::{Auth, FailCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use crate::config::{Admission, Config};
+use crate::config::Config;
 use crate::engine::{Again, Engine, NotJoined, Parts, Pictures, Room, Search, seed_of};
 use crate::exit::Exit;
 use crate::status::{Phase, Status};
@@ -188,8 +189,8 @@ fn rendezvous_config(
 ) -> Result<RendezvousConfig, NotJoined> {
     let (auth, secret) = match &config.admission {
         Admission::Open => (Auth::Open, None),
-        Admission::Key(secret) => (Auth::KeyFile, Some(secret.clone())),
-        Admission::Code(code) => (Auth::Code, Some(Secret::of_code(&code.to_string()))),
+        Admission::Key(key) => (Auth::KeyFile, Some(Secret::new(*key.bytes()))),
+        Admission::Code(code) => (Auth::Code, Some(Secret::of_code(code))),
     };
     Ok(RendezvousConfig {
         session_name: config.session_name.clone(),

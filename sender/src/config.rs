@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Zoned;
 use mimeo_console::{
-    JoinCode, JoinCodeError, KeyFileError, Mode, ReportFile, ReportFileError, duration, keyfile,
+    Admission, AdmissionError, JoinCode, KeyFileError, Mode, ReportFile, ReportFileError, duration,
 };
 use mimeo_protocol::block::Level;
-use mimeo_protocol::keys::{Secret, SigningKey};
+use mimeo_protocol::keys::SigningKey;
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{Parity, SlowRules};
 
@@ -52,17 +52,6 @@ pub struct Config {
     pub level: Level,
 }
 
-/// Who may join.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admission {
-    /// Everybody.
-    Open,
-    /// Who holds the same key file.
-    Key(Secret),
-    /// Who was told the join code.
-    Code(JoinCode),
-}
-
 /// When a session starts. The times are below `start_timeout` where they could only be
 /// overtaken by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,17 +83,9 @@ pub enum ConfigError {
     /// No join code can be made.
     #[error("no random numbers for a join code: {0}; give one with --code")]
     NoRandom(getrandom::Error),
-    /// What was given is no join code.
-    #[error("--code: {0}")]
-    Code(#[from] JoinCodeError),
-    /// The key file cannot be used.
-    #[error("--key-file {}: {error}", path.display())]
-    KeyFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: KeyFileError,
-    },
+    /// The join code or the key file cannot be used.
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
     /// The key that signs cannot be used.
     #[error("--sign-key {}: {}", path.display(), sign_key::text(error))]
     SignKey {
@@ -187,7 +168,8 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
                 .map_err(|error| ConfigError::Report { path, error })
         })
         .transpose()?;
-    let admission = admission(args.code.as_deref(), args.key_file, args.open)?;
+    let admission = Admission::choose(args.code.as_deref(), args.key_file, args.open)?
+        .map_or_else(new_code, Ok)?;
     let signing_key = args
         .sign_key
         .map(|path| sign_key::read(path, &admission))
@@ -219,25 +201,10 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
 }
 
 /// Where nothing is said a code is made.
-fn admission(
-    code: Option<&str>,
-    key_file: Option<PathBuf>,
-    open: bool,
-) -> Result<Admission, ConfigError> {
-    if let Some(code) = code {
-        return Ok(Admission::Code(JoinCode::parse(code)?));
-    }
-    match key_file {
-        Some(path) => keyfile::read(&path)
-            .map(|key| Admission::Key(Secret::new(*key)))
-            .map_err(|error| ConfigError::KeyFile { path, error }),
-        None if open => Ok(Admission::Open),
-        None => {
-            let mut random = [0; 32];
-            getrandom::fill(&mut random).map_err(ConfigError::NoRandom)?;
-            Ok(Admission::Code(JoinCode::draw(random)))
-        }
-    }
+fn new_code() -> Result<Admission, ConfigError> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(ConfigError::NoRandom)?;
+    Ok(Admission::Code(JoinCode::draw(random)))
 }
 
 fn start_rules(args: &Args, now: &Zoned) -> Result<StartRules, ConfigError> {

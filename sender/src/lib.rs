@@ -19,4 +19,6 @@ mod start_at;
 pub mod status;
 mod summary;
 
-pub use mimeo_console::{KeyFileError, Mode, ReportFile, ReportFileError};
+pub use mimeo_console::{
+    Admission, AdmissionError, KeyFileError, Mode, ReportFile, ReportFileError,
+};

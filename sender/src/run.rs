@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
+use mimeo_console::Admission;
 use mimeo_image::source::Source;
 use mimeo_net::Waiter;
 use mimeo_protocol::ids::SessionId;
@@ -12,7 +13,7 @@ use mimeo_protocol::sender::{Endpoint, EndpointConfig, SessionConfig, StartPolic
 use mimeo_protocol::wire::{Auth, FailCode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use crate::config::{Admission, Config};
+use crate::config::Config;
 use crate::engine::{Ended, Engine, Parts, Room, shown_code};
 use crate::exit::Exit;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
@@ -135,8 +136,8 @@ fn endpoint_config(
 ) -> Result<EndpointConfig, String> {
     let (auth, secret) = match &config.admission {
         Admission::Open => (Auth::Open, Secret::new(random_bytes()?)),
-        Admission::Key(secret) => (Auth::KeyFile, secret.clone()),
-        Admission::Code(code) => (Auth::Code, Secret::of_code(&code.to_string())),
+        Admission::Key(key) => (Auth::KeyFile, Secret::new(*key.bytes())),
+        Admission::Code(code) => (Auth::Code, Secret::of_code(code)),
     };
     let signing_key = match &config.signing_key {
         Some(key) => key.clone(),

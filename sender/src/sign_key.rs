@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use mimeo_console::{KeyFileError, keyfile};
-use mimeo_protocol::keys::{Secret, SigningKey};
+use mimeo_console::{Admission, KeyFileError, keyfile};
+use mimeo_protocol::keys::SigningKey;
 
-use crate::config::{Admission, ConfigError};
+use crate::config::ConfigError;
 
 /// How such a file is made.
 const MAKE: &str = "mimeo-image keygen FILE";
@@ -18,10 +18,10 @@ const MAKE: &str = "mimeo-image keygen FILE";
 /// holds that one.
 pub(crate) fn read(path: PathBuf, admission: &Admission) -> Result<SigningKey, ConfigError> {
     match keyfile::read(&path) {
-        Ok(seed) if *admission == Admission::Key(Secret::new(*seed)) => {
+        Ok(key) if *admission == Admission::Key(key.clone()) => {
             Err(ConfigError::SharedSignKey(path))
         }
-        Ok(seed) => Ok(SigningKey::from_seed(&seed)),
+        Ok(key) => Ok(SigningKey::from_seed(key.bytes())),
         Err(error) => Err(ConfigError::SignKey { path, error }),
     }
 }

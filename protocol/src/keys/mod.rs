@@ -36,10 +36,11 @@ impl Secret {
         Self(bytes)
     }
 
-    /// The secret that a join code stands for, from its text.
+    /// The secret that a join code stands for, from what it is shown as.
     #[must_use]
-    pub fn of_code(code: &str) -> Self {
-        Self(derive(code.as_bytes(), b"", &[b"mimeo 1 join code"]))
+    pub fn of_code(code: &impl std::fmt::Display) -> Self {
+        let text = zeroize::Zeroizing::new(code.to_string());
+        Self(derive(text.as_bytes(), b"", &[b"mimeo 1 join code"]))
     }
 
     /// The bytes, for the welcome of an open session.

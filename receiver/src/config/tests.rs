@@ -1,5 +1,6 @@
 use super::*;
 use crate::cli::parse_args;
+use mimeo_console::keyfile;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
@@ -145,7 +146,7 @@ fn a_key_file_is_read_or_refused_by_name() {
     fs::write(&path, [9; 32]).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     let (config, _) = config(&["--key-file", text, "x"]).unwrap();
-    assert_eq!(config.admission, Admission::Key(Secret::new([9; 32])));
+    assert_eq!(config.admission, Admission::Key(keyfile::Key::new([9; 32])));
     fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
     let error = refusal(&["--key-file", text, "x"]);
     assert!(

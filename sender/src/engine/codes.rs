@@ -24,8 +24,7 @@ impl Engine {
             return self.tell(Severity::Warn, text);
         }
         let code = JoinCode::draw(random);
-        self.endpoint
-            .renew_secret(Secret::of_code(&code.to_string()));
+        self.endpoint.renew_secret(Secret::of_code(&code));
         self.tell(Severity::Info, shown(&code));
     }
 

@@ -13,6 +13,7 @@ mod room;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use mimeo_console::Admission;
 use mimeo_image::source::Source;
 use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
 use mimeo_protocol::block::{BlockDigest, ImageHasher};
@@ -22,7 +23,7 @@ use mimeo_protocol::units::BlockNumber;
 use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::config::{Admission, Config};
+use crate::config::Config;
 use crate::run::{Command, Update};
 pub(crate) use codes::shown as shown_code;
 use pictures::Pictures;

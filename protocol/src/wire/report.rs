@@ -174,6 +174,9 @@ impl Report {
 
     /// Reads a whole report.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        if bytes.len() > MAX_REPORT {
+            return Err(WireError::Value { field: "length" });
+        }
         let mut reader = Reader::new(bytes);
         let mut report = Self {
             stage: Stage::decode(&mut reader)?,

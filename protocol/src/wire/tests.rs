@@ -150,6 +150,12 @@ fn a_report_that_overflows_draws_its_horizon_in() {
     assert!(kept > 250);
     assert_eq!(read.deficits[..], long.deficits[..kept]);
     assert_eq!(read.covered_up_to, long.deficits[kept].first);
+    // What no datagram holds is no report.
+    bytes.resize(MAX_REPORT - MAX_REPORT % 3 + 3, 1);
+    assert_eq!(
+        Report::decode(&bytes),
+        Err(WireError::Value { field: "length" })
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! of them. A block that arrives whole before its check is simply written.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Instant;
 
 use super::ledger::Ledger;
@@ -164,15 +165,14 @@ impl Checks {
         under_way.into_iter().chain(behind).chain(ahead).min()
     }
 
-    /// Where the run of unchecked blocks ends that a block is in.
-    fn unchecked_to(&self, block: BlockNumber) -> Option<BlockNumber> {
-        if (self.behind..self.start).contains(&block.0) {
-            Some(BlockNumber(self.start))
-        } else if block.0 >= self.ahead {
-            Some(BlockNumber(u32::MAX))
-        } else {
-            let under_way = self.under_way.contains(&block);
-            under_way.then_some(BlockNumber(block.0 + 1))
+    /// The first run of unchecked blocks that does not end before a block, or at it.
+    fn unchecked_from(&self, block: BlockNumber) -> Range<u32> {
+        let mut runs = [self.behind..self.start, self.ahead..u32::MAX].into_iter();
+        let run = runs.find(|run| !run.is_empty() && run.end > block.0);
+        let run = run.unwrap_or(u32::MAX..u32::MAX);
+        match self.under_way.range(block..).next() {
+            Some(under_way) if under_way.0 < run.start => under_way.0..under_way.0 + 1,
+            _ => run,
         }
     }
 }
@@ -303,7 +303,7 @@ impl Session {
     pub(super) fn needs(&self, end: BlockNumber, max: usize) -> (Vec<Deficit>, BlockNumber) {
         let end = end.min(self.plausible());
         let Some(checks) = &self.checks else {
-            return self.ledger.deficits(end, max, |_| None);
+            return self.ledger.deficits(end, max, |_| u32::MAX..u32::MAX);
         };
         // What was begun before the join comes in a later cycle: it may stay open until then.
         let from = if self.in_joined_cycle {
@@ -316,6 +316,6 @@ impl Session {
             .unwrap_or(end)
             .min(end);
         self.ledger
-            .deficits(end, max, |block| checks.unchecked_to(block))
+            .deficits(end, max, |block| checks.unchecked_from(block))
     }
 }

@@ -2,6 +2,9 @@ use super::*;
 
 const NOBODY: Yielding = below(0);
 
+/// No block is unchecked.
+const CHECKED: Range<u32> = u32::MAX..u32::MAX;
+
 const fn below(block: u32) -> Yielding {
     Yielding {
         below: BlockNumber(block),
@@ -55,13 +58,41 @@ fn deficits_are_runs_and_truncate_at_a_block() {
         run(6, 4, ALL_SYMBOLS),
     ];
     assert_eq!(
-        ledger.deficits(BlockNumber(10), 9, |_| None),
+        ledger.deficits(BlockNumber(10), 9, |_| CHECKED),
         (all.clone(), BlockNumber(10))
     );
     assert_eq!(
-        ledger.deficits(BlockNumber(10), 2, |_| None),
+        ledger.deficits(BlockNumber(10), 2, |_| CHECKED),
         (all[..2].to_vec(), BlockNumber(3))
     );
+}
+
+#[test]
+fn deficits_up_to_a_forged_end_are_as_few_runs() {
+    let mut ledger = Ledger::new(8);
+    ledger.on_written(BlockNumber(70));
+    fill(&mut ledger, 3, 4, &[0]);
+    fill(&mut ledger, u32::MAX - 9, 4, &[0]);
+    let run = |first, count, symbols| Deficit {
+        first: BlockNumber(first),
+        count,
+        symbols,
+    };
+    let all = vec![
+        run(0, 3, ALL_SYMBOLS),
+        run(3, 1, 3),
+        run(4, 66, ALL_SYMBOLS),
+        run(71, u32::MAX - 80, ALL_SYMBOLS),
+        run(u32::MAX - 9, 1, 3),
+        run(u32::MAX - 8, 8, ALL_SYMBOLS),
+    ];
+    let end = BlockNumber(u32::MAX);
+    assert_eq!(ledger.deficits(end, 9, |_| CHECKED), (all.clone(), end));
+    // Those from 100 on are unchecked.
+    let unchecked = |block: BlockNumber| block.0.max(100)..u32::MAX;
+    let mut known = all[..4].to_vec();
+    known[3].count = 29;
+    assert_eq!(ledger.deficits(end, 9, unchecked), (known, end));
 }
 
 #[test]
@@ -114,7 +145,7 @@ fn the_bitmap_counts_across_words() {
     ledger.on_written(BlockNumber(130));
     assert_eq!(ledger.complete_up_to().0, 200);
     assert_eq!(
-        ledger.deficits(BlockNumber(200), 4, |_| None),
+        ledger.deficits(BlockNumber(200), 4, |_| CHECKED),
         (vec![], BlockNumber(200))
     );
 }

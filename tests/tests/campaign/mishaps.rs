@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mimeo_protocol::units::BLOCK_SIZE;
 use mimeo_protocol::wire::FailCode;
 use mimeo_tests::sim::{Dice, Direction, Image, Room, Sight};
 
@@ -104,10 +105,11 @@ pub fn happen(room: &mut Room, dice: &mut Dice, mishap: Mishap) {
     }
 }
 
-/// An image that differs from its beginning, as long or shorter or longer.
+/// An image that differs from its beginning, as long or longer: a disk that is to fail at some place
+/// gets there.
 fn another(dice: &mut Dice, image: &Image) -> Image {
     let len = image.len();
-    let mut bytes = vec![0; dice.pick(&[len, len, len / 2 + 1, len + 999])];
+    let mut bytes = vec![0; dice.pick(&[len, len, len + 999, len + BLOCK_SIZE])];
     dice.fill(&mut bytes);
     bytes.as_slice().into()
 }

@@ -32,8 +32,8 @@ pub(super) struct Looked {
 impl Session {
     /// When those are asked of whom the trial of a rate knows too little.
     pub(super) fn trial_moment(&self) -> Option<Instant> {
-        let running = self.phase == Phase::Running;
-        (running && self.controller.is_risking()).then_some(self.timers.trial)
+        let here = self.phase == Phase::Running && self.roster.present() <= SMALL_ROOM;
+        (here && self.controller.is_risking()).then_some(self.timers.trial)
     }
 
     pub(super) fn ask_about_the_trial(&mut self, now: Instant) {
@@ -41,9 +41,6 @@ impl Session {
             return;
         }
         self.timers.trial = now + TRIAL_EVERY;
-        if self.roster.present() > SMALL_ROOM {
-            return;
-        }
         let gating = self.roster.gating();
         let old = gating.filter(|(_, member)| {
             member.seq_seen() < self.last_seq

@@ -538,6 +538,8 @@ fn whenever_it_dies_everybody_gets_the_image() {
         let mut room = Room::new(RoomConfig {
             seed,
             rate_cap: Some(Rate(dice.pick(&[30_000_000, 100_000_000]))),
+            // A probe may be lost: who comes a second later finds the session open.
+            linger: ms(2000),
             ..RoomConfig::new(seed, image.clone())
         });
         let machines = dice.between(1, 4);

@@ -171,17 +171,27 @@ impl Controller {
     #[must_use]
     pub fn is_risking(&self) -> bool {
         let mut paths = self.paths.values();
-        self.phase != Phase::Holding && paths.any(|path| path.known().at_most.is_some())
+        match self.phase {
+            Phase::Holding => false,
+            // A path is taken to have one, and everybody waits until that is known.
+            Phase::Easing => true,
+            _ => paths.any(|path| path.known().at_most.is_some()),
+        }
     }
 
     /// Shows which paths carry more than twice the rate, where a few seem to limit it: a single
-    /// probe that goes further than others.
-    pub fn challenge(&mut self, now: Instant) {
-        if self.phase == Phase::Holding && self.base < self.cap {
+    /// probe that goes further than others. Returns whether it begins, behind `last_seq`: while
+    /// another rate is tried it does not.
+    pub fn challenge(&mut self, now: Instant, last_seq: Seq) -> bool {
+        let begins = self.phase == Phase::Holding && self.base < self.cap;
+        if begins {
             self.rate = Rate::of_datagrams(CHALLENGE * self.base.datagrams()).min(self.cap);
             self.phase = Phase::Probing;
             self.probe_at = now;
+            // What was sent at the rate that was held says nothing of this one.
+            self.round = Round::new(now, last_seq);
         }
+        begins
     }
 
     /// What limited the rate is gone: the rate rises as at the start.

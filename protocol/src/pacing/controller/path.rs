@@ -137,6 +137,9 @@ impl Path {
 
     /// A round at a rate that is held.
     pub(super) fn on_held(&mut self, sent: f64, sample: &Sample) {
+        // Reports that were delayed and come in a hurry show no more than was sent.
+        let carries = self.carries(sample).min(sent);
+        self.carries.at_least = self.carries.at_least.max(carries);
         let excess = sample.loss - self.loss;
         let reference = if excess > EXCESS_LOSS.max(EXCESS_DEVIATIONS * self.deviation) {
             self.remarkable += 1;

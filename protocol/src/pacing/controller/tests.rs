@@ -335,3 +335,57 @@ fn a_slow_port_is_held_where_delivery_stutters() {
         }
     }
 }
+
+#[test]
+fn a_challenge_is_judged_by_what_is_sent_after_it_begins() {
+    const HELD: f64 = 1200.0;
+    const LONE: ReceiverNumber = ReceiverNumber(1);
+    let start = epoch();
+    let mut controller = Controller::new(start, Rate::of_datagrams(HELD), Some(GIGABIT));
+    controller.hold(start, HELD);
+    let (mut sent, mut seq) = (0.0, 0);
+    for step in 1..=60 {
+        let now = start + 5 * step * Duration::from_millis(1);
+        sent += controller.rate().datagrams() * 0.005;
+        controller.on_sent(sent as u64 - seq);
+        seq = sent as u64;
+        if step == 30 {
+            assert!(controller.challenge(now, Seq(seq)));
+            assert!(!controller.challenge(now, Seq(seq)), "one is under way");
+        }
+        // Nobody reports before, so the round lasts.
+        if step > 30 {
+            let report = PathReport {
+                seq_seen: Seq(seq),
+                received: seq,
+                expected: seq,
+                drops: 0,
+            };
+            controller.on_report(now, LONE, report, 1, Seq(seq));
+        }
+    }
+    let carries = controller.carries(LONE);
+    assert!(carries.at_least > 2.0 * HELD, "{carries:?}");
+}
+
+#[test]
+fn what_arrives_at_a_rate_that_is_held_is_carried() {
+    const LATE: ReceiverNumber = ReceiverNumber(1);
+    let start = epoch();
+    let mut controller = Controller::new(start, GIGABIT, Some(GIGABIT));
+    controller.hold(start, GIGABIT.datagrams());
+    for step in 0..20 {
+        let seq = (f64::from(step) * 0.005 * GIGABIT.datagrams()) as u64;
+        controller.on_sent((0.005 * GIGABIT.datagrams()) as u64);
+        let report = PathReport {
+            seq_seen: Seq(seq),
+            received: seq,
+            expected: seq,
+            drops: 0,
+        };
+        let now = start + step * Duration::from_millis(5);
+        controller.on_report(now, LATE, report, 1, Seq(seq));
+    }
+    let at_least = controller.carries(LATE).at_least / GIGABIT.datagrams();
+    assert!((0.9..1.1).contains(&at_least), "{at_least}");
+}

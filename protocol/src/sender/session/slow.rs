@@ -93,13 +93,19 @@ impl Session {
             return;
         }
         let looks = self.looks();
-        let findings = self.stragglers.look(now, self.stream_position(), &looks);
+        let findings = self
+            .stragglers
+            .look(now, self.stream_position(looks.len()), &looks);
         let mut found = false;
         for finding in findings {
             match finding {
                 Finding::Slow(number, slow) => found |= self.on_slow(now, number, slow),
                 Finding::Challenge if self.slow_policy() == SlowPolicy::Wait => {}
-                Finding::Challenge => self.controller.challenge(now),
+                Finding::Challenge => {
+                    if self.controller.challenge(now, self.last_seq) {
+                        self.stragglers.on_challenged(now);
+                    }
+                }
                 Finding::KeepsUp(number) => self.restore(now, number, self.pass.begun()),
             }
         }
@@ -108,18 +114,28 @@ impl Session {
         }
     }
 
-    fn stream_position(&self) -> Position {
+    /// Where the stream is, of which so many receivers lack something.
+    fn stream_position(&self, lacking: usize) -> Position {
         let dropped = |state: &MemberState| {
             let code = FailCode::TooSlow;
             matches!(state, MemberState::Failed { code: found, .. } if *found == code)
         };
-        let members = self.roster.members();
+        let dropped = self
+            .roster
+            .members()
+            .filter(|(_, member)| dropped(&member.state));
+        let has_it = |state: &MemberState| *state == MemberState::Confirmed || state.is_heard();
+        let served = self
+            .roster
+            .members()
+            .filter(|(_, member)| has_it(&member.state));
         Position {
             slots: self.pass.slot().0,
             datagrams: self.counters.pass_symbols,
             rate: self.rate().datagrams(),
             cap: self.config.rate_cap.map_or(f64::INFINITY, Rate::datagrams),
-            dropped: members.filter(|(_, member)| dropped(&member.state)).count(),
+            dropped: dropped.count(),
+            done: served.count().saturating_sub(lacking),
         }
     }
 

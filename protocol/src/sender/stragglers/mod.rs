@@ -118,6 +118,8 @@ pub(super) struct Position {
     pub(super) cap: f64,
     /// Receivers that were sent away as too slow.
     pub(super) dropped: usize,
+    /// Receivers that lack nothing any more: these were fast enough.
+    pub(super) done: usize,
 }
 
 /// What the stream was like lately.
@@ -245,7 +247,7 @@ impl Stragglers {
         }
         let mut findings = self.find_kept_up(period, looks);
         if let Some(stream) = self.stream() {
-            findings.extend(self.find_slow(now, &stream, position.dropped, looks));
+            findings.extend(self.find_slow(now, &stream, position, looks));
         }
         findings
     }
@@ -302,7 +304,7 @@ impl Stragglers {
         &mut self,
         now: Instant,
         stream: &Stream,
-        dropped: usize,
+        Position { dropped, done, .. }: Position,
         looks: &[Look],
     ) -> Vec<Finding> {
         let below = self.rules.below;
@@ -316,7 +318,7 @@ impl Stragglers {
         speeds.sort_by(|a, b| a.1.most.total_cmp(&b.1.most));
         let out = dropped + looks.iter().filter(|look| look.demoted).count();
         // At most half of all; those that were not watched for long enough count with the fast.
-        let most = ((looks.len() + dropped) / 2).saturating_sub(out);
+        let most = ((looks.len() + dropped + done) / 2).saturating_sub(out);
         let Some(slow) = slowest(&speeds, most, below) else {
             return Vec::new();
         };
@@ -345,13 +347,15 @@ impl Stragglers {
             .collect()
     }
 
-    fn challenge(&mut self, now: Instant) -> Option<Finding> {
-        if self.challenge_at.is_some_and(|at| now < at) {
-            return None;
-        }
+    /// A challenge that was found to be of use has begun: the next one waits.
+    pub(super) fn on_challenged(&mut self, now: Instant) {
         self.challenge_at = Some(now + self.challenge_wait);
         self.challenge_wait = (2 * self.challenge_wait).min(LAST_CHALLENGE);
-        Some(Finding::Challenge)
+    }
+
+    fn challenge(&self, now: Instant) -> Option<Finding> {
+        let may = self.challenge_at.is_none_or(|at| now >= at);
+        may.then_some(Finding::Challenge)
     }
 }
 

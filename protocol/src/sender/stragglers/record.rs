@@ -207,9 +207,11 @@ impl Record {
         let session = self.parts.session.unwrap_or(unknown);
         let mut parts = writer.min(session);
         let loss = recent.loss();
+        let arrived = recent.received / seconds;
         if recent.expected >= 100.0 && loss > 1.0 - below {
-            // Most of what is sent are repairs for it.
+            // Most of what is sent are repairs for it, and it takes what arrives, whatever its link.
             share = 1.0;
+            parts = parts.min(arrived);
         }
         let busy = (recent.disk.max(recent.write + recent.decode)).max(recent.session);
         if !by_path && share >= brake_share(below) && busy < BUSY * seconds {
@@ -221,7 +223,6 @@ impl Record {
         let link = if look.link > 0.0 { look.link } else { unknown };
         let hoped = carries.at_most.unwrap_or(link.max(stream.rate));
         // What a path at its limit loses was sent too fast: it still carries what arrives.
-        let arrived = recent.received / seconds;
         let through = |carries: f64| (carries * (1.0 - loss)).max(arrived.min(carries));
         Some(Speed {
             most: parts.min(through(hoped)).min(stream.cap),

@@ -59,6 +59,7 @@ struct Tester {
     fakes: Vec<Fake>,
     reports: Vec<Report>,
     position: Position,
+    link: f64,
 }
 
 #[allow(
@@ -106,7 +107,9 @@ impl Tester {
                 rate: 2.0 * PACE,
                 cap: f64::INFINITY,
                 dropped: 0,
+                done: 0,
             },
+            link: 0.0,
         }
     }
 
@@ -142,7 +145,7 @@ impl Tester {
                 window: fake.window,
                 carries: fake.carries,
                 limits_rate: fake.limits_rate,
-                link: 0.0,
+                link: self.link,
                 ahead: fake.ahead,
             });
         }
@@ -278,11 +281,46 @@ fn a_slow_path_is_found_only_if_the_others_are_known_to_carry_more() {
     let mut room = Tester::new(&[untried, fast(), slow]);
     let first = room.run(1, PACE);
     assert_eq!(first, Some((6, vec![Finding::Challenge])));
+    let again = room.run(1, PACE);
+    assert_eq!(again, Some((7, vec![Finding::Challenge])), "none began");
+    room.stragglers.on_challenged(room.now);
     let again = room.run(5, PACE);
-    assert_eq!(again, Some((26, vec![Finding::Challenge])), "2 s later");
+    assert_eq!(again, Some((27, vec![Finding::Challenge])), "2 s later");
     room.fakes[0] = fast();
     let (_, findings) = room.run(1, PACE).unwrap();
     assert_eq!(slow_ones(&findings), [(3, SlowReason::Network)]);
+}
+
+#[test]
+fn who_has_everything_counts_with_the_fast() {
+    let fakes = [fast(), slow_disk(PACE / 10.0), slow_disk(PACE / 20.0)];
+    assert_eq!(found(&fakes, PACE / 20.0), []);
+    let mut room = Tester::new(&fakes);
+    room.position.done = 1;
+    let (_, findings) = room.run(5, PACE / 20.0).unwrap();
+    assert_eq!(slow_ones(&findings).len(), 2);
+}
+
+#[test]
+fn what_loses_most_takes_what_arrives_whatever_its_link() {
+    let mut room = Tester::new(&[
+        fast(),
+        fast(),
+        Fake {
+            loss: 0.7,
+            ..fast()
+        },
+    ]);
+    // A gigabit for all, of which the operator allows a tenth.
+    (room.link, room.position.cap) = (10.0 * PACE, PACE);
+    let (_, findings) = room.run(5, PACE).unwrap();
+    let [Finding::Slow(ReceiverNumber(3), slow)] = findings[..] else {
+        panic!("{findings:?}")
+    };
+    assert!(
+        (slow.datagrams / (0.3 * PACE) - 1.0).abs() < 0.05,
+        "{slow:?}"
+    );
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn datagrams(key: &SealKey, symbol: &[u8], rounds: &mut Rounds) -> Vec<u8> {
     datagrams
 }
 
-/// The page that describes a group; with so few entries it fits one symbol.
+/// The page that describes a group.
 fn page_symbol(number: u32) -> Vec<u8> {
     let first = number * GROUP;
     let entry = |place| {

@@ -29,8 +29,9 @@ pub const MAX_SOURCE_SYMBOLS: usize = MAX_BODY.div_ceil(SYMBOL_SIZE);
 /// GF(2^8) has 256 points; one is left unused so that a count of symbols fits a byte.
 pub const MAX_SYMBOLS: usize = 255;
 
-/// Largest number of entries in a manifest page, chosen so that a page fits two symbols.
-pub const ENTRIES_PER_PAGE: usize = 64;
+/// Largest number of entries in a manifest page, chosen so that a page fits one symbol: it is then the
+/// sender's or not by itself, and no forged symbol can spoil it.
+pub const ENTRIES_PER_PAGE: usize = 32;
 
 const _: () = assert!(MAX_SOURCE_SYMBOLS == 187 && SYMBOL_SIZE.is_multiple_of(64));
 

@@ -95,8 +95,8 @@ impl Sender {
                 burst.clear();
             }
             while let Some(job) = self.session.poll_job() {
-                if let Job::Fetch { share, repair, .. } = job {
-                    self.session.handle_fetched(share, repair);
+                if let Job::Fetch { share, purpose, .. } = job {
+                    self.session.handle_fetched(share, purpose);
                 }
             }
         }
@@ -138,8 +138,11 @@ fn report() -> Report {
         effort: Effort::default(),
         buffers: 256,
         turn: 0,
+        bad_blocks: 0,
+        forged_symbols: 0,
         pages_up_to: PageNumber(0),
         missing_pages: Vec::new(),
+        spoiled: Vec::new(),
         complete_up_to: BlockNumber(0),
         covered_up_to: BlockNumber(0),
         deficits: Vec::new(),

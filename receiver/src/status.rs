@@ -46,9 +46,11 @@ pub struct Status {
     pub expected: u64,
     /// Datagrams that the own kernel dropped.
     pub socket_drops: u32,
-    /// Blocks that failed their digest and were collected anew.
+    /// Blocks that failed their digest and were mended.
     pub bad_blocks: u32,
-    /// Manifest pages and end records that the sender did not sign: an attack from within.
+    /// Symbols of blocks that were not the sender's and were left out.
+    pub forged_symbols: u32,
+    /// Manifest pages, digests of symbols and end records that the sender did not sign: an attack from within.
     pub forged: u64,
     /// Blocks that could not be read from the target to be compared, and were written again.
     pub unreadable_blocks: u32,

@@ -71,6 +71,10 @@ pub struct Counters {
     pub repair_symbols: u64,
     /// Manifest symbols sent.
     pub page_symbols: u64,
+    /// Digests of the symbols of blocks that were spoiled.
+    pub digest_symbols: u64,
+    /// Block symbols sent to one receiver alone.
+    pub own_symbols: u64,
     /// Position and end datagrams sent.
     pub control_datagrams: u64,
     /// Reports that came in.
@@ -108,6 +112,10 @@ pub struct ReceiverStatus {
     pub loss: f64,
     /// Datagrams that its own kernel dropped.
     pub socket_drops: u32,
+    /// Blocks that failed their digest at it and were mended.
+    pub bad_blocks: u32,
+    /// Symbols that came to it and were not of this sender.
+    pub forged_symbols: u32,
     /// Round trip to it.
     pub round_trip: Option<Duration>,
     /// What holds it back, where anything does.

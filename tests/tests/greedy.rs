@@ -81,8 +81,11 @@ impl Liar {
             effort: Effort::default(),
             buffers: 254,
             turn: 0,
+            bad_blocks: 0,
+            forged_symbols: 0,
             pages_up_to: PageNumber(0),
             missing_pages: Vec::new(),
+            spoiled: Vec::new(),
             complete_up_to: BlockNumber(0),
             covered_up_to: end,
             deficits: if end.0 == 0 { Vec::new() } else { vec![all] },
@@ -141,7 +144,7 @@ fn who_asks_for_ever_is_sent_away_and_the_others_lose_little_time() {
     // The pass, as much again for the liar, and 8192 symbols, which are a second.
     let bound = 2 * finished(&honest, 3) + Duration::from_millis(1500);
     assert!(finished(&room, 3) < bound, "{:?}", finished(&room, 3));
-    // 64 blocks of 187 symbols and their page.
+    // 64 blocks of 187 symbols and their pages.
     let session = room.operator.endpoint.session();
     let counters = session.counters();
     let sent = counters.pass_symbols + counters.repair_symbols;

@@ -7,151 +7,27 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use mimeo_protocol::block::{BlockDigest, Coding};
-use mimeo_protocol::fec::Code;
-use mimeo_protocol::ids::{Cycle, Seq, SessionId, Slot};
-use mimeo_protocol::keys::{SealKey, Signer, SigningKey};
+use mimeo_protocol::ids::{Cycle, Seq, Slot};
+use mimeo_protocol::keys::SigningKey;
 use mimeo_protocol::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
-use mimeo_protocol::receiver::Progress;
 use mimeo_protocol::sender::MemberState;
-use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Esi, PageNumber, Place, SYMBOL_SIZE};
-use mimeo_protocol::wire::{
-    EndRecord, FailCode, GroupControl, Kind, Position, SYMBOL_DATAGRAM, SYMBOL_HEADER,
-    SymbolHeader, SymbolKind, group_header,
-};
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, PageNumber, Place, SYMBOL_SIZE};
+use mimeo_protocol::wire::{EndRecord, FailCode, Kind, Position, SymbolHeader, SymbolKind};
 use mimeo_tests::sim::{Ending, Filling, MachineProfile, Room, Sight};
 
+use common::insider::{Forger, all_have_it, next_seq, position, progress, throw_at_all};
 use common::{LIMIT, config, image, long_room, ms, run_until_begun, truth};
-
-/// A member that sends in the sender's name, with a key of its own where it has to sign.
-#[derive(Clone)]
-struct Forger {
-    group: Rc<SealKey>,
-    tag: u16,
-    signer: Signer,
-}
-
-impl Forger {
-    /// Of a room whose machines have joined.
-    fn in_room(room: &mut Room) -> Self {
-        room.watch(0);
-        let is_group = |datagram: &Rc<[u8]>| datagram.get(1).is_some_and(|kind| *kind >= 16);
-        let knows = |room: &Room| {
-            let mut machines = room.machines.iter();
-            room.watched().iter().any(is_group)
-                && machines.all(|machine| machine.last().welcome.is_some())
-        };
-        assert!(room.run_until(LIMIT, knows));
-        let heard = room
-            .watched()
-            .iter()
-            .find(|d| is_group(d))
-            .expect("it was waited for");
-        let tag = u16::from_be_bytes([heard[2], heard[3]]);
-        let welcome = room.machines[0]
-            .last()
-            .welcome
-            .as_ref()
-            .expect("who hears the group was welcomed");
-        Self {
-            group: Rc::new(SealKey::new(&welcome.group_key)),
-            tag,
-            signer: Signer {
-                key: SigningKey::from_seed(&[0xbb; 32]),
-                session: SessionId([0xbb; 16]),
-            },
-        }
-    }
-
-    fn symbol(&self, header: SymbolHeader, symbol: &[u8]) -> Vec<u8> {
-        let mut datagram = vec![0; SYMBOL_DATAGRAM];
-        let (head, rest) = datagram
-            .split_first_chunk_mut::<SYMBOL_HEADER>()
-            .expect("a symbol has a header");
-        header.encode(head);
-        self.group.seal(header.seq.0, head, symbol, rest);
-        datagram
-    }
-
-    fn control(&self, seq: Seq, position: Position, end: Option<EndRecord>) -> Vec<u8> {
-        let (mut plain, mut datagram) = (Vec::new(), Vec::new());
-        GroupControl { position, end }.encode(&mut plain);
-        group_header(self.tag, seq, &mut datagram);
-        self.group.seal_behind(seq.0, 0, &plain, &mut datagram);
-        datagram
-    }
-
-    /// A header that follows what the sender has sent.
-    fn header(
-        &self,
-        room: &Room,
-        kind: SymbolKind,
-        number: u32,
-        (esi, k): (u8, u8),
-    ) -> SymbolHeader {
-        let session = room.operator.endpoint.session();
-        let position = session.position();
-        SymbolHeader {
-            kind,
-            session_tag: self.tag,
-            seq: Seq(session.last_seq().0 + 1),
-            slot: position.slot,
-            horizon: position.horizon,
-            number,
-            esi: Esi(esi),
-            k,
-        }
-    }
-}
-
-/// Everybody gets it.
-fn throw_at_all(room: &mut Room, datagram: &[u8]) {
-    for machine in 0..room.machines.len() {
-        room.throw_at_machine(machine, datagram);
-    }
-}
-
-/// Everybody ends with the image and the sender knows.
-fn all_have_it(room: &mut Room) {
-    truth(room);
-    for (index, machine) in room.machines.iter().enumerate() {
-        let ending = machine.last().ending.clone();
-        assert_eq!(
-            ending,
-            Some(Ending::Finished { acknowledged: true }),
-            "pc{index}"
-        );
-    }
-}
-
-fn progress(room: &Room, machine: usize) -> Progress {
-    let endpoint = room.machines[machine].last().endpoint.as_ref();
-    endpoint.expect("it has joined").session().progress()
-}
 
 fn forged(room: &Room, machine: usize) -> u64 {
     progress(room, machine).forged
 }
 
-fn position(room: &Room) -> Position {
-    room.operator.endpoint.session().position()
-}
-
-fn next_seq(room: &Room) -> Seq {
-    Seq(room.operator.endpoint.session().last_seq().0 + 1)
-}
-
-/// The symbols of a page: source, then two of repair.
-fn symbols_of(page: &Page) -> Vec<Vec<u8>> {
-    let mut object = Vec::new();
-    page.encode(&mut object);
-    let k = object.len().div_ceil(SYMBOL_SIZE);
-    object.resize(k * SYMBOL_SIZE, 0);
-    let mut rows = vec![0; 2 * SYMBOL_SIZE];
-    Code::new(k as u8)
-        .and_then(|code| code.repair(0, &object, &mut rows))
-        .expect("a page has one or two source symbols");
-    let symbols = object.chunks(SYMBOL_SIZE).chain(rows.chunks(SYMBOL_SIZE));
-    symbols.map(<[u8]>::to_vec).collect()
+/// A page as it stands in a symbol.
+fn symbol_of(page: &Page) -> Vec<u8> {
+    let mut symbol = Vec::new();
+    page.encode(&mut symbol);
+    symbol.resize(SYMBOL_SIZE, 0);
+    symbol
 }
 
 /// A page that says of the image's first blocks that they are zeros, and of the others what the
@@ -169,7 +45,7 @@ fn page_of_lies(forger: &Forger, number: u32) -> Page {
         place: Place(0),
         count: 8,
     });
-    let entries = [zeros].into_iter().chain((8..64).map(block)).collect();
+    let entries = [zeros].into_iter().chain((8..32).map(block)).collect();
     let page = Page::new(PageNumber(number), BlockNumber(0), entries);
     let mut page = page.expect("its entries are in order");
     page.sign(&forger.signer);
@@ -186,12 +62,14 @@ fn pages_of_a_member_are_dropped_and_nothing_of_them_is_written() {
         room.at(elapsed, move |room| {
             let number = (moment % 3) as u32;
             let page = page_of_lies(&forger, number);
-            let symbols = symbols_of(&page);
-            let k = u8::try_from(symbols.len() - 2).unwrap();
+            let lie = symbol_of(&page);
             let noise = vec![0x5a; SYMBOL_SIZE];
-            // All of a page, and single symbols that come together with the sender's.
-            let mut all: Vec<_> = (0..).zip(&symbols).map(|(esi, s)| (esi, k, s)).collect();
-            all.extend([(0, 1, &noise), (77, 2, &noise), (1, 2, &noise)]);
+            let all = [
+                (0, 1, &lie),
+                (0, 1, &noise),
+                (77, 2, &noise),
+                (1, 2, &noise),
+            ];
             for (esi, k, symbol) in all {
                 let header = forger.header(room, SymbolKind::Page, number, (esi, k));
                 let datagram = forger.symbol(header, symbol);
@@ -201,7 +79,7 @@ fn pages_of_a_member_are_dropped_and_nothing_of_them_is_written() {
     }
     all_have_it(&mut room);
     for machine in 0..3 {
-        assert!(forged(&room, machine) > 100, "{}", forged(&room, machine));
+        assert!(forged(&room, machine) > 50, "{}", forged(&room, machine));
         let target = &room.machines[machine].target;
         assert!(target.holds(&room.image));
     }
@@ -360,7 +238,7 @@ fn symbols_of_another_size_do_not_keep_a_block_back() {
 }
 
 #[test]
-fn blocks_with_forged_symbols_fail_their_digest_and_are_collected_anew() {
+fn blocks_with_forged_symbols_fail_their_digest_and_are_mended() {
     let mut room = long_room(2);
     let forger = Forger::in_room(&mut room);
     for number in 20..30 {

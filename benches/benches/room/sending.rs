@@ -133,7 +133,7 @@ impl<'a> Sending<'a> {
             let raw = self.raw(fetch.place);
             self.encode(raw).1
         });
-        let rows = Rows::of(&fetch.share, &body);
+        let rows = fetch.rows(&body);
         (body, rows)
     }
 }

@@ -23,6 +23,8 @@ pub enum Context {
     Page,
     /// The end record.
     EndRecord,
+    /// Digests of a block's symbols.
+    Digests,
 }
 
 impl Context {
@@ -30,6 +32,7 @@ impl Context {
         match self {
             Self::Page => b"mimeo 1 page",
             Self::EndRecord => b"mimeo 1 end record",
+            Self::Digests => b"mimeo 1 symbol digests",
         }
     }
 }

@@ -10,8 +10,8 @@ const HEADER: usize = 9;
 /// Largest page in bytes.
 pub const MAX_PAGE: usize = page_len(ENTRIES_PER_PAGE);
 
-// A page that needed three symbols would be lost more often and cost more repair.
-const _: () = assert!(MAX_PAGE == 2697 && MAX_PAGE <= 2 * SYMBOL_SIZE);
+// A page of two symbols could be spoiled by a forged one.
+const _: () = assert!(MAX_PAGE == 1385 && MAX_PAGE <= SYMBOL_SIZE);
 
 /// A page of the manifest. A value of this type satisfies every rule of the wire format.
 #[derive(Debug, Clone, PartialEq, Eq)]

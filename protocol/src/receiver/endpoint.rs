@@ -9,10 +9,10 @@ use crate::ids::ReceiverNumber;
 use crate::keys::{JoinKeys, ReplayWindow, SealKey};
 use crate::prefetch::prefetch;
 use crate::strays::Strays;
-use crate::units::{MAX_SOURCE_SYMBOLS, SYMBOL_SIZE};
+use crate::units::{BlockNumber, Esi, MAX_SOURCE_SYMBOLS, SYMBOL_SIZE};
 use crate::wire::{
-    Announce, Envelope, GroupControl, Kind, SYMBOL_HEADER, SymbolHeader, SymbolKind, ToReceiver,
-    ToSender, unicast_header,
+    Announce, Envelope, GroupControl, Kind, OwnSymbol, SYMBOL_HEADER, SymbolHeader, SymbolKind,
+    ToReceiver, ToSender, unicast_header,
 };
 
 /// Room for the symbols of one block.
@@ -88,7 +88,9 @@ impl Endpoint {
     /// Takes in a datagram. Garbage is counted and dropped.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         match Kind::of(datagram).map(|(_, kind)| kind) {
-            Some(Kind::Symbol | Kind::PageSymbol) => self.handle_symbol(now, datagram),
+            Some(Kind::Symbol | Kind::PageSymbol | Kind::Digests) => {
+                self.handle_symbol(now, datagram)
+            }
             Some(Kind::GroupControl) => self.handle_control(now, datagram),
             Some(Kind::ToReceiver) => self.handle_unicast(now, datagram),
             Some(Kind::Announce) => self.handle_announce(now, datagram),
@@ -132,10 +134,15 @@ impl Endpoint {
             self.strays.unsealed += 1;
             return;
         }
-        if header.kind == SymbolKind::Page {
-            return self.session.handle_page_symbol(now, &header, &self.scratch);
-        }
+        let wanted = match header.kind {
+            SymbolKind::Page => {
+                return self.session.handle_page_symbol(now, &header, &self.scratch);
+            }
+            SymbolKind::Digests => return self.handle_digests(now, &header),
+            SymbolKind::Block => placement != Placement::Redundant,
+        };
         let slot = match placement {
+            _ if wanted && !self.session.trusts(&header, plain) => None,
             Placement::Slot(_, slot) => Some(slot),
             Placement::First => self.begin(&header),
             Placement::Redundant => None,
@@ -151,6 +158,28 @@ impl Endpoint {
         };
         slot_of(&mut self.buffers, buffer, slot).copy_from_slice(&self.scratch);
         Some(slot)
+    }
+
+    fn handle_digests(&mut self, now: Instant, header: &SymbolHeader) {
+        if let Some(block) = self.session.handle_digests(now, header, &self.scratch) {
+            self.sift(block);
+        }
+    }
+
+    fn sift(&mut self, block: BlockNumber) {
+        let buffer = self.session.spoiled_buffer(block);
+        let held = buffer.and_then(|buffer| self.buffers.get(buffer.0 as usize)?.as_ref());
+        if let Some(symbols) = held {
+            self.session.sift(block, symbols);
+        }
+    }
+
+    /// A block did not have its digest; its buffer was given back and holds the symbols `esis`, as
+    /// [`super::Assembled::restore`] leaves them.
+    pub fn handle_bad_block(&mut self, block: BlockNumber, esis: &[Esi]) {
+        if self.session.handle_bad_block(block, esis) {
+            self.sift(block);
+        }
     }
 
     fn handle_control(&mut self, now: Instant, datagram: &[u8]) {
@@ -187,9 +216,21 @@ impl Endpoint {
             return;
         };
         match ToReceiver::decode(&plain) {
+            Ok(ToReceiver::Symbol(own)) => self.handle_own_symbol(now, &own),
             Ok(message) => self.session.handle_message(now, message),
             Err(_) => self.strays.malformed += 1,
         }
+    }
+
+    fn handle_own_symbol(&mut self, now: Instant, own: &OwnSymbol) {
+        let slot = match self.session.begin_own(own) {
+            Placement::Slot(buffer, slot) => {
+                slot_of(&mut self.buffers, buffer, slot).copy_from_slice(&*own.symbol);
+                Some(slot)
+            }
+            Placement::First | Placement::Redundant => None,
+        };
+        self.session.handle_own_symbol(now, own, slot);
     }
 
     /// An announce proves nothing, so it does not keep a silent session alive; it only tells

@@ -2,6 +2,7 @@
 
 mod admission;
 mod cookies;
+mod digests;
 mod guesses;
 mod joins;
 mod seal;
@@ -12,11 +13,12 @@ use std::time::Instant;
 
 use admission::Admission;
 use cookies::Cookies;
+use digests::SignedDigests;
 use guesses::Guesses;
 use joins::Allowance;
 
 use super::interleave::Share;
-use super::session::{Event, Job, Session, SessionConfig, SymbolRef, Transmit};
+use super::session::{Event, Job, Purpose, Session, SessionConfig, SymbolRef, Transmit};
 use super::store::{Body, Rows, Store};
 use crate::ids::SessionId;
 use crate::keys::{SealKey, Secret, Signer, SigningKey, derive};
@@ -73,8 +75,24 @@ pub struct Fetch {
     pub place: Place,
     /// Its body, where it is still at hand; else read and encode it again.
     pub body: Option<Body>,
-    /// Whether it is a repair or a part of a pass.
-    pub repair: bool,
+    /// What they are for.
+    pub purpose: Purpose,
+}
+
+impl Fetch {
+    /// Prepares the symbols that were asked for, of the block with the given body.
+    ///
+    /// # Panics
+    ///
+    /// Unless the body is that of the block.
+    #[must_use]
+    pub fn rows(&self, body: &Body) -> Rows {
+        let rows = Rows::of(&self.share, body);
+        match self.purpose {
+            Purpose::Digests => rows.into_digests(&self.share, body),
+            _ => rows,
+        }
+    }
 }
 
 /// The sender's state machine with its keys and bodies.
@@ -91,6 +109,7 @@ pub struct Endpoint {
     answers: Allowance,
     events: VecDeque<Event>,
     store: Store,
+    digests: SignedDigests,
     burst: Vec<SymbolRef>,
     clear: VecDeque<(SocketAddr, Vec<u8>)>,
     strays: Strays,
@@ -115,6 +134,7 @@ impl Endpoint {
             answers: Allowance::new(now),
             events: VecDeque::new(),
             store: Store::new(!session.seekable),
+            digests: SignedDigests::default(),
             session: Session::new(now, session, signer),
             burst: Vec::new(),
             clear: VecDeque::new(),
@@ -186,8 +206,17 @@ impl Endpoint {
 
     /// Takes the symbols that [`Self::poll_fetch`] asked for.
     pub fn handle_fetched(&mut self, fetch: &Fetch, body: Body, rows: Rows) {
-        self.store.pin(fetch.share.block, body, rows);
-        self.session.handle_fetched(fetch.share, fetch.repair);
+        let block = fetch.share.block;
+        if fetch.purpose == Purpose::Digests {
+            // A repair of the block will be asked for next.
+            self.store.pin(block, body, Rows::default());
+            self.store.unpin(block);
+            let signer = self.session.manifest().signer();
+            self.digests.sign(&fetch.share, &rows.digests, signer);
+        } else {
+            self.store.pin(block, body, rows);
+        }
+        self.session.handle_fetched(fetch.share, fetch.purpose);
     }
 
     /// Lets time pass.
@@ -212,20 +241,23 @@ impl Endpoint {
             match job {
                 Job::Unpin(block) => self.store.unpin(block),
                 Job::Discard(block) => self.store.discard_below(block),
+                Job::DigestsSent(block, part) => self.digests.forget(block, part),
                 Job::Fetch {
                     share,
                     place,
-                    repair,
+                    purpose,
                 } => {
                     let body = self.store.body(share.block);
                     let fetch = Fetch {
                         share,
                         place,
                         body,
-                        repair,
+                        purpose,
                     };
                     match &fetch.body {
-                        Some(body) if Rows::wanted(&share).is_empty() => {
+                        Some(body)
+                            if purpose != Purpose::Digests && Rows::wanted(&share).is_empty() =>
+                        {
                             let body = body.clone();
                             self.handle_fetched(&fetch, body, Rows::default());
                         }
@@ -270,6 +302,10 @@ impl Endpoint {
                 out.clear();
                 self.seal_control(seq, &control, out);
                 Destination::DataGroup
+            }
+            Transmit::OwnSymbol { to, share, esi } => {
+                out.clear();
+                self.seal_own_symbol(to, &share, esi, out)?
             }
             Transmit::Announce => {
                 out.clear();

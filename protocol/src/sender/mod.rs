@@ -9,6 +9,7 @@ mod endpoint;
 mod grants;
 mod interleave;
 mod manifest_log;
+mod mending;
 mod pass;
 mod repair;
 mod roster;
@@ -21,7 +22,7 @@ pub use endpoint::{Destination, Endpoint, EndpointConfig, Fetch, Outgoing};
 pub use interleave::Share;
 pub use roster::{About, Member, MemberState, keepalive};
 pub use session::{
-    Counters, Event, Job, Parity, Phase, Session, SessionConfig, SymbolRef, Transmit,
+    Counters, Event, Job, Parity, Phase, Purpose, Session, SessionConfig, SymbolRef, Transmit,
 };
 pub use start::{StartDecision, StartPolicy};
 pub use store::{Body, Rows};

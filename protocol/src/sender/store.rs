@@ -8,6 +8,7 @@ use super::interleave::Share;
 use crate::aligned::AlignedBytes;
 use crate::fec::Code;
 use crate::units::{BlockNumber, Esi, SYMBOL_SIZE};
+use crate::wire::SymbolDigest;
 
 /// The body of a block.
 pub type Body = Bytes;
@@ -23,6 +24,8 @@ pub struct Rows {
     pub esis: Vec<Esi>,
     /// Their bytes, [`SYMBOL_SIZE`] each.
     pub bytes: AlignedBytes,
+    /// Where these were asked for: the digests of all symbols of the share, in order.
+    pub digests: Vec<SymbolDigest>,
 }
 
 impl Rows {
@@ -44,7 +47,29 @@ impl Rows {
                 .expect("shares hold symbols of the code");
             rest = behind;
         }
-        Rows { esis, bytes }
+        Rows {
+            esis,
+            bytes,
+            digests: Vec::new(),
+        }
+    }
+
+    /// The digests of all symbols of the share, for which these are the repair symbols.
+    #[must_use]
+    pub fn into_digests(self, share: &Share, body: &[u8]) -> Rows {
+        let digest = |i| {
+            let esi = share.esi(i);
+            let symbol = if esi.0 < share.k {
+                source_symbol(body, esi)
+            } else {
+                self.row(esi)
+            };
+            SymbolDigest::of(symbol.expect("the rows are those of the share"))
+        };
+        Rows {
+            digests: (0..share.count).map(digest).collect(),
+            ..Rows::default()
+        }
     }
 
     /// The repair symbols of a share.
@@ -163,10 +188,14 @@ impl Store {
         if esi.0 >= k {
             return held.rows.iter().find_map(|rows| rows.row(esi));
         }
-        let from = usize::from(esi.0) * SYMBOL_SIZE;
-        held.body
-            .get(from..(from + SYMBOL_SIZE).min(held.body.len()))
+        source_symbol(&held.body, esi)
     }
+}
+
+/// A source symbol of a body; the last may be shorter than [`SYMBOL_SIZE`].
+fn source_symbol(body: &[u8], esi: Esi) -> Option<&[u8]> {
+    let from = usize::from(esi.0) * SYMBOL_SIZE;
+    body.get(from..(from + SYMBOL_SIZE).min(body.len()))
 }
 
 #[cfg(test)]
@@ -209,6 +238,7 @@ mod tests {
         let rows = Rows {
             esis: vec![Esi(3)],
             bytes,
+            digests: Vec::new(),
         };
         store.pin(BlockNumber(0), body(2 * SYMBOL_SIZE + 5), rows);
         assert_eq!(

@@ -7,6 +7,7 @@
 mod announce;
 mod control;
 mod cookie;
+mod digests;
 mod envelope;
 mod join;
 mod reader;
@@ -23,10 +24,14 @@ use crate::ids::SessionId;
 pub use announce::{Announce, Auth, Probe};
 pub use control::{EndRecord, GroupControl, Position};
 pub use cookie::{COOKIE_LEN, Cookie};
+pub use digests::{
+    DIGEST_PARTS, DIGESTS_PER_PART, DigestPart, OwnSymbol, Parts, Remedy, SYMBOL_DIGEST, Spoiled,
+    SymbolDigest,
+};
 pub use envelope::{Envelope, group_header, unicast_header};
 pub use join::{Join, Reject, RejectReason};
 pub use reader::{Reader, Write};
-pub use report::{ALL_SYMBOLS, Deficit, MAX_REPORT, PageRun, Report, Stage};
+pub use report::{ALL_SYMBOLS, Deficit, MAX_REPORT, MAX_SPOILED, PageRun, Report, Stage};
 pub use slow::{Effort, SlowReason, Standing};
 pub use symbol::{SYMBOL_HEADER, SymbolHeader, SymbolKind};
 pub use unicast::{FailCode, ReadBack, ToReceiver, ToSender};
@@ -97,6 +102,8 @@ pub enum Kind {
     PageSymbol = 17,
     /// Group: position or end record.
     GroupControl = 18,
+    /// Group: digests of the symbols of a block.
+    Digests = 19,
     /// Unicast, sealed: receiver to sender.
     ToSender = 32,
     /// Unicast, sealed: sender to receiver.
@@ -117,6 +124,7 @@ impl Kind {
             16 => Self::Symbol,
             17 => Self::PageSymbol,
             18 => Self::GroupControl,
+            19 => Self::Digests,
             32 => Self::ToSender,
             33 => Self::ToReceiver,
             _ => return None,

@@ -1,6 +1,6 @@
 //! `Report`: the full state of a receiver in one datagram.
 
-use super::{Effort, Reader, WireError, Write};
+use super::{Effort, Reader, Spoiled, WireError, Write};
 use crate::ids::{Seq, Slot};
 use crate::units::{BlockNumber, PageNumber};
 
@@ -13,6 +13,9 @@ pub const ALL_SYMBOLS: u8 = u8::MAX;
 
 /// The most page runs that one report names.
 const MAX_PAGE_RUNS: usize = 16;
+
+/// The most spoiled blocks that one report names: 384 bytes.
+pub const MAX_SPOILED: usize = 64;
 
 /// What a receiver is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +101,16 @@ pub struct Report {
     pub buffers: u32,
     /// The newest turn of its standing that it was told of.
     pub turn: u16,
+    /// Blocks that did not have their digest.
+    pub bad_blocks: u32,
+    /// Symbols of the group that turned out not to be the sender's.
+    pub forged_symbols: u32,
     /// All pages below this one arrived.
     pub pages_up_to: PageNumber,
     /// Pages that are known to be missing from there on, oldest first.
     pub missing_pages: Vec<PageRun>,
+    /// Blocks that did not have their digest and need something for it, oldest first.
+    pub spoiled: Vec<Spoiled>,
     /// All blocks below this one are on the target.
     pub complete_up_to: BlockNumber,
     /// The deficits below are all there are below this block.
@@ -115,6 +124,7 @@ impl Report {
     pub fn cut_off(&mut self, end: BlockNumber) {
         self.complete_up_to = self.complete_up_to.min(end);
         self.covered_up_to = self.covered_up_to.min(end);
+        self.spoiled.retain(|spoiled| spoiled.block < end);
         self.deficits.retain(|run| run.first < end);
         if let Some(last) = self.deficits.last_mut() {
             last.count = last.count.min(end.0 - last.first.0);
@@ -140,7 +150,10 @@ impl Report {
         self.effort.encode(out);
         out.put_u32(self.buffers);
         out.put_u16(self.turn);
+        out.put_u32(self.bad_blocks);
+        out.put_u32(self.forged_symbols);
         self.encode_pages(out);
+        self.encode_spoiled(out);
         self.encode_deficits(start, out);
     }
 
@@ -151,6 +164,14 @@ impl Report {
         for run in runs {
             out.put_u32(run.first.0);
             out.put_u32(run.count);
+        }
+    }
+
+    fn encode_spoiled(&self, out: &mut Vec<u8>) {
+        let spoiled = &self.spoiled[..self.spoiled.len().min(MAX_SPOILED)];
+        out.push(u8::try_from(spoiled.len()).expect("at most MAX_SPOILED"));
+        for spoiled in spoiled {
+            spoiled.encode(out);
         }
     }
 
@@ -195,13 +216,17 @@ impl Report {
             effort: Effort::decode(&mut reader)?,
             buffers: reader.u32("buffers")?,
             turn: reader.u16("turn")?,
+            bad_blocks: reader.u32("bad blocks")?,
+            forged_symbols: reader.u32("forged symbols")?,
             pages_up_to: PageNumber(reader.u32("pages up to")?),
             missing_pages: Vec::new(),
+            spoiled: Vec::new(),
             complete_up_to: BlockNumber(0),
             covered_up_to: BlockNumber(0),
             deficits: Vec::new(),
         };
         report.decode_pages(&mut reader)?;
+        report.decode_spoiled(&mut reader)?;
         report.decode_deficits(reader)?;
         Ok(report)
     }
@@ -222,6 +247,18 @@ impl Report {
                 first: PageNumber(first),
                 count,
             });
+        }
+        Ok(())
+    }
+
+    fn decode_spoiled(&mut self, reader: &mut Reader<'_>) -> Result<(), WireError> {
+        let blocks = usize::from(reader.u8("spoiled blocks")?);
+        if blocks > MAX_SPOILED {
+            let field = "spoiled blocks";
+            return Err(WireError::Value { field });
+        }
+        for _ in 0..blocks {
+            self.spoiled.push(Spoiled::decode(reader)?);
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ pub enum SymbolKind {
     Block,
     /// A manifest page; its number stands where a block's would.
     Page,
+    /// The digests of a block's symbols; the number of a part stands where an ESI would.
+    Digests,
 }
 
 /// FEC payload id and stream position of one symbol (RFC 5052 section 6.3).
@@ -43,6 +45,7 @@ impl SymbolHeader {
         let kind = match self.kind {
             SymbolKind::Block => Kind::Symbol,
             SymbolKind::Page => Kind::PageSymbol,
+            SymbolKind::Digests => Kind::Digests,
         };
         out[0] = VERSION;
         out[1] = kind as u8;
@@ -68,6 +71,7 @@ impl SymbolHeader {
         let kind = match reader.u8("kind")? {
             byte if byte == Kind::Symbol as u8 => SymbolKind::Block,
             byte if byte == Kind::PageSymbol as u8 => SymbolKind::Page,
+            byte if byte == Kind::Digests as u8 => SymbolKind::Digests,
             _ => return Err(WireError::Value { field: "kind" }),
         };
         let header = Self {

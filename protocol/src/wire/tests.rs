@@ -32,11 +32,23 @@ fn report() -> Report {
         },
         buffers: 24,
         turn: 25,
+        bad_blocks: 26,
+        forged_symbols: 27,
         pages_up_to: PageNumber(16),
         missing_pages: vec![PageRun {
             first: PageNumber(17),
             count: 2,
         }],
+        spoiled: vec![
+            Spoiled {
+                block: BlockNumber(0x0102_0304),
+                remedy: Remedy::Digests(Parts(0b0101)),
+            },
+            Spoiled {
+                block: BlockNumber(0x0102_0305),
+                remedy: Remedy::OwnSymbols(187),
+            },
+        ],
         complete_up_to: BlockNumber(100),
         covered_up_to: BlockNumber(1000),
         deficits: vec![
@@ -118,10 +130,14 @@ fn golden_report() {
             "000000000000001a",
             "0000001400000015000000000000001600000017",
             "000000180019",
+            "0000001a0000001b",
             "00000010",
             "01",
             "00000011",
             "00000002",
+            "02",
+            "010203040500",
+            "0102030500bb",
             "00000064",
             "000003e8",
             "000103",
@@ -316,6 +332,98 @@ fn golden_position_for_one_receiver() {
 }
 
 #[test]
+fn golden_own_symbol() {
+    let message = ToReceiver::Symbol(OwnSymbol {
+        block: BlockNumber(0x0102_0304),
+        esi: Esi(0xfe),
+        k: 187,
+        symbol: Box::new([9; crate::units::SYMBOL_SIZE]),
+    });
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    assert_eq!(hex(&bytes[..7]), "0701020304febb");
+    assert_eq!(bytes.len(), 7 + 1408);
+    assert!(12 + bytes.len() + TAG <= MAX_DATAGRAM);
+    assert_eq!(ToReceiver::decode(&bytes), Ok(message));
+    assert!(ToReceiver::decode(&bytes[1..]).is_err());
+    bytes[5] = 255;
+    assert_eq!(
+        ToReceiver::decode(&bytes),
+        Err(WireError::Value { field: "esi" })
+    );
+}
+
+#[test]
+fn digests_stand_in_the_place_of_a_symbol() {
+    let header = SymbolHeader {
+        kind: SymbolKind::Digests,
+        session_tag: 0xabcd,
+        seq: Seq(1),
+        slot: Slot(2),
+        horizon: BlockNumber(3),
+        number: 4,
+        esi: Esi(2),
+        k: 187,
+    };
+    let mut datagram = [0; SYMBOL_DATAGRAM];
+    let (head, _) = datagram.split_first_chunk_mut().unwrap();
+    header.encode(head);
+    assert_eq!(datagram[1], 19);
+    assert_eq!(Kind::of(&datagram), Some((VERSION, Kind::Digests)));
+    assert_eq!(SymbolHeader::decode(&datagram), Ok(header));
+}
+
+#[test]
+fn a_spoiled_block_needs_one_thing() {
+    let mut bytes = Vec::new();
+    report().encode(&mut bytes);
+    // Behind the run of pages: two blocks, of six bytes each.
+    assert_eq!(bytes[118], 2);
+    for (at, remedy) in [(123, [0, 0]), (123, [1, 1]), (123, [16, 0])] {
+        let mut wrong = bytes.clone();
+        wrong[at..at + 2].copy_from_slice(&remedy);
+        let field = "remedy";
+        assert_eq!(Report::decode(&wrong), Err(WireError::Value { field }));
+    }
+    let mut many = bytes.clone();
+    many[118] = 65;
+    let field = "spoiled blocks";
+    assert_eq!(Report::decode(&many), Err(WireError::Value { field }));
+}
+
+#[test]
+fn a_report_names_as_many_spoiled_blocks_as_may_be_and_fits_a_datagram() {
+    let spoiled = |number| Spoiled {
+        block: BlockNumber(number),
+        remedy: Remedy::Digests(Parts(7)),
+    };
+    let mut long = report();
+    long.spoiled = (0..100).map(spoiled).collect();
+    long.missing_pages = (0..40)
+        .map(|i| PageRun {
+            first: PageNumber(2 * i + 17),
+            count: 1,
+        })
+        .collect();
+    long.covered_up_to = BlockNumber(u32::MAX);
+    long.deficits = (0..2000)
+        .map(|i| Deficit {
+            first: BlockNumber(100 + 300 * i),
+            count: 1,
+            symbols: 1,
+        })
+        .collect();
+    let mut bytes = Vec::new();
+    long.encode(&mut bytes);
+    assert!(bytes.len() <= MAX_REPORT);
+    let read = Report::decode(&bytes).unwrap();
+    assert_eq!(read.spoiled, long.spoiled[..MAX_SPOILED]);
+    assert!(read.deficits.len() > 100);
+    long.cut_off(BlockNumber(50));
+    assert_eq!(long.spoiled.len(), 50);
+}
+
+#[test]
 fn a_report_is_cut_off_where_there_are_no_more_blocks() {
     let run = |first, count| Deficit {
         first: BlockNumber(first),
@@ -421,10 +529,14 @@ proptest! {
     }
 
     #[test]
-    fn a_report_that_decodes_encodes_to_the_same(bytes in prop::collection::vec(any::<u8>(), 86..200)) {
+    fn a_report_that_decodes_encodes_to_the_same(bytes in prop::collection::vec(any::<u8>(), 130..200)) {
         let mut bytes = bytes;
         bytes[0] %= 5;
-        bytes[67] %= 3;
+        // No runs of pages; a block that needs digests, one that needs symbols, or none.
+        bytes[109] = 0;
+        bytes[110] %= 3;
+        (bytes[115], bytes[116]) = (bytes[115] % 15 + 1, 0);
+        (bytes[121], bytes[122]) = (0, bytes[122] | 1);
         if let Ok(read) = Report::decode(&bytes) {
             let mut again = Vec::new();
             read.encode(&mut again);

@@ -1,6 +1,6 @@
 //! What a sender and one receiver tell each other, sealed under that receiver's keys.
 
-use super::{Position, Reader, Report, Standing, WireError, Write};
+use super::{OwnSymbol, Position, Reader, Report, Standing, WireError, Write};
 use crate::ids::Seq;
 use crate::manifest::Identity;
 
@@ -200,6 +200,8 @@ pub enum ToReceiver {
         /// Where the stream is.
         position: Position,
     },
+    /// A symbol of a block that was spoiled again and again.
+    Symbol(OwnSymbol),
 }
 
 impl ToReceiver {
@@ -223,6 +225,10 @@ impl ToReceiver {
                 out.put_u48(seq.0);
                 position.encode(out);
             }
+            Self::Symbol(own) => {
+                out.push(7);
+                own.encode(out);
+            }
         }
     }
 
@@ -245,6 +251,7 @@ impl ToReceiver {
                 seq: Seq(reader.u48("sequence number")?),
                 position: Position::decode(&mut reader)?,
             },
+            7 => Self::Symbol(OwnSymbol::decode(&mut reader)?),
             _ => return Err(WireError::Value { field: "type" }),
         };
         reader.finish()?;

@@ -42,6 +42,10 @@ const PICTURE_EVERY: Duration = Duration::from_millis(200);
 /// Batches that are received before other inputs are looked at: a few MiB at most.
 const BATCHES_AT_ONCE: usize = 16;
 
+/// Told once, at the first symbol that turns out not to be the sender's.
+const FORGED: &str = "data came that the sender has not sent, and is left out: somebody in the room \
+                      forges it, or the memory of this machine is broken";
+
 /// What an engine is made of.
 pub(crate) struct Parts {
     pub(crate) endpoint: Endpoint,
@@ -276,11 +280,12 @@ impl Engine {
                 }
                 Done::Bad {
                     block,
+                    esis,
                     buffer,
                     symbols,
                 } => {
                     self.endpoint.give_back(buffer, symbols);
-                    self.endpoint.session_mut().handle_bad_block(block);
+                    self.endpoint.handle_bad_block(block, &esis);
                 }
                 Done::Zeroed(zeroed) => self.endpoint.session_mut().handle_zeroed(now, zeroed),
                 Done::Flushed => self.endpoint.session_mut().handle_flushed(now),
@@ -353,10 +358,11 @@ impl Engine {
                 Event::Flush { image_len } => self.write(Work::Flush { image_len }),
                 Event::Verify(plan) => self.write(Work::Verify(plan)),
                 Event::Standing(slow) => self.tell_standing(slow),
+                Event::ForgedSymbols => self.tell(Severity::Warn, FORGED.to_owned()),
                 Event::BadBlocks { blocks } => {
                     let text = format!(
-                        "{blocks} blocks did not have their digest and are collected anew: the \
-                         memory of this machine is broken, or somebody in the room forges data"
+                        "{blocks} blocks did not have their digest and are mended: somebody in the \
+                         room forges data, or the memory of this machine is broken"
                     );
                     self.tell(Severity::Warn, text);
                 }

@@ -168,6 +168,7 @@ impl Pictures {
             expected: progress.expected,
             socket_drops: progress.socket_drops,
             bad_blocks: progress.bad_blocks,
+            forged_symbols: progress.forged_symbols,
             forged: progress.forged,
             unreadable_blocks: self.unreadable_blocks,
             strays: strays.malformed + strays.unsealed,

@@ -14,7 +14,7 @@ use mimeo_protocol::manifest::{Run, StoredBlock};
 use mimeo_protocol::receiver::{
     Assembled, BufferId, Difference, ReadBackPlan, SymbolBuffer, Zeroed,
 };
-use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Place};
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Esi, Place};
 use mimeo_protocol::wire::ReadBack;
 
 use super::verify::{Finding, prove};
@@ -57,6 +57,8 @@ pub(super) enum Done {
     /// A block is not what its entry says; its buffer comes back.
     Bad {
         block: BlockNumber,
+        /// The symbols that it was put together from.
+        esis: Vec<Esi>,
         buffer: BufferId,
         symbols: SymbolBuffer,
     },
@@ -222,12 +224,16 @@ impl Worker {
             }
             None => None,
         };
+        if written.is_none() {
+            tracing::warn!(block = %assembled.block, "a block failed its digest and is mended");
+            assembled.restore();
+        }
         let Assembled {
             block,
             entry,
+            esis,
             symbols,
             buffer,
-            ..
         } = assembled;
         self.tell(match written {
             Some((bytes, busy)) => Done::Written {
@@ -239,14 +245,12 @@ impl Worker {
                 busy,
                 decoding,
             },
-            None => {
-                tracing::warn!(%block, "a block failed its digest and is asked for again");
-                Done::Bad {
-                    block,
-                    buffer,
-                    symbols,
-                }
-            }
+            None => Done::Bad {
+                block,
+                esis,
+                buffer,
+                symbols,
+            },
         });
         Ok(written.is_some())
     }

@@ -34,6 +34,7 @@ pub(crate) fn receiving() -> Status {
         expected: 1000,
         socket_drops: 2,
         bad_blocks: 1,
+        forged_symbols: 3,
         forged: 5,
         unreadable_blocks: 0,
         strays: 4,

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mimeo_console::human;
+use mimeo_protocol::ids::ReceiverNumber;
 use mimeo_protocol::pacing::{Circuit, Rate};
 use mimeo_protocol::sender::Event;
 
@@ -46,6 +47,7 @@ impl Engine {
                         self.tell(severity, text);
                     }
                 }
+                Event::Spoiled(number) => self.tell_spoiled(number),
                 Event::Restored(number) => {
                     if let Some(member) = self.endpoint.session().roster().member(number) {
                         let about = &member.about;
@@ -85,6 +87,25 @@ impl Engine {
         }
     }
 
+    /// Somebody who holds the group's key forges data, or a receiver's memory is broken.
+    fn tell_spoiled(&self, number: ReceiverNumber) {
+        let member = self.endpoint.session().roster().member(number);
+        let Some((member, report)) = member.and_then(|it| Some((it, it.report.as_ref()?))) else {
+            return;
+        };
+        let about = &member.about;
+        let text = format!(
+            "{} ({}): {} put together from what came did not have the right digest, {} of what came \
+             not sent by this sender; that is mended. Somebody in the room forges data, or, if it \
+             is one machine only, its memory is broken",
+            about.host_name,
+            about.address.ip(),
+            counted(report.bad_blocks, "block"),
+            counted(report.forged_symbols, "symbol"),
+        );
+        self.tell(Severity::Warn, text);
+    }
+
     fn tell_if_nobody_came(&mut self) {
         let waiting = !self.started && !self.nobody_told;
         if waiting && self.opened.elapsed() >= NOBODY_AFTER {
@@ -99,4 +120,9 @@ impl Engine {
         // Nobody listening is no reason to stop sending.
         let _ = self.updates.send(Update::Line(severity, text));
     }
+}
+
+fn counted(number: u32, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }

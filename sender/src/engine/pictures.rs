@@ -67,7 +67,7 @@ impl Pictures {
         let interval = now.duration_since(self.last).as_secs_f64();
         self.last = now;
         let counters = session.counters();
-        let datagrams = counters.pass_symbols + counters.repair_symbols + counters.page_symbols;
+        let datagrams = counters.symbols_sent();
         let fresh = (datagrams - self.last_datagrams) as f64;
         self.last_datagrams = datagrams;
         if interval > 0.01 {
@@ -92,6 +92,8 @@ impl Pictures {
                 pass_symbols: counters.pass_symbols,
                 repair_symbols: counters.repair_symbols,
                 page_symbols: counters.page_symbols,
+                digest_symbols: counters.digest_symbols,
+                own_symbols: counters.own_symbols,
                 control_datagrams: counters.control_datagrams,
                 reports: counters.reports,
                 strays: endpoint.strays().malformed + endpoint.strays().unsealed,
@@ -158,6 +160,8 @@ impl Pictures {
             read_back: member.read_back,
             loss: member.loss(),
             socket_drops: drops,
+            bad_blocks: report.map_or(0, |report| report.bad_blocks),
+            forged_symbols: report.map_or(0, |report| report.forged_symbols),
             round_trip: member.round_trip,
             limit: limit(session, member, dropped),
             slow: member.slow.map(|slow| slow.reason),

@@ -354,7 +354,7 @@ impl Worker {
                 self.body(expected.coding, raw)
             }
         };
-        let rows = Rows::of(&fetch.share, &body);
+        let rows = fetch.rows(&body);
         Ok(Produced::Fetched { fetch, body, rows })
     }
 }

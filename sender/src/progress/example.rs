@@ -48,6 +48,8 @@ pub(crate) fn receiver(number: u16, host_name: &str, state: ReceiverState) -> Re
         read_back: ReadBack::No,
         loss: 0.0,
         socket_drops: 0,
+        bad_blocks: 0,
+        forged_symbols: 0,
         round_trip: Some(Duration::from_micros(250)),
         limit: None,
         slow: None,
@@ -70,6 +72,8 @@ pub(crate) fn room() -> Status {
     receivers[0].bytes_written = 1_000_000_000;
     receivers[0].finished_after = Some(Duration::from_millis(61_500));
     receivers[1].loss = 0.0123;
+    receivers[1].bad_blocks = 2;
+    receivers[1].forged_symbols = 9;
     receivers[1].limit = Some(Limit::Network);
     receivers[2].finished_after = Some(Duration::from_secs(7));
     receivers[3].link_speed = 0;
@@ -90,8 +94,10 @@ pub(crate) fn room() -> Status {
         counters: Counters {
             symbols_needed: 1000,
             pass_symbols: 1000,
-            repair_symbols: 20,
-            page_symbols: 10,
+            repair_symbols: 14,
+            page_symbols: 8,
+            digest_symbols: 6,
+            own_symbols: 2,
             control_datagrams: 5,
             reports: 70,
             strays: 3,

@@ -36,6 +36,8 @@ struct CountersDoc {
     pass_symbols: u64,
     repair_symbols: u64,
     page_symbols: u64,
+    digest_symbols: u64,
+    unicast_symbols: u64,
     control_datagrams: u64,
     reports: u64,
     strays: u64,
@@ -57,6 +59,8 @@ struct ReceiverDoc<'a> {
     write_bits_per_second: u64,
     loss: f64,
     socket_drops: u32,
+    bad_blocks: u32,
+    forged_symbols: u32,
     round_trip_seconds: Option<f64>,
     limit: Option<&'static str>,
     slow: Option<&'static str>,
@@ -97,6 +101,8 @@ impl CountersDoc {
             pass_symbols: counters.pass_symbols,
             repair_symbols: counters.repair_symbols,
             page_symbols: counters.page_symbols,
+            digest_symbols: counters.digest_symbols,
+            unicast_symbols: counters.own_symbols,
             control_datagrams: counters.control_datagrams,
             reports: counters.reports,
             strays: counters.strays,
@@ -124,6 +130,8 @@ impl<'a> ReceiverDoc<'a> {
             write_bits_per_second: receiver.write_rate,
             loss: receiver.loss,
             socket_drops: receiver.socket_drops,
+            bad_blocks: receiver.bad_blocks,
+            forged_symbols: receiver.forged_symbols,
             round_trip_seconds: receiver.round_trip.map(|time| time.as_secs_f64()),
             limit: receiver.limit.map(limit),
             slow: receiver.slow.map(slow),
@@ -141,8 +149,8 @@ pub(crate) fn image_rate(status: &Status) -> Option<u64> {
 /// block was sent there is none: a page alone, with its spare symbols, has no share that says
 /// anything.
 pub(crate) fn overhead(counters: &Counters) -> Option<f64> {
-    let of_blocks = counters.pass_symbols + counters.repair_symbols;
-    let sent = of_blocks + counters.page_symbols;
+    let of_blocks = counters.pass_symbols + counters.repair_symbols + counters.own_symbols;
+    let sent = of_blocks + counters.page_symbols + counters.digest_symbols;
     let needed = counters.symbols_needed;
     (of_blocks > 0 && needed > 0).then(|| sent as f64 / needed as f64 - 1.0)
 }

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::{BlockDigest, Coding};
-use mimeo_protocol::fec::Code;
 use mimeo_protocol::ids::SessionId;
 use mimeo_protocol::keys::{Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, StoredBlock};
 use mimeo_protocol::sender::{
-    Job, Parity, Session, SessionConfig, Share, SlowRules, StartPolicy, SymbolRef, Transmit,
+    Job, Parity, Purpose, Session, SessionConfig, Share, SlowRules, StartPolicy, SymbolRef,
+    Transmit,
 };
-use mimeo_protocol::units::{PageNumber, Place, SYMBOL_SIZE};
+use mimeo_protocol::units::{PageNumber, Place, Symbol};
 use mimeo_protocol::wire::{SYMBOL_DATAGRAM, ToReceiver};
 
 use super::cable::Cable;
@@ -39,32 +39,22 @@ pub(super) fn signer() -> Signer {
 
 /// The symbols of all manifest pages so far.
 #[derive(Debug, Default)]
-pub(super) struct PageSymbols(Vec<Vec<u8>>);
+pub(super) struct PageSymbols(Vec<Symbol>);
 
 impl PageSymbols {
-    /// The bytes of a page's symbol.
+    /// The bytes of a page's symbol, whichever it is.
     pub(super) fn symbol(&self, symbol: &SymbolRef) -> &[u8] {
-        let from = usize::from(symbol.esi.0) * SYMBOL_SIZE;
-        &self.0[symbol.number as usize][from..from + SYMBOL_SIZE]
+        &self.0[symbol.number as usize]
     }
 
-    /// Makes the symbols of a page, source and repair, unless they are there.
+    /// Copies a page, and those before it, unless they are there.
     fn make(&mut self, page: PageNumber, session: &Session) {
         while self.0.len() <= page.0 as usize {
             let page = PageNumber(u32::try_from(self.0.len()).expect("fewer than blocks"));
-            let mut symbols = session
-                .manifest()
-                .page_object(page)
-                .expect("a page that is sent was closed, and so were those before it")
-                .to_vec();
-            let source = symbols.len();
-            symbols.resize(source + 2 * SYMBOL_SIZE, 0);
-            let (body, rows) = symbols.split_at_mut(source);
-            let k = u8::try_from(source / SYMBOL_SIZE).expect("two at most");
-            Code::new(k)
-                .and_then(|code| code.repair(0, body, rows))
-                .expect("a page has one or two source symbols");
-            self.0.push(symbols);
+            let object = session.manifest().page_object(page);
+            self.0.push(
+                *object.expect("a page that is sent was closed, and so were those before it"),
+            );
         }
     }
 }
@@ -93,7 +83,7 @@ pub(super) struct Operator {
     image: u64,
     next: u32,
     dice: Dice,
-    fetching: VecDeque<(Instant, Share, bool)>,
+    fetching: VecDeque<(Instant, Share, Purpose)>,
     burst: Vec<SymbolRef>,
 }
 
@@ -182,18 +172,18 @@ impl Operator {
 
     fn take_jobs(&mut self, now: Instant) {
         while let Some(job) = self.session.poll_job() {
-            if let Job::Fetch { share, repair, .. } = job {
-                self.fetching.push_back((now + FETCH, share, repair));
+            if let Job::Fetch { share, purpose, .. } = job {
+                self.fetching.push_back((now + FETCH, share, purpose));
             }
         }
     }
 
     fn finish_fetches(&mut self, now: Instant) {
-        while let Some(&(at, share, repair)) = self.fetching.front()
+        while let Some(&(at, share, purpose)) = self.fetching.front()
             && at <= now
         {
             self.fetching.pop_front();
-            self.session.handle_fetched(share, repair);
+            self.session.handle_fetched(share, purpose);
         }
     }
 
@@ -226,8 +216,8 @@ impl Operator {
                 let at = self.cable.send(now, 1, UNICAST);
                 out.push((at, Sent::Message(usize::from(to.0) - 1, message)));
             }
-            // Nobody searches.
-            Transmit::Announce => {}
+            // Nobody searches, and nothing is spoiled.
+            Transmit::Announce | Transmit::OwnSymbol { .. } => {}
         }
     }
 }

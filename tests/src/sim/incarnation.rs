@@ -193,7 +193,11 @@ impl Incarnation {
     ) {
         let failing = self.failing.is_some();
         match event {
-            Event::Started | Event::NoGroupData | Event::Standing(_) | Event::BadBlocks { .. } => {
+            Event::Started
+            | Event::NoGroupData
+            | Event::Standing(_)
+            | Event::ForgedSymbols
+            | Event::BadBlocks { .. } => {
                 self.told.push(format!("{event:?}"));
             }
             Event::Block {
@@ -213,10 +217,13 @@ impl Incarnation {
                 };
                 let len = self.welcome.as_ref().and_then(|welcome| welcome.image_len);
                 let done = (!failing).then(|| target.write(now, len, &mut assembled));
+                if let Some(None) = done {
+                    assembled.restore();
+                }
                 endpoint.give_back(buffer, assembled.symbols);
                 match done {
                     Some(Some(done)) => doings.disk.push(done),
-                    Some(None) => endpoint.session_mut().handle_bad_block(block),
+                    Some(None) => endpoint.handle_bad_block(block, &assembled.esis),
                     None => {}
                 }
             }

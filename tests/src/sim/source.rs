@@ -168,7 +168,7 @@ impl Source {
                 self.encode(fetch.place).0
             }
         };
-        let rows = Rows::of(&fetch.share, &body);
+        let rows = fetch.rows(&body);
         (body, rows)
     }
 }

@@ -24,6 +24,7 @@ pub enum Sight {
     Cookie,
     Symbol(SymbolHeader),
     PageSymbol(SymbolHeader),
+    Digests(SymbolHeader),
     Control(GroupControl),
     Report(Report),
     Confirm,
@@ -35,6 +36,7 @@ pub enum Sight {
     Ask,
     Standing,
     Position,
+    OwnSymbol,
     /// Nothing that the session's parties would understand.
     Noise,
 }
@@ -86,11 +88,12 @@ impl Tap {
             Kind::Welcome => self.learn(&Welcome::decode(datagram).ok()?)?,
             Kind::Reject => Sight::Reject,
             Kind::Cookie => Sight::Cookie,
-            Kind::Symbol | Kind::PageSymbol => {
+            Kind::Symbol | Kind::PageSymbol | Kind::Digests => {
                 let header = SymbolHeader::decode(datagram).ok()?;
                 match header.kind {
                     SymbolKind::Block => Sight::Symbol(header),
                     SymbolKind::Page => Sight::PageSymbol(header),
+                    SymbolKind::Digests => Sight::Digests(header),
                 }
             }
             Kind::GroupControl => {
@@ -118,6 +121,7 @@ impl Tap {
                     ToReceiver::Ask => Sight::Ask,
                     ToReceiver::Standing { .. } => Sight::Standing,
                     ToReceiver::Position { .. } => Sight::Position,
+                    ToReceiver::Symbol(_) => Sight::OwnSymbol,
                 }
             }
         })

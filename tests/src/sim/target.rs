@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mimeo_protocol::block::{Decoder, is_zero};
 use mimeo_protocol::manifest::{Run, StoredBlock};
 use mimeo_protocol::receiver::{Assembled, Difference, Finding, ReadBack, ReadBackPlan, Zeroed};
-use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber};
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Place};
 
 use super::Image;
 
@@ -17,6 +17,9 @@ pub enum Trouble {
     FailsAfter(u64),
     /// The first this many blocks that are read back from memory have a bit flipped.
     BadMemory(u32),
+    /// The first so many times that the block at this place is read back from memory it has a bit
+    /// flipped.
+    BadMemoryAt(Place, u32),
     /// The byte at this offset is another when it is read back.
     LiesAt(u64),
     /// Nothing can be read back.
@@ -146,7 +149,12 @@ impl Target {
         assembled: &mut Assembled,
     ) -> Option<(Instant, Completion)> {
         let (block, place) = (assembled.block, assembled.entry.place);
-        if let Some(Trouble::BadMemory(times @ 1..)) = &mut self.profile.trouble {
+        let flips = match &mut self.profile.trouble {
+            Some(Trouble::BadMemory(times)) => Some(times),
+            Some(Trouble::BadMemoryAt(at, times)) if *at == place => Some(times),
+            _ => None,
+        };
+        if let Some(times @ 1..) = flips {
             *times -= 1;
             assembled.symbols[13] ^= 4;
         }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod insider;
+
 use std::time::Duration;
 
 use mimeo_protocol::pacing::Rate;

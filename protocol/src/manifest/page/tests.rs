@@ -228,7 +228,7 @@ fn numbers_of_entries_and_blocks_are_bounded() {
     };
     assert_eq!(refused(vec![]), PageError::EntryCount { found: 0 });
     assert_eq!(refused(entries(65)), PageError::EntryCount { found: 65 });
-    assert_eq!(encoded(&page(entries(64)).unwrap()).len(), MAX_PAGE);
+    assert_eq!(encoded(&page(entries(32)).unwrap()).len(), MAX_PAGE);
 
     let first = BlockNumber(u32::MAX - 2);
     let numbered = |count| Page::new(PageNumber(0), first, entries(count));
@@ -260,7 +260,7 @@ fn any_entries() -> impl Strategy<Value = Vec<Entry>> {
             unused(0, count)
         }
     });
-    prop::collection::vec((0..3_u32, prop_oneof![block, run]), 1..=64).prop_map(|entries| {
+    prop::collection::vec((0..3_u32, prop_oneof![block, run]), 1..=32).prop_map(|entries| {
         let mut end = 0;
         let placed = entries.into_iter().map(|(gap, mut entry)| {
             match &mut entry {

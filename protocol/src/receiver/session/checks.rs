@@ -247,6 +247,7 @@ impl Session {
             checks.kept_bytes += bytes;
         }
         self.ledger.on_written(block);
+        self.suspects.on_written(block);
         if let Some(entry) = self.pages.on_written(block) {
             self.tags.note(&Entry::Block(entry));
         }

@@ -79,6 +79,8 @@ pub(super) struct Schedule {
     /// Blocks that the sender will repair in this cycle, wholly lost, and others.
     lost: u32,
     repairs_due: bool,
+    /// Whether the last report asked for something for blocks that were spoiled.
+    spoiled: bool,
     min_interval: Duration,
     max_interval: Duration,
 }
@@ -97,6 +99,7 @@ impl Schedule {
             granted: slot,
             lost: 0,
             repairs_due: false,
+            spoiled: false,
             min_interval: Duration::ZERO,
             max_interval: Duration::ZERO,
         };
@@ -220,7 +223,7 @@ impl Session {
         let ahead = self.schedule.ahead.min(enough.saturating_mul(MOST_WINDOWS));
         let window = fresh >= u64::from(enough) + u64::from(ahead);
         let repairs = self.schedule.repairs_due && fresh > 0;
-        if window || repairs || self.pages.has_missing() {
+        if window || repairs || self.pages.has_missing() || self.schedule.spoiled {
             self.schedule.urge();
         }
         if milestone {
@@ -281,6 +284,8 @@ impl Session {
                 0
             };
         }
+        let spoiled = self.spoiled();
+        self.schedule.spoiled = !spoiled.is_empty();
         self.schedule.granted = self.credit();
         let received = self.path.received();
         self.schedule.ahead = self.schedule.reads_ahead(now, received);
@@ -309,8 +314,11 @@ impl Session {
             effort: self.stand.effort,
             buffers: self.ledger.buffers(),
             turn: self.stand.turn,
+            bad_blocks: self.suspects.bad_blocks(),
+            forged_symbols: self.suspects.forged(),
             pages_up_to: self.pages.up_to(),
             missing_pages: self.pages.missing(MAX_PAGE_RUNS),
+            spoiled,
             complete_up_to: self.ledger.complete_up_to(),
             covered_up_to,
             deficits,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::spoiled::MANY_BAD_BLOCKS;
 use super::{Event, Session};
 use crate::receiver::read_back::{Difference, ReadBackPlan};
 use crate::wire::{FailCode, ReadBack, Stage, ToReceiver, ToSender};
@@ -12,11 +13,6 @@ const REPEAT_EVERY: Duration = Duration::from_millis(200);
 const CONFIRM_FOR: Duration = Duration::from_secs(5);
 /// ... and a failure for this long.
 const FAIL_FOR: Duration = Duration::from_secs(2);
-
-/// After so many blocks that failed their digest the person in front of the machine is told: one is a
-/// rare accident. The receiver goes on, as any member of the room could forge symbols; whoever asks
-/// for ever is sent away by the sender.
-const MANY_BAD_BLOCKS: u32 = 16;
 
 /// Why a receiver did not end well.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,18 +61,8 @@ impl Session {
             ToReceiver::Ask => self.schedule.on_asked(),
             ToReceiver::Position { seq, position } => self.on_told(seq, position),
             ToReceiver::Standing { turn, standing } => self.on_standing(turn, standing),
-            ToReceiver::ConfirmSeen | ToReceiver::FailSeen => {}
-        }
-    }
-
-    /// A block that decoded does not have the digest of its entry: it is collected anew.
-    pub fn handle_bad_block(&mut self, block: crate::units::BlockNumber) {
-        self.ledger.drop_block(block);
-        self.bad_blocks += 1;
-        self.schedule.urge();
-        if self.bad_blocks == MANY_BAD_BLOCKS {
-            let blocks = self.bad_blocks;
-            self.events.push_back(Event::BadBlocks { blocks });
+            // Symbols are taken by the endpoint, which has the buffers.
+            ToReceiver::ConfirmSeen | ToReceiver::FailSeen | ToReceiver::Symbol(_) => {}
         }
     }
 
@@ -88,10 +74,14 @@ impl Session {
         if self.stage == Stage::Complete && code != FailCode::IdentityMismatch {
             return;
         }
-        let failure = if code == FailCode::TooMuch && self.bad_blocks >= MANY_BAD_BLOCKS {
+        let failure = if code == FailCode::TooMuch && self.suspects.bad_blocks() >= MANY_BAD_BLOCKS
+        {
             Failure {
                 code: FailCode::DigestMismatch,
-                text: format!("{} blocks failed their digest: {text}", self.bad_blocks),
+                text: format!(
+                    "{} blocks failed their digest: {text}",
+                    self.suspects.bad_blocks()
+                ),
             }
         } else {
             Failure { code, text }

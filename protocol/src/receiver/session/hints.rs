@@ -9,6 +9,7 @@
 //!   in the next report. The sender then tells the truth under the receiver's own key, and
 //!   [`Session::on_told`] takes its place.
 //! * What follows from a number is bounded: see [`Session::plausible`] and the pages' `MAX_AHEAD`.
+//! * A block with a forged symbol fails its digest; see the module `spoiled`.
 //! * A block that no page knows gives up its buffer to one that a page knows, or is dropped when no
 //!   page has come for it.
 
@@ -78,9 +79,9 @@ impl Session {
         self.schedule.urge();
     }
 
-    /// Pages, collected from symbols, and end records that the sender did not sign.
+    /// Pages, digests and end records that the sender did not sign.
     pub(super) fn forged(&self) -> u64 {
-        self.forged_before + self.forged_ends + self.pages.forged()
+        self.forged_before + self.forged_ends + self.suspects.forged_parts() + self.pages.forged()
     }
 
     /// No block from this one on is spoken of: no sender is so far ahead of the pages that came.

@@ -1,5 +1,6 @@
 //! Which blocks are written, which are being put together, and what each still needs.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::hash::NumberMap;
@@ -24,6 +25,17 @@ pub enum Placement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BufferId(pub u32);
 
+/// Where a block that holds a buffer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its symbols come, or it waits for its page.
+    Collecting,
+    /// It was handed out to be decoded and written.
+    HandedOut,
+    /// It did not have its digest; which of its symbols are the sender's is not known yet.
+    Spoiled,
+}
+
 /// A block that is being put together.
 #[derive(Debug)]
 struct Assembly {
@@ -33,8 +45,7 @@ struct Assembly {
     /// Which symbol each slot holds: source symbols in their own where it is free, repair
     /// symbols from the end.
     slots: [Esi; MAX_SOURCE_SYMBOLS],
-    /// Whether it was handed out to be decoded and written.
-    handed_out: bool,
+    stage: Stage,
     /// Whether no page knew it when that was last looked at.
     unknown: bool,
 }
@@ -46,9 +57,14 @@ impl Assembly {
             k,
             held: 0,
             slots: [EMPTY; MAX_SOURCE_SYMBOLS],
-            handed_out: false,
+            stage: Stage::Collecting,
             unknown: false,
         }
+    }
+
+    /// Whether it has all its symbols and can be handed out.
+    fn is_whole(&self) -> bool {
+        self.held == self.k && self.stage == Stage::Collecting
     }
 
     fn slot_for(&self, esi: Esi) -> Option<u8> {
@@ -84,6 +100,8 @@ pub(super) struct Ledger {
     assemblies: NumberMap<BlockNumber, Assembly>,
     free: Vec<BufferId>,
     buffers: u32,
+    /// Blocks whose symbols come under the receiver's own key, and are not asked for of the group.
+    alone: BTreeSet<BlockNumber>,
 }
 
 impl Ledger {
@@ -95,6 +113,7 @@ impl Ledger {
             assemblies: NumberMap::default(),
             free: (0..buffers).rev().map(BufferId).collect(),
             buffers,
+            alone: BTreeSet::new(),
         }
     }
 
@@ -110,7 +129,9 @@ impl Ledger {
 
     /// Whether any block was handed out and is not written yet.
     pub(super) fn is_writing(&self) -> bool {
-        self.assemblies.values().any(|assembly| assembly.handed_out)
+        self.assemblies
+            .values()
+            .any(|assembly| assembly.stage == Stage::HandedOut)
     }
 
     pub(super) fn is_done(&self, block: BlockNumber) -> bool {
@@ -137,7 +158,9 @@ impl Ledger {
         yielding: Yielding,
     ) -> Placement {
         match self.assemblies.get(&block) {
-            Some(assembly) if assembly.k != k || assembly.handed_out => Placement::Redundant,
+            Some(assembly) if assembly.k != k || assembly.stage != Stage::Collecting => {
+                Placement::Redundant
+            }
             Some(assembly) => match assembly.slot_for(esi) {
                 Some(slot) => Placement::Slot(assembly.buffer, slot),
                 None => Placement::Redundant,
@@ -263,10 +286,10 @@ impl Ledger {
     /// Hands a complete block out to be decoded; its `k` is what its entry says.
     pub(super) fn hand_out(&mut self, block: BlockNumber) -> Option<(BufferId, Vec<Esi>)> {
         let assembly = self.assemblies.get_mut(&block)?;
-        if assembly.held != assembly.k || assembly.handed_out {
+        if !assembly.is_whole() {
             return None;
         }
-        assembly.handed_out = true;
+        assembly.stage = Stage::HandedOut;
         Some((
             assembly.buffer,
             assembly.slots[..usize::from(assembly.k)].to_vec(),
@@ -283,7 +306,7 @@ impl Ledger {
         let mut blocks: Vec<_> = self
             .assemblies
             .iter()
-            .filter(|(_, assembly)| assembly.held == assembly.k && !assembly.handed_out)
+            .filter(|(_, assembly)| assembly.is_whole())
             .map(|(&block, _)| block)
             .collect();
         blocks.sort_unstable();
@@ -300,6 +323,7 @@ impl Ledger {
     /// A block is written.
     pub(super) fn on_written(&mut self, block: BlockNumber) {
         self.drop_block(block);
+        self.alone.remove(&block);
         if self.is_done(block) {
             return;
         }
@@ -323,7 +347,7 @@ impl Ledger {
     /// Whether nothing can come of a look at the target: the block is written, or being written.
     pub(super) fn is_settled(&self, block: BlockNumber) -> bool {
         let assembly = self.assemblies.get(&block);
-        self.is_done(block) || assembly.is_some_and(|assembly| assembly.handed_out)
+        self.is_done(block) || assembly.is_some_and(|assembly| assembly.stage == Stage::HandedOut)
     }
 
     /// Whether a block is not on the target and no symbol of it came.
@@ -347,9 +371,9 @@ impl Ledger {
     }
 
     /// What is needed below `end`, oldest first and at most `max` runs, and the block below
-    /// which that is everything. Blocks that wait for their page or are being written need
-    /// nothing, nor do unchecked ones of which no symbol came; `unchecked` is the first run of them
-    /// that does not end before a block.
+    /// which that is everything. Blocks that wait for their page, are being written or were spoiled
+    /// need nothing, nor do unchecked ones of which no symbol came; `unchecked` is the first run of
+    /// them that does not end before a block.
     ///
     /// `end` may be any: it costs no more than there are runs.
     pub(super) fn deficits(
@@ -360,7 +384,8 @@ impl Ledger {
     ) -> (Vec<Deficit>, BlockNumber) {
         let mut runs: Vec<Deficit> = Vec::new();
         let mut block = self.complete_up_to;
-        let mut begun: Vec<u32> = self.assemblies.keys().map(|block| block.0).collect();
+        let begun = self.assemblies.keys().chain(&self.alone);
+        let mut begun: Vec<u32> = begun.map(|block| block.0).collect();
         begun.sort_unstable();
         while block < end.0 {
             if self.is_done(BlockNumber(block)) {
@@ -397,8 +422,8 @@ impl Ledger {
         (runs, end.max(BlockNumber(self.complete_up_to)))
     }
 
-    /// Blocks of which nothing came, from `from` to the next of those that were `begun`, in order,
-    /// or to the next that is done; or to the end of its word of the bitmap.
+    /// Blocks of which nothing came, from `from` to the next of those that were `begun` or come alone,
+    /// in order, or to the next that is done; or to the end of its word of the bitmap.
     fn lacking_run(&self, from: u32, begun: &[u32]) -> u32 {
         let next = begun.get(begun.partition_point(|&block| block <= from));
         let word = self.done.get(from as usize / 64);
@@ -410,10 +435,19 @@ impl Ledger {
     }
 
     fn deficit(&self, block: BlockNumber) -> u8 {
+        if self.alone.contains(&block) {
+            return 0;
+        }
+        self.lacking(block)
+    }
+
+    /// Symbols that a block still needs, whoever sends them; [`ALL_SYMBOLS`] if there are none.
+    pub(super) fn lacking(&self, block: BlockNumber) -> u8 {
         let assembly = self.assemblies.get(&block);
         assembly.map_or(ALL_SYMBOLS, |assembly| assembly.k - assembly.held)
     }
 }
 
+mod spoiled;
 #[cfg(test)]
 mod tests;

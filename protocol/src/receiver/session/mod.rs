@@ -11,6 +11,7 @@ mod hints;
 mod ledger;
 mod pages;
 mod path;
+mod spoiled;
 mod standing;
 mod takeover;
 mod types;
@@ -28,6 +29,7 @@ use ledger::Ledger;
 pub use ledger::{BufferId, Placement};
 use pages::Pages;
 use path::Path;
+use spoiled::Suspects;
 use standing::Stand;
 pub use types::{Event, Progress, Resume, SessionConfig, Zeroed};
 
@@ -79,7 +81,7 @@ pub struct Session {
     /// Bytes of zeros that were zeros before.
     zeros_kept: u64,
     written: Written,
-    bad_blocks: u32,
+    suspects: Suspects,
     /// End records that the sender did not sign.
     forged_ends: u64,
     /// What was forged in former sessions.
@@ -131,7 +133,7 @@ impl Session {
             open_runs: 0,
             zeros_kept: 0,
             written: Written::default(),
-            bad_blocks: 0,
+            suspects: Suspects::default(),
             forged_ends: 0,
             forged_before: 0,
             look: Look::new(now),
@@ -163,7 +165,8 @@ impl Session {
             received: self.path.received(),
             expected: self.path.expected(),
             socket_drops: self.socket_drops,
-            bad_blocks: self.bad_blocks,
+            bad_blocks: self.suspects.bad_blocks(),
+            forged_symbols: self.suspects.forged(),
             forged: self.forged(),
             busy: self.written.busy,
             cycle: self.cycle,
@@ -188,7 +191,10 @@ impl Session {
     #[must_use]
     pub fn place(&self, header: &SymbolHeader) -> Placement {
         let block = BlockNumber(header.number);
-        if header.kind == SymbolKind::Page || block >= self.takes_below() {
+        if header.kind != SymbolKind::Block
+            || block >= self.takes_below()
+            || self.ledger.is_alone(block)
+        {
             return Placement::Redundant;
         }
         match self
@@ -237,9 +243,8 @@ impl Session {
     pub fn handle_page_symbol(&mut self, now: Instant, header: &SymbolHeader, symbol: &[u8]) {
         self.on_group_datagram(now, header.seq, header.slot, header.horizon);
         let page = PageNumber(header.number);
-        let coded = (header.esi, header.k);
         let known = self.pages.sent_blocks();
-        if self.pages.on_symbol(page, coded, symbol, &self.tags) {
+        if self.pages.on_symbol(page, header.k, symbol, &self.tags) {
             if self.pages.is_broken() {
                 self.fail_identity(now, "the manifest contradicts itself");
             }
@@ -342,6 +347,7 @@ impl Session {
     /// A block is written; `busy` is the time that writing took.
     pub fn handle_written(&mut self, now: Instant, block: BlockNumber, bytes: u64, busy: Duration) {
         self.ledger.on_written(block);
+        self.suspects.on_written(block);
         if let Some(entry) = self.pages.on_written(block) {
             self.tags.note(&Entry::Block(entry));
         }

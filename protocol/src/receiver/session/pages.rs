@@ -3,35 +3,23 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use crate::fec::Code;
 use crate::hash::NumberMap;
 use crate::keys::Verifier;
 use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
 use crate::receiver::tags::DigestTags;
-use crate::units::{BlockNumber, Esi, PageNumber, Place, SYMBOL_SIZE};
+use crate::units::{BlockNumber, PageNumber, Place};
 use crate::wire::PageRun;
 
-/// Pages that may be assembled or wait for an earlier one at a time: more than the credit of the
+/// Pages that may wait for an earlier one at a time: more than the credit of the
 /// largest buffer covers, so that a forged page number cannot take memory without bound.
 pub(super) const MAX_AHEAD: u32 = 4096;
-
-/// Source symbols of the largest page.
-const MAX_PAGE_SYMBOLS: u8 = 2;
-
-/// Symbols of a page of two that did not suffice yet. Those of one suffice at once.
-#[derive(Debug, Default)]
-struct Partial {
-    esis: Vec<Esi>,
-    bytes: Vec<u8>,
-}
 
 /// All pages so far.
 #[derive(Debug)]
 pub(super) struct Pages {
     verifier: Verifier,
-    /// Symbols that came together as a page which the sender did not sign.
+    /// Symbols that are no page which the sender has signed.
     forged: u64,
-    partial: BTreeMap<PageNumber, Partial>,
     /// Whole pages that wait for an earlier one.
     waiting: BTreeMap<PageNumber, Page>,
     /// All pages below this one were taken in.
@@ -55,7 +43,6 @@ impl Pages {
         Self {
             verifier,
             forged: 0,
-            partial: BTreeMap::new(),
             waiting: BTreeMap::new(),
             up_to: PageNumber(0),
             known: PageNumber(0),
@@ -74,7 +61,7 @@ impl Pages {
         &self.verifier
     }
 
-    /// Pages that came together and that the sender did not sign.
+    /// Symbols that are no page which the sender has signed.
     pub(super) fn forged(&self) -> u64 {
         self.forged
     }
@@ -83,51 +70,33 @@ impl Pages {
     pub(super) fn wants(&self, page: PageNumber, k: u8) -> bool {
         page >= self.up_to
             && page.0 - self.up_to.0 < MAX_AHEAD
-            && k <= MAX_PAGE_SYMBOLS
+            && k == 1
             && !self.waiting.contains_key(&page)
     }
 
     /// Takes a symbol under the group key; `tags` are what is known of the target. Returns whether
-    /// it completed a page of the sender's.
+    /// it is a page of the sender's.
     ///
-    /// Which symbols are forged cannot be told: where they do not yield a signed page all are
-    /// dropped and the page is collected anew, from those that follow or by asking for it.
+    /// A page is one symbol, so it is right or wrong by itself: nothing that is forged can spoil it.
     pub(super) fn on_symbol(
         &mut self,
         page: PageNumber,
-        (esi, k): (Esi, u8),
+        k: u8,
         symbol: &[u8],
         tags: &DigestTags,
     ) -> bool {
         if !self.wants(page, k) {
             return false;
         }
-        // Pages are sent in order, so those before this one were; its own symbols may still come.
-        self.known = self.known.max(page);
-        let mut partial = match k {
-            1 => Partial::default(),
-            _ => self.partial.remove(&page).unwrap_or_default(),
-        };
-        if !partial.esis.contains(&esi) {
-            partial.esis.push(esi);
-            partial.bytes.extend_from_slice(symbol);
-        }
-        if partial.esis.len() < usize::from(k) {
-            self.partial.insert(page, partial);
+        let Some(whole) = decode(page, symbol, &self.verifier) else {
+            self.forged += 1;
             return false;
-        }
-        match decode(page, k, partial, &self.verifier) {
-            Some(whole) => {
-                self.partial.remove(&page);
-                self.waiting.insert(page, whole);
-                self.take_in(tags);
-                true
-            }
-            None => {
-                self.forged += 1;
-                false
-            }
-        }
+        };
+        // Pages are sent in order, so those before this one were.
+        self.known = self.known.max(page);
+        self.waiting.insert(page, whole);
+        self.take_in(tags);
+        true
     }
 
     /// Takes in the pages that are next in order. A block's entry counts only then: an entry out
@@ -263,14 +232,9 @@ impl Pages {
     }
 }
 
-/// The page that the symbols yield, if the sender has signed it.
-fn decode(number: PageNumber, k: u8, mut partial: Partial, verifier: &Verifier) -> Option<Page> {
-    debug_assert_eq!(partial.bytes.len(), usize::from(k) * SYMBOL_SIZE);
-    Code::new(k)
-        .ok()?
-        .recover(&mut partial.bytes, &mut partial.esis)
-        .ok()?;
-    let bytes = Page::trim(&partial.bytes).ok()?;
+/// The page that stands in a symbol, if the sender has signed it.
+fn decode(number: PageNumber, symbol: &[u8], verifier: &Verifier) -> Option<Page> {
+    let bytes = Page::trim(symbol).ok()?;
     if !Page::is_signed(bytes, verifier) {
         return None;
     }

@@ -50,7 +50,7 @@ pub enum Event {
     /// The first data arrived.
     Started,
     /// A block has all its symbols: decode it, check it against its entry and write it, then
-    /// call `handle_written` or `handle_bad_block`.
+    /// call `handle_written` or [`crate::receiver::Endpoint::handle_bad_block`].
     Block {
         /// Its number.
         block: BlockNumber,
@@ -76,7 +76,9 @@ pub enum Event {
         /// Blocks that differ.
         different: u32,
     },
-    /// So many blocks failed their digest and are collected anew.
+    /// For the first time a symbol of the group is not the sender's: somebody forges them.
+    ForgedSymbols,
+    /// So many blocks failed their digest and are mended.
     BadBlocks {
         /// How many.
         blocks: u32,
@@ -144,9 +146,11 @@ pub struct Progress {
     pub expected: u64,
     /// Datagrams that the own socket dropped.
     pub socket_drops: u32,
-    /// Blocks that failed their digest and were collected anew.
+    /// Blocks that failed their digest and were mended or collected anew.
     pub bad_blocks: u32,
-    /// Manifest pages and end records that the sender did not sign: somebody forged them.
+    /// Symbols of such blocks that were not the sender's.
+    pub forged_symbols: u32,
+    /// Manifest pages, digests of symbols and end records that the sender did not sign: somebody forged them.
     pub forged: u64,
     /// Time spent in writing.
     pub busy: Duration,

@@ -4,11 +4,12 @@ use super::admission::Peer;
 use super::{Destination, Endpoint};
 use crate::ids::{ReceiverNumber, Seq};
 use crate::prefetch::prefetch;
+use crate::sender::interleave::Share;
 use crate::sender::session::SymbolRef;
-use crate::units::{BlockNumber, PageNumber, SYMBOL_SIZE};
+use crate::units::{BlockNumber, Esi, PageNumber, SYMBOL_SIZE};
 use crate::wire::{
-    GroupControl, Kind, SYMBOL_DATAGRAM, SYMBOL_HEADER, SymbolHeader, SymbolKind, TAG, ToReceiver,
-    group_header, unicast_header,
+    GroupControl, Kind, OwnSymbol, SYMBOL_DATAGRAM, SYMBOL_HEADER, SymbolHeader, SymbolKind, TAG,
+    ToReceiver, group_header, unicast_header,
 };
 
 impl Endpoint {
@@ -59,18 +60,18 @@ impl Endpoint {
                 self.seal_padded(seq, head, bytes, rest);
             }
             SymbolKind::Page => {
+                // A page is one symbol, and its repair symbols are the same.
                 let page = PageNumber(symbol.number);
                 let object = self.session.manifest().page_object(page);
                 let object = object.expect("only closed pages are sent");
-                let from = usize::from(symbol.esi.0) * SYMBOL_SIZE;
-                match object.get(from..from + SYMBOL_SIZE) {
-                    Some(bytes) => self.seal_padded(seq, head, bytes, rest),
-                    None => {
-                        let mut row = [0; SYMBOL_SIZE];
-                        page_row(object, symbol, &mut row);
-                        self.seal_padded(seq, head, &row, rest);
-                    }
-                }
+                self.seal_padded(seq, head, object, rest);
+            }
+            SymbolKind::Digests => {
+                let part = self
+                    .digests
+                    .part(BlockNumber(symbol.number), symbol.esi.0)
+                    .expect("digests are held from their fetch until they were sent");
+                self.seal_padded(seq, head, part, rest);
             }
         }
     }
@@ -94,6 +95,26 @@ impl Endpoint {
         self.group_key.seal_behind(seq.0, 0, &plain, out);
     }
 
+    pub(super) fn seal_own_symbol(
+        &mut self,
+        to: ReceiverNumber,
+        share: &Share,
+        esi: Esi,
+        out: &mut Vec<u8>,
+    ) -> Option<Destination> {
+        let bytes = self.store.symbol(share.block, share.k, esi);
+        let bytes = bytes.expect("symbols are pinned from their fetch until they were sent");
+        let mut symbol = Box::new([0; SYMBOL_SIZE]);
+        symbol[..bytes.len()].copy_from_slice(bytes);
+        let own = OwnSymbol {
+            block: share.block,
+            esi,
+            k: share.k,
+            symbol,
+        };
+        self.seal_unicast(to, &ToReceiver::Symbol(own), out)
+    }
+
     pub(super) fn seal_unicast(
         &mut self,
         to: ReceiverNumber,
@@ -109,11 +130,4 @@ impl Endpoint {
         peer.keys.to_receiver.seal_behind(seq, 0, &plain, out);
         Some(Destination::Unicast(peer.address))
     }
-}
-
-/// A repair symbol of a page, made when it is sent: two source symbols cost nothing.
-fn page_row(object: &[u8], symbol: &SymbolRef, row: &mut [u8; SYMBOL_SIZE]) {
-    let code = crate::fec::Code::new(symbol.k).expect("pages hold one or two symbols");
-    code.repair(symbol.esi.0 - symbol.k, object, row)
-        .expect("page rows are in range");
 }

@@ -6,7 +6,7 @@ use super::{Event, Phase, STREAM_HISTORY, Session, Transmit};
 use crate::ids::{Cycle, ReceiverNumber, Seq};
 use crate::pacing::PathReport;
 use crate::sender::roster::{Hearing, Member, MemberState};
-use crate::units::{BlockNumber, PageNumber, SYMBOL_SIZE};
+use crate::units::{BlockNumber, PageNumber};
 use crate::wire::{ALL_SYMBOLS, Deficit, FailCode, Report, ToReceiver, ToSender};
 
 impl Session {
@@ -105,6 +105,8 @@ impl Session {
         let wrong = limits.apply(member, &mut report);
         member.round_trip = round_trip.or(member.round_trip);
         member.ahead = report.credit > self.pass.slot();
+        let bad_before = member.report.as_ref().map_or(0, |report| report.bad_blocks);
+        let bad_blocks = report.bad_blocks;
         let hearing = member.on_report(now, report, running, patience);
         let unasked = hearing == Hearing::First && self.pass.cycle() > Cycle(1);
         if (hearing == Hearing::Back && self.config.seekable) || unasked {
@@ -113,6 +115,7 @@ impl Session {
             member.joined_in = (self.pass.cycle(), self.pass.begun());
             member.turn = member.turn.saturating_add(1);
         }
+        self.tell_spoiled(from, bad_before, bad_blocks);
         if wrong {
             self.tell_truth(now, from);
         }
@@ -192,8 +195,11 @@ impl Session {
                 .roster
                 .member(number)
                 .and_then(|member| member.report.as_ref())
-                .and_then(|report| report.deficits.first())
-                .is_some_and(|run| run.first < self.kept_from);
+                .is_some_and(|report| {
+                    let first = report.deficits.first();
+                    first.is_some_and(|run| run.first < self.kept_from)
+                        || self.needs_discarded(report)
+                });
         if missed {
             let code = FailCode::Silence;
             let text = "the stream went on without it and cannot be sent again".to_owned();
@@ -242,6 +248,7 @@ impl Session {
         if self.puts_off(now, from) {
             return;
         }
+        self.plan_mending(now, from, &report, seen);
         for run in &report.deficits {
             self.plan_run(run, (low, high), seen, from);
         }
@@ -286,14 +293,9 @@ impl Session {
             .manifest
             .queue_page(page, asked.unwrap_or(self.last_seq))
         {
-            let object = self
-                .manifest
-                .page_object(page)
-                .expect("the page was just queued");
-            let k = u8::try_from(object.len() / SYMBOL_SIZE).expect("a page fits two symbols");
             match asked {
-                None => self.page_queue.push_fresh(page, k),
-                Some(_) => self.page_queue.push_again(page, k),
+                None => self.page_queue.push_fresh(page),
+                Some(_) => self.page_queue.push_again(page),
             }
         }
     }
@@ -315,6 +317,7 @@ impl Session {
         if kept_from > self.kept_from {
             self.kept_from = kept_from;
             self.repairs.discard_below(kept_from);
+            self.discard_mending(kept_from);
             self.jobs.push_back(super::Job::Discard(kept_from));
         }
     }

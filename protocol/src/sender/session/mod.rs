@@ -8,6 +8,7 @@ mod budget;
 mod close;
 mod cycles;
 mod feedback;
+mod mending;
 mod on_demand;
 mod page_queue;
 mod plan;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use super::budget::Account;
 use super::interleave::Share;
 use super::manifest_log::ManifestLog;
+use super::mending::{Alone, Digests};
 use super::pass::Pass;
 use super::repair::Repairs;
 use super::roster::{About, Member, MemberState, Roster, STREAM_PATIENCE, patience};
@@ -35,9 +37,9 @@ use crate::units::BlockNumber;
 use crate::wire::{EndRecord, FailCode, Position, ReadBack, RejectReason};
 use page_queue::PageQueue;
 use timers::Timers;
-pub use types::{Counters, Event, Job, Parity, Phase, SessionConfig, SymbolRef, Transmit};
+pub use types::{Counters, Event, Job, Parity, Phase, Purpose, SessionConfig, SymbolRef, Transmit};
 
-/// Blocks that are read ahead of those that are sent: two pages, 32 MiB of raw blocks.
+/// Blocks that are read ahead of those that are sent: four pages, 32 MiB of raw blocks.
 const READ_AHEAD: u32 = 128;
 
 /// Blocks that a stream without a second cycle keeps until every gating receiver has them.
@@ -57,6 +59,10 @@ pub struct Session {
     manifest: ManifestLog,
     pass: Pass,
     repairs: Repairs,
+    digests: Digests,
+    alone: Alone,
+    /// Whether a symbol for one receiver alone may go before those of the group.
+    own_turn: bool,
     page_queue: PageQueue,
     /// Whether the next symbol is one of a page that somebody asks for again.
     page_turn: bool,
@@ -104,6 +110,9 @@ impl Session {
             manifest: ManifestLog::new(signer),
             pass: Pass::default(),
             repairs: Repairs::default(),
+            digests: Digests::default(),
+            alone: Alone::default(),
+            own_turn: false,
             page_queue: PageQueue::default(),
             page_turn: false,
             end: None,
@@ -277,11 +286,12 @@ impl Session {
     }
 
     /// The symbols of a share are at hand.
-    pub fn handle_fetched(&mut self, share: Share, repair: bool) {
-        if repair {
-            self.repairs.on_prepared(share);
-        } else {
-            self.pass.on_fetched(share.block);
+    pub fn handle_fetched(&mut self, share: Share, purpose: Purpose) {
+        match purpose {
+            Purpose::Pass => self.pass.on_fetched(share.block),
+            Purpose::Repair => self.repairs.on_prepared(share),
+            Purpose::Digests => self.on_mending_fetched(share, None),
+            Purpose::Alone(to) => self.on_mending_fetched(share, Some(to)),
         }
     }
 

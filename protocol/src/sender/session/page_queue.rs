@@ -9,7 +9,6 @@ use crate::units::{Esi, PageNumber};
 #[derive(Debug, Clone, Copy)]
 struct PageSend {
     page: PageNumber,
-    k: u8,
     next: u8,
 }
 
@@ -17,7 +16,6 @@ struct PageSend {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PageSymbol {
     pub(super) page: PageNumber,
-    pub(super) k: u8,
     pub(super) esi: Esi,
     /// Whether it is the last that is sent of its page now.
     pub(super) last: bool,
@@ -33,12 +31,12 @@ pub(super) struct PageQueue {
 }
 
 impl PageQueue {
-    pub(super) fn push_fresh(&mut self, page: PageNumber, k: u8) {
-        self.fresh.push_back(PageSend { page, k, next: 0 });
+    pub(super) fn push_fresh(&mut self, page: PageNumber) {
+        self.fresh.push_back(PageSend { page, next: 0 });
     }
 
-    pub(super) fn push_again(&mut self, page: PageNumber, k: u8) {
-        self.again.push_back(PageSend { page, k, next: 0 });
+    pub(super) fn push_again(&mut self, page: PageNumber) {
+        self.again.push_back(PageSend { page, next: 0 });
     }
 
     /// New pages that wait.
@@ -63,9 +61,8 @@ fn next(queue: &mut VecDeque<PageSend>) -> Option<PageSymbol> {
     let send = queue.front_mut()?;
     let symbol = PageSymbol {
         page: send.page,
-        k: send.k,
         esi: Esi(send.next),
-        last: send.next + 1 == send.k + PAGE_PARITY,
+        last: send.next == PAGE_PARITY,
     };
     send.next += 1;
     if symbol.last {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::page_queue::PageSymbol;
-use super::{Job, Parity, Phase, STREAM_WINDOW, Session, SymbolRef, Transmit};
+use super::{Job, Parity, Phase, Purpose, STREAM_WINDOW, Session, SymbolRef, Transmit};
 use crate::ids::{Cycle, Seq, Slot};
 use crate::pacing::{Circuit, Pacer};
 use crate::sender::interleave::Share;
@@ -36,6 +36,12 @@ impl Session {
         self.plan_pass();
         self.consider_next_cycle(now);
         self.plan_repair_jobs();
+        self.plan_digest_jobs();
+        if now >= self.pacer.deadline()
+            && let Some(own) = self.poll_own_symbol(now)
+        {
+            return Some(own);
+        }
         if now < self.pacer.deadline() || !self.has_symbols() {
             self.note_blocked(now);
             return None;
@@ -59,6 +65,7 @@ impl Session {
         if burst.is_empty() {
             return None;
         }
+        self.own_turn = true;
         self.controller.on_sent(burst.len() as u64);
         self.pacer.on_sent(now, burst.len(), rate);
         self.timers.on_symbols(now, self.last_control);
@@ -76,6 +83,7 @@ impl Session {
             && self.breaker.circuit() != Circuit::Open
             && (!self.page_queue.is_empty()
                 || self.repairs.has_ready()
+                || self.digests.has_ready()
                 || self.pass.is_ready(self.roster.credit()))
             && self.roster.window_fits(self.last_burst(), burst)
     }
@@ -91,9 +99,11 @@ impl Session {
             return Some(self.page_symbol(symbol));
         }
         self.page_turn = !self.page_turn;
+        // What somebody asks for beside blocks: pages that were lost, digests of symbols.
         let again = |session: &mut Self| {
-            let symbol = session.page_queue.next_again()?;
-            Some(session.page_symbol(symbol))
+            let page = session.page_queue.next_again();
+            let page = page.map(|symbol| session.page_symbol(symbol));
+            page.or_else(|| session.next_digests())
         };
         if self.page_turn
             && let Some(symbol) = again(self)
@@ -124,16 +134,16 @@ impl Session {
     }
 
     fn page_symbol(&mut self, symbol: PageSymbol) -> SymbolRef {
-        let PageSymbol { page, k, esi, last } = symbol;
+        let PageSymbol { page, esi, last } = symbol;
         let seq = self.take_seq();
         if last {
             if self.manifest.on_page_sent(page, seq) {
-                self.counters.symbols_needed += u64::from(k);
+                self.counters.symbols_needed += 1;
             }
             self.plan_pass();
         }
         self.counters.page_symbols += 1;
-        self.symbol(SymbolKind::Page, page.0, esi, k)
+        self.symbol(SymbolKind::Page, page.0, esi, 1)
     }
 
     fn block_symbol(&mut self, share: &Share, esi: Esi) -> SymbolRef {
@@ -141,7 +151,7 @@ impl Session {
         self.symbol(SymbolKind::Block, share.block.0, esi, share.k)
     }
 
-    fn symbol(&self, kind: SymbolKind, number: u32, esi: Esi, k: u8) -> SymbolRef {
+    pub(super) fn symbol(&self, kind: SymbolKind, number: u32, esi: Esi, k: u8) -> SymbolRef {
         let (slot, horizon) = (self.pass.slot(), self.pass.horizon());
         SymbolRef {
             kind,
@@ -176,7 +186,7 @@ impl Session {
                     self.jobs.push_back(Job::Fetch {
                         share,
                         place: sent.place,
-                        repair: true,
+                        purpose: Purpose::Repair,
                     });
                 }
                 None => break,
@@ -217,7 +227,7 @@ impl Session {
             self.jobs.push_back(Job::Fetch {
                 share: *share,
                 place,
-                repair: false,
+                purpose: Purpose::Pass,
             });
             if first_cycle {
                 self.jobs.push_back(Job::Unpin(share.block));

@@ -141,6 +141,7 @@ impl Session {
             .min()
         {
             self.repairs.forget_before(oldest);
+            self.digests.forget_before(oldest);
         }
     }
 
@@ -218,7 +219,7 @@ impl Session {
         ] {
             next = next.min(moment.unwrap_or(next));
         }
-        if self.has_symbols() {
+        if self.has_symbols() || self.has_own_symbols() {
             next = next.min(self.pacer.deadline());
         }
         Some(next)

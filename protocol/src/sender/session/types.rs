@@ -107,6 +107,15 @@ pub enum Transmit {
         /// The message.
         message: ToReceiver,
     },
+    /// A symbol to one receiver, under its own key.
+    OwnSymbol {
+        /// To whom.
+        to: ReceiverNumber,
+        /// Of what it is one.
+        share: Share,
+        /// Which symbol.
+        esi: Esi,
+    },
     /// The announce, to the control group.
     Announce,
 }
@@ -121,13 +130,28 @@ pub enum Job {
         share: Share,
         /// The block's place in the image.
         place: Place,
-        /// Whether it is a repair or a part of a pass.
-        repair: bool,
+        /// What they are for.
+        purpose: Purpose,
     },
     /// The pass is done with a block's body.
     Unpin(BlockNumber),
+    /// A part of the digests of a block's symbols was sent.
+    DigestsSent(BlockNumber, u8),
     /// Blocks below this one are not needed any more (streams only).
     Discard(BlockNumber),
+}
+
+/// What symbols are fetched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be sent in a pass.
+    Pass,
+    /// To be sent as a repair.
+    Repair,
+    /// Their digests are to be sent.
+    Digests,
+    /// To be sent to one receiver under its own key.
+    Alone(ReceiverNumber),
 }
 
 /// What the operator is told.
@@ -143,6 +167,8 @@ pub enum Event {
     Member(ReceiverNumber),
     /// A receiver is too slow: it is demoted, or the room waits for it.
     Slow(ReceiverNumber),
+    /// Blocks of a receiver did not have their digest, the first, or many more than before.
+    Spoiled(ReceiverNumber),
     /// A receiver that was demoted counts again.
     Restored(ReceiverNumber),
     /// Hardly anything arrives at anybody: the stream goes on at its floor or pauses, or flows
@@ -167,8 +193,21 @@ pub struct Counters {
     pub repair_symbols: u64,
     /// Page symbols sent.
     pub page_symbols: u64,
+    /// Datagrams of digests of symbols sent.
+    pub digest_symbols: u64,
+    /// Block symbols sent to one receiver alone.
+    pub own_symbols: u64,
     /// Group control datagrams sent.
     pub control_datagrams: u64,
     /// Reports that came in.
     pub reports: u64,
+}
+
+impl Counters {
+    /// All datagrams of the size of a symbol.
+    #[must_use]
+    pub fn symbols_sent(&self) -> u64 {
+        let of_blocks = self.pass_symbols + self.repair_symbols + self.own_symbols;
+        of_blocks + self.page_symbols + self.digest_symbols
+    }
 }

@@ -189,3 +189,59 @@ fn what_stays_unknown_is_dropped() {
     ledger.drop_from(BlockNumber(70));
     assert_eq!(ledger.in_use(), 1);
 }
+
+#[test]
+fn of_a_spoiled_block_only_what_is_right_is_kept() {
+    let mut ledger = Ledger::new(4);
+    fill(&mut ledger, 0, 4, &[1, 200, 3, 0]);
+    let block = BlockNumber(0);
+    ledger.hand_out(block).unwrap();
+    assert!(ledger.spoil(block, &[0, 1, 200, 3].map(Esi)));
+    // Until its symbols were sifted it takes none, needs none, and is not handed out.
+    assert_eq!(ledger.place(block, 4, Esi(2), NOBODY), Placement::Redundant);
+    assert_eq!(ledger.deficits(BlockNumber(1), 9, |_| CHECKED).0, []);
+    assert!(ledger.complete().is_empty() && ledger.hand_out(block).is_none());
+    assert!(!ledger.is_writing());
+    let forged = ledger.sift(block, |slot, esi| {
+        assert_eq!([0, 1, 200, 3][usize::from(slot)], esi.0);
+        ![1, 200].contains(&esi.0)
+    });
+    assert_eq!((forged, ledger.lacking(block)), (2, 2));
+    // The sender's own symbols of the same numbers take their places.
+    fill(&mut ledger, 0, 4, &[200, 1]);
+    assert!(ledger.hand_out(block).is_some());
+}
+
+#[test]
+fn spoiled_blocks_keep_half_of_the_buffers() {
+    let mut ledger = Ledger::new(4);
+    for number in 0..3 {
+        fill(&mut ledger, number, 2, &[0, 1]);
+        ledger.hand_out(BlockNumber(number)).unwrap();
+    }
+    let spoiled = [0, 1, 2].map(|number| ledger.spoil(BlockNumber(number), &[0, 1].map(Esi)));
+    assert_eq!(spoiled, [true, true, false]);
+    assert_eq!(ledger.in_use(), 2);
+    assert_eq!(ledger.lacking(BlockNumber(2)), ALL_SYMBOLS);
+}
+
+#[test]
+fn what_comes_alone_is_not_asked_for_of_the_group() {
+    let mut ledger = Ledger::new(4);
+    fill(&mut ledger, 0, 4, &[0]);
+    ledger.set_alone(BlockNumber(0));
+    ledger.set_alone(BlockNumber(5));
+    assert_eq!(ledger.in_use(), 0);
+    let run = |first, count| Deficit {
+        first: BlockNumber(first),
+        count,
+        symbols: ALL_SYMBOLS,
+    };
+    let deficits = ledger.deficits(BlockNumber(9), 9, |_| CHECKED).0;
+    assert_eq!(deficits, [run(1, 4), run(6, 3)]);
+    fill(&mut ledger, 0, 4, &[1, 2]);
+    assert_eq!(ledger.deficits(BlockNumber(1), 9, |_| CHECKED).0, []);
+    assert_eq!(ledger.lacking(BlockNumber(0)), 2);
+    ledger.on_written(BlockNumber(0));
+    assert!(!ledger.is_alone(BlockNumber(0)));
+}

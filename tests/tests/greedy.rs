@@ -11,7 +11,8 @@ use mimeo_protocol::keys::JoinKeys;
 use mimeo_protocol::sender::MemberState;
 use mimeo_protocol::units::{BlockNumber, PageNumber};
 use mimeo_protocol::wire::{
-    ALL_SYMBOLS, Deficit, Effort, FailCode, Kind, Report, Stage, ToSender, Welcome, unicast_header,
+    ALL_SYMBOLS, Deficit, Effort, FailCode, Kind, Parts, Remedy, Report, Spoiled, Stage, ToSender,
+    Welcome, unicast_header,
 };
 use mimeo_tests::sim::{Ending, LinkProfile, MachineProfile, Room};
 
@@ -25,11 +26,13 @@ struct Liar {
     keys: JoinKeys,
     /// Numbers of its datagrams, above all that the machine has used.
     sent: Cell<u64>,
+    /// What it asks for.
+    asks: fn(&mut Report),
 }
 
 impl Liar {
     /// Takes the place of a further machine in a room.
-    fn join(room: &mut Room) -> Rc<Self> {
+    fn join(room: &mut Room, asks: fn(&mut Report)) -> Rc<Self> {
         let machine = room.join(MachineProfile::default());
         room.watch(machine);
         let reports = |room: &Room| {
@@ -48,21 +51,23 @@ impl Liar {
             number: welcome.number,
             keys,
             sent: Cell::new(1000),
+            asks,
         })
     }
 
     /// All that was sent has come, and nothing of it was of use.
     fn report(&self, room: &Room) -> Report {
+        let mut report = Self::report_nothing(room);
+        (self.asks)(&mut report);
+        report
+    }
+
+    fn report_nothing(room: &Room) -> Report {
         let session = room.operator.endpoint.session();
         let (position, seq) = (session.position(), session.last_seq());
         let end = match session.end() {
             Some(end) if position.cycle.0 > 1 => end.blocks,
             _ => position.horizon,
-        };
-        let all = Deficit {
-            first: BlockNumber(0),
-            count: end.0,
-            symbols: ALL_SYMBOLS,
         };
         Report {
             stage: Stage::Receiving,
@@ -88,7 +93,7 @@ impl Liar {
             spoiled: Vec::new(),
             complete_up_to: BlockNumber(0),
             covered_up_to: end,
-            deficits: if end.0 == 0 { Vec::new() } else { vec![all] },
+            deficits: Vec::new(),
         }
     }
 
@@ -115,6 +120,25 @@ impl Liar {
     }
 }
 
+/// Every symbol of every block.
+fn all_symbols(report: &mut Report) {
+    let all = Deficit {
+        first: BlockNumber(0),
+        count: report.covered_up_to.0,
+        symbols: ALL_SYMBOLS,
+    };
+    report.deficits.extend((all.count > 0).then_some(all));
+}
+
+/// All blocks of the image are spoiled.
+fn spoiled(report: &mut Report, remedy: Remedy) {
+    let spoiled = |block| Spoiled {
+        block: BlockNumber(block),
+        remedy,
+    };
+    report.spoiled = (0..64).map(spoiled).collect();
+}
+
 /// When the first so many machines had the image, since the start of the room.
 fn finished(room: &Room, machines: usize) -> Duration {
     let ended = |machine: usize| {
@@ -130,7 +154,7 @@ fn who_asks_for_ever_is_sent_away_and_the_others_lose_little_time() {
     let mut honest = long_room(3);
     truth(&mut honest);
     let mut room = long_room(3);
-    let liar = Liar::join(&mut room);
+    let liar = Liar::join(&mut room, all_symbols);
     let number = liar.number;
     room.at(room.elapsed(), move |room| liar.begin(room));
     assert!(room.run_until(LIMIT, |room| room.operator.is_over()));
@@ -151,6 +175,36 @@ fn who_asks_for_ever_is_sent_away_and_the_others_lose_little_time() {
     let budget = 8 * counters.symbols_needed + 65_536;
     assert!(sent > budget, "{counters:?}");
     assert!(sent < budget + 2 * counters.symbols_needed, "{counters:?}");
+}
+
+/// Digests cost the sender a read of the block and some repair symbols.
+#[test]
+fn who_asks_for_digests_or_symbols_of_its_own_for_ever_is_sent_away_too() {
+    let mut honest = long_room(3);
+    truth(&mut honest);
+    let digests: fn(&mut Report) = |report| spoiled(report, Remedy::Digests(Parts(0b1111)));
+    let symbols: fn(&mut Report) = |report| spoiled(report, Remedy::OwnSymbols(255));
+    for asks in [digests, symbols] {
+        let mut room = long_room(3);
+        let liar = Liar::join(&mut room, asks);
+        let number = liar.number;
+        room.at(room.elapsed(), move |room| liar.begin(room));
+        assert!(room.run_until(LIMIT, |room| room.operator.is_over()));
+        let state = room.member(number);
+        let code = match state {
+            Some(MemberState::Failed { code, .. }) => Some(*code),
+            _ => None,
+        };
+        assert_eq!(code, Some(FailCode::TooMuch), "{state:?}");
+        let bound = finished(&honest, 3) * 5 / 4;
+        assert!(finished(&room, 3) < bound, "{:?}", finished(&room, 3));
+        // Where it asks for as much as the others need once, it has used up an eighth of what it may.
+        let counters = room.operator.endpoint.session().counters();
+        let sent = counters.digest_symbols + counters.own_symbols;
+        let budget = 8 * counters.symbols_needed + 65_536;
+        assert!(sent <= budget + 187, "{counters:?}");
+        assert!(counters.repair_symbols <= counters.symbols_needed);
+    }
 }
 
 #[test]

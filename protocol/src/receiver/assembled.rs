@@ -109,13 +109,14 @@ mod tests {
     /// A block of `k` symbols of noise in a buffer that holds the given ones.
     fn assembled(k: u8, esis: &[u8]) -> Assembled {
         let len = usize::from(k) * SYMBOL_SIZE;
-        let body: Vec<u8> = (0..len).map(|i| (i * i >> 5) as u8 ^ i as u8).collect();
+        let body: Vec<u8> = (0..len).map(|i| ((i * i) >> 5) as u8 ^ i as u8).collect();
         let mut symbols = AlignedBytes::zeroed(BUFFER_SIZE);
         let code = Code::new(k).unwrap();
         for (slot, &esi) in symbols.chunks_exact_mut(SYMBOL_SIZE).zip(esis) {
             match esi.checked_sub(k) {
                 None => {
-                    slot.copy_from_slice(&body[usize::from(esi) * SYMBOL_SIZE..][..SYMBOL_SIZE])
+                    let from = usize::from(esi) * SYMBOL_SIZE;
+                    slot.copy_from_slice(&body[from..][..SYMBOL_SIZE]);
                 }
                 Some(row) => code.repair(row, &body, slot).unwrap(),
             }

@@ -89,7 +89,7 @@ impl Endpoint {
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         match Kind::of(datagram).map(|(_, kind)| kind) {
             Some(Kind::Symbol | Kind::PageSymbol | Kind::Digests) => {
-                self.handle_symbol(now, datagram)
+                self.handle_symbol(now, datagram);
             }
             Some(Kind::GroupControl) => self.handle_control(now, datagram),
             Some(Kind::ToReceiver) => self.handle_unicast(now, datagram),

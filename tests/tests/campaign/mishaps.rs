@@ -72,7 +72,7 @@ pub fn happen(room: &mut Room, dice: &mut Dice, mishap: Mishap) {
                 // It runs for as long as it was away.
                 room.at(when + 2 * time * pause, Room::kill_sender);
                 room.at(when + (2 * time + 1) * pause, |room| {
-                    room.start_sender(|_| {})
+                    room.start_sender(|_| {});
                 });
             }
         }

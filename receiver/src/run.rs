@@ -203,6 +203,7 @@ fn rendezvous_config(
         link_speed: room.link_speed(),
         capacity: target.capacity(),
         resumes: config.resume,
+        piped: target.is_sequential(),
         host_name: host_name(),
         sender: config.sender,
         instead_of: None,

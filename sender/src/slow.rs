@@ -60,10 +60,13 @@ pub(crate) fn rules(
 fn pace(slow: &Slow) -> String {
     let verb = match slow.reason {
         SlowReason::Disk => "writes",
-        SlowReason::Processor | SlowReason::Memory | SlowReason::Network => "takes",
+        SlowReason::Processor | SlowReason::Memory | SlowReason::Network | SlowReason::Output => {
+            "takes"
+        }
     };
     let rate = |rate: u64| match slow.reason {
         SlowReason::Network => human::rate(rate),
+        _ if rate == 0 => "nothing".to_owned(),
         _ => format!("{}/s", ByteSize(rate)),
     };
     let (reason, own, room) = (slow.reason.name(), rate(slow.own), rate(slow.room));

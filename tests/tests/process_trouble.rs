@@ -320,6 +320,7 @@ fn a_receiver_of_another_version_is_answered() {
         link_speed: 0,
         capacity: u64::MAX,
         resumes: false,
+        piped: false,
         cookie: [0; 32],
         host_name: "from-the-future".to_owned(),
         exchange: Vec::new(),

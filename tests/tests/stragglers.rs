@@ -303,6 +303,26 @@ fn a_slow_processor_is_demoted_for_what_it_is() {
 }
 
 #[test]
+fn a_disk_that_hangs_is_not_taken_for_little_memory() {
+    for (piped, reason) in [(false, SlowReason::Disk), (true, SlowReason::Output)] {
+        let hangs = MachineProfile {
+            piped,
+            ..hoarding_little(fast())
+        };
+        let mut room = room(
+            SLOW_MOTION,
+            SlowPolicy::Demote,
+            800,
+            &[fast(), fast(), hangs],
+        );
+        room.at(ms(1500), |room| room.stall(2, ms(15_000)));
+        truth(&mut room);
+        assert_eq!((found(&room), slow_reason(&room, 2)), (1, Some(reason)));
+        assert_eq!(room.verdict().confirmed, 3);
+    }
+}
+
+#[test]
 fn a_lossy_receiver_is_not_slow() {
     let lossy = |loss| MachineProfile {
         down: LinkProfile {

@@ -72,6 +72,7 @@ fn another_version_is_refused_by_name() {
         link_speed: 0,
         capacity: 0,
         resumes: false,
+        piped: false,
         cookie: [0; 32],
         host_name: String::new(),
         exchange: Vec::new(),

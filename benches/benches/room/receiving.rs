@@ -39,6 +39,7 @@ impl Receiving {
             link_speed: 1000,
             capacity: None,
             resumes: false,
+            piped: false,
             host_name: "bench".to_owned(),
             sender: None,
             instead_of: None,

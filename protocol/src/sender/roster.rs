@@ -44,6 +44,8 @@ pub struct About {
     pub capacity: u64,
     /// Whether it keeps what its target holds of the image already.
     pub resumes: bool,
+    /// Whether its target is a pipe, so that somebody else reads what it writes.
+    pub piped: bool,
     /// Where it is reached.
     pub address: SocketAddr,
 }

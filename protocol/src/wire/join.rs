@@ -4,6 +4,10 @@ use super::{Auth, COOKIE_LEN, Kind, WireError, Write, clear_body, clear_header};
 use crate::ids::{Mac, Nonce, SessionId};
 use crate::wire::reader::Reader;
 
+/// Flags of a join.
+const RESUMES: u8 = 1;
+const PIPED: u8 = 2;
+
 /// A receiver asks to be admitted and says what it is; repeated until answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
@@ -23,6 +27,8 @@ pub struct Join {
     pub capacity: u64,
     /// Whether it keeps what its target holds of the image already.
     pub resumes: bool,
+    /// Whether its target is a pipe, so that somebody else reads what it writes.
+    pub piped: bool,
     /// From the sender's last [`super::Cookie`]; zeros before.
     pub cookie: [u8; COOKIE_LEN],
     /// The machine's name.
@@ -42,7 +48,9 @@ impl Join {
         out.put_u64(self.target_id);
         out.put_u32(self.link_speed);
         out.put_u64(self.capacity);
-        out.push(u8::from(self.resumes));
+        let resumes = if self.resumes { RESUMES } else { 0 };
+        let piped = if self.piped { PIPED } else { 0 };
+        out.push(resumes | piped);
         out.extend_from_slice(&self.cookie);
         out.put_text(&self.host_name);
         out.put_blob(&self.exchange);
@@ -51,30 +59,33 @@ impl Join {
     /// Reads a whole datagram.
     pub fn decode(datagram: &[u8]) -> Result<Self, WireError> {
         let mut reader = clear_body(datagram, Kind::Join)?;
+        let session_id = SessionId(reader.array("session id")?);
+        let nonce = Nonce(reader.array("nonce")?);
+        let auth = Auth::decode(&mut reader)?;
+        let mac = Mac(reader.array("mac")?);
+        let target_id = reader.u64("target id")?;
+        let link_speed = reader.u32("link speed")?;
+        let capacity = reader.u64("capacity")?;
+        let flags = reader.u8("flags")?;
+        if flags & !(RESUMES | PIPED) != 0 {
+            return Err(WireError::Value { field: "flags" });
+        }
         let join = Self {
-            session_id: SessionId(reader.array("session id")?),
-            nonce: Nonce(reader.array("nonce")?),
-            auth: Auth::decode(&mut reader)?,
-            mac: Mac(reader.array("mac")?),
-            target_id: reader.u64("target id")?,
-            link_speed: reader.u32("link speed")?,
-            capacity: reader.u64("capacity")?,
-            resumes: flags(&mut reader)?,
+            session_id,
+            nonce,
+            auth,
+            mac,
+            target_id,
+            link_speed,
+            capacity,
+            resumes: flags & RESUMES != 0,
+            piped: flags & PIPED != 0,
             cookie: reader.array("cookie")?,
             host_name: reader.text("host name")?,
             exchange: reader.blob("exchange")?.to_vec(),
         };
         reader.finish()?;
         Ok(join)
-    }
-}
-
-/// The only flag so far: whether the receiver resumes.
-fn flags(reader: &mut Reader<'_>) -> Result<bool, WireError> {
-    match reader.u8("flags")? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(WireError::Value { field: "flags" }),
     }
 }
 

@@ -91,7 +91,7 @@ pub struct Report {
     pub bytes_written: u64,
     /// Bytes that the target held already, zeros included.
     pub bytes_kept: u64,
-    /// Milliseconds spent in writing.
+    /// Milliseconds spent in writing, the write under way included.
     pub busy_ms: u32,
     /// Bytes of the image that were read back from the target and found right.
     pub bytes_verified: u64,

@@ -47,6 +47,8 @@ pub enum SlowReason {
     Memory,
     /// Its port or path carries too little.
     Network,
+    /// Whoever reads what it writes into a pipe reads slowly.
+    Output,
 }
 
 impl SlowReason {
@@ -58,6 +60,7 @@ impl SlowReason {
             Self::Processor => "CPU",
             Self::Memory => "memory",
             Self::Network => "network",
+            Self::Output => "the reader of its output",
         }
     }
 
@@ -67,6 +70,7 @@ impl SlowReason {
             Self::Processor => 2,
             Self::Memory => 3,
             Self::Network => 4,
+            Self::Output => 5,
         }
     }
 
@@ -76,6 +80,7 @@ impl SlowReason {
             2 => Self::Processor,
             3 => Self::Memory,
             4 => Self::Network,
+            5 => Self::Output,
             _ => return Err(WireError::Value { field: "standing" }),
         })
     }

@@ -185,6 +185,7 @@ fn golden_join_and_reject() {
         link_speed: 1000,
         capacity: 1 << 40,
         resumes: true,
+        piped: true,
         cookie: [7; 32],
         host_name: "pc-01".into(),
         exchange: vec![],
@@ -194,7 +195,7 @@ fn golden_join_and_reject() {
     assert_eq!(
         hex(&bytes),
         format!(
-            "01036d696d656f00{}{}01{}0000000000000004000003e8000001000000000001{}{}0000",
+            "01036d696d656f00{}{}01{}0000000000000004000003e8000001000000000003{}{}0000",
             "01".repeat(16),
             "02".repeat(16),
             "03".repeat(6),
@@ -203,7 +204,7 @@ fn golden_join_and_reject() {
         )
     );
     assert_eq!(Join::decode(&bytes), Ok(join));
-    bytes[67] = 2;
+    bytes[67] = 4;
     assert_eq!(
         Join::decode(&bytes),
         Err(WireError::Value { field: "flags" })

@@ -147,8 +147,7 @@ impl Engine {
             self.handle_events();
             self.search_again();
             self.pictures.observe(&self.endpoint, Instant::now());
-            let effort = self.spent.effort(Instant::now());
-            self.endpoint.session_mut().handle_effort(effort);
+            self.tell_effort(Instant::now());
             self.transmit();
             self.picture();
             if self.endpoint.session().is_finished() {
@@ -166,6 +165,14 @@ impl Engine {
             error.map(|error| with_remains(&error, &status, self.pictures.former_bytes())),
             status,
         )
+    }
+
+    /// Tells the session what the parts of this receiver do with their time.
+    fn tell_effort(&mut self, now: Instant) {
+        let effort = self.spent.effort(now);
+        let writing = self.writer.as_ref().map(|writer| writer.writing(now));
+        let session = self.endpoint.session_mut();
+        session.handle_effort(effort, writing.unwrap_or_default());
     }
 
     /// Sleeps until something happens. `None`: look at every socket.

@@ -1,9 +1,36 @@
 //! What the parts of the receiver do with their time, for the sender to see what makes it slow.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mimeo_image::target::Medium;
 use mimeo_protocol::wire::Effort;
+
+/// Since when a write has been under way, which may never end; of one writer, read by another
+/// thread.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WriteClock(Arc<Mutex<Option<Instant>>>);
+
+impl WriteClock {
+    /// Does a write. Returns what came of it and how long it took.
+    pub(super) fn time<T>(&self, write: impl FnOnce() -> T) -> (T, Duration) {
+        let begun = Instant::now();
+        self.set(Some(begun));
+        let done = write();
+        self.set(None);
+        (done, begun.elapsed())
+    }
+
+    /// How long the write under way has lasted.
+    pub(super) fn writing(&self, now: Instant) -> Duration {
+        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+}
 
 /// Totals since the receiver joined.
 #[derive(Debug)]
@@ -64,6 +91,17 @@ impl Spent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_write_that_does_not_end_is_seen_by_others() {
+        let clock = WriteClock::default();
+        let later = |by| Instant::now() + Duration::from_secs(by);
+        assert_eq!(clock.writing(later(100)), Duration::ZERO);
+        let others = clock.clone();
+        let (seen, _) = clock.time(|| others.writing(later(100)));
+        assert!(seen >= Duration::from_secs(99), "{seen:?}");
+        assert_eq!(clock.writing(later(100)), Duration::ZERO, "it is over");
+    }
 
     #[test]
     fn sleep_is_no_work() {

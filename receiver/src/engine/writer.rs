@@ -17,6 +17,7 @@ use mimeo_protocol::receiver::{
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Esi, Place};
 use mimeo_protocol::wire::ReadBack;
 
+use super::spent::WriteClock;
 use super::verify::{Finding, prove};
 
 /// Zeros are written in pieces of so many blocks, 64 MiB, so that progress is seen.
@@ -84,6 +85,7 @@ pub(super) struct Writer {
     work: mpsc::Sender<Work>,
     done: mpsc::Receiver<Done>,
     forgets: Arc<AtomicBool>,
+    clock: WriteClock,
 }
 
 impl Writer {
@@ -98,6 +100,7 @@ impl Writer {
         let (work, to_do) = mpsc::channel();
         let (finished, done) = mpsc::channel();
         let forgets = Arc::new(AtomicBool::new(false));
+        let clock = WriteClock::default();
         let worker = Worker {
             target,
             image_len,
@@ -106,6 +109,7 @@ impl Writer {
             done: finished,
             waker,
             forgets: Arc::clone(&forgets),
+            clock: clock.clone(),
         };
         thread::Builder::new()
             .name("write".into())
@@ -114,7 +118,13 @@ impl Writer {
             work,
             done,
             forgets,
+            clock,
         })
+    }
+
+    /// How long the write under way has lasted, zero if there is none.
+    pub(super) fn writing(&self, now: Instant) -> Duration {
+        self.clock.writing(now)
     }
 
     /// Hands work over.
@@ -145,6 +155,7 @@ struct Worker {
     done: mpsc::Sender<Done>,
     waker: Waker,
     forgets: Arc<AtomicBool>,
+    clock: WriteClock,
 }
 
 impl Worker {
@@ -218,9 +229,9 @@ impl Worker {
         let decoding = begun.elapsed();
         let written = match raw {
             Some(raw) => {
-                let from = Instant::now();
-                self.target.write_at(offset, raw)?;
-                Some((raw.len() as u64, from.elapsed()))
+                let (written, busy) = self.clock.time(|| self.target.write_at(offset, raw));
+                written?;
+                Some((raw.len() as u64, busy))
             }
             None => None,
         };
@@ -267,19 +278,17 @@ impl Worker {
                 part.place.offset(),
                 u64::from(part.count) * BLOCK_SIZE as u64,
             );
-            let from = Instant::now();
-            let kept = if self.resume {
-                self.target.clear_at(offset, bytes)?
-            } else {
-                self.target.zero_at(offset, bytes)?;
-                0
-            };
+            let (kept, busy) = self.clock.time(|| match self.resume {
+                true => self.target.clear_at(offset, bytes),
+                false => self.target.zero_at(offset, bytes).map(|()| 0),
+            });
+            let kept = kept?;
             zeroed += part.count;
             self.tell(Done::Zeroed(Zeroed {
                 run: part,
                 written: bytes - kept,
                 kept,
-                busy: from.elapsed(),
+                busy,
                 done: zeroed == run.count,
             }));
         }

@@ -117,6 +117,7 @@ fn slow(reason: SlowReason) -> &'static str {
         SlowReason::Processor => "processor",
         SlowReason::Memory => "memory",
         SlowReason::Network => "network",
+        SlowReason::Output => "output",
     }
 }
 

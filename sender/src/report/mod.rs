@@ -203,6 +203,7 @@ fn slow(reason: SlowReason) -> &'static str {
         SlowReason::Processor => "processor",
         SlowReason::Memory => "memory",
         SlowReason::Network => "network",
+        SlowReason::Output => "output",
     }
 }
 

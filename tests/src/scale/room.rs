@@ -194,6 +194,7 @@ impl Room {
             mac: Mac([2, 0, 0, 0, high, low]),
             target_id: 1,
             resumes: false,
+            piped: false,
             link_speed: u32::try_from(self.setting.cable / 1_000_000)
                 .expect("it is a port's speed"),
             capacity: u64::MAX,

@@ -35,6 +35,8 @@ pub struct MachineProfile {
     pub secret: Option<Secret>,
     /// The only sender that it takes anything from.
     pub sender_key: Option<VerifyingKey>,
+    /// Its disk is a pipe that somebody reads.
+    pub piped: bool,
     /// What becomes of what its disk holds.
     pub resume: Resume,
     /// What its disk holds; without an image, nothing.
@@ -57,6 +59,7 @@ impl Default for MachineProfile {
             auth: Auth::Open,
             secret: None,
             sender_key: None,
+            piped: false,
             resume: Resume::Off,
             holds: None,
             idle_timeout: Duration::from_secs(60),
@@ -174,6 +177,7 @@ impl Machine {
             link_speed: 1000,
             capacity: None,
             resumes: self.profile.resume != Resume::Off,
+            piped: self.profile.piped,
             host_name: host.to_owned(),
             sender: None,
             instead_of: None,
@@ -236,14 +240,22 @@ impl Machine {
         }
     }
 
-    fn told_effort(&self) -> Effort {
+    /// What its parts did, and how long the write under way has lasted.
+    fn told_effort(&mut self, now: Instant) -> (Effort, Duration) {
         let ms = |time: Duration| time.as_millis() as u32;
-        Effort {
+        let writing = self.target.writing(now);
+        // Behind a pipe there is no disk that anybody could watch.
+        let disk = match self.profile.piped {
+            true => Spent::default(),
+            false => self.effort,
+        };
+        let effort = Effort {
             decode_ms: 0,
             session_ms: ms(self.effort.session),
-            disk_bytes: self.effort.disk_bytes,
-            disk_ms: ms(self.effort.disk),
-        }
+            disk_bytes: disk.disk_bytes,
+            disk_ms: ms(disk.disk) + if self.profile.piped { 0 } else { ms(writing) },
+        };
+        (effort, writing)
     }
 
     pub(super) fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &Rc<[u8]>) {
@@ -256,12 +268,12 @@ impl Machine {
             return;
         }
         let now = self.clock.shows(now);
-        let (dropped, effort) = (self.dropped, self.told_effort());
+        let (dropped, (effort, writing)) = (self.dropped, self.told_effort(now));
         let Some(life) = self.life_mut() else { return };
         match &mut life.endpoint {
             Some(endpoint) => {
                 endpoint.session_mut().handle_socket_drops(now, dropped);
-                endpoint.session_mut().handle_effort(effort);
+                endpoint.session_mut().handle_effort(effort, writing);
                 endpoint.handle_datagram(now, datagram);
                 if let Some(again) = &mut life.again {
                     again.handle_datagram(now, from, datagram, endpoint.session());

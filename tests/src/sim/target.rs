@@ -1,5 +1,6 @@
 //! A receiver's disk and what stands before it: decode, check, write.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -104,6 +105,10 @@ pub struct Target {
     bytes: Vec<u8>,
     written: u64,
     free_at: Option<Instant>,
+    /// It does nothing before.
+    stalled_until: Option<Instant>,
+    /// When what it is booked for begins and ends, as far as it writes.
+    booked: VecDeque<(Instant, Instant)>,
     decoder: Decoder,
 }
 
@@ -119,6 +124,8 @@ impl Target {
             bytes: holds.map_or_else(Vec::new, |image| image.0.to_vec()),
             written: 0,
             free_at: None,
+            stalled_until: None,
+            booked: VecDeque::new(),
             decoder: Decoder::new(),
         }
     }
@@ -289,15 +296,29 @@ impl Target {
         }
     }
 
-    /// The disk does nothing for a while.
+    /// The disk does nothing for a while: what it is given lasts longer.
     pub(super) fn stall(&mut self, now: Instant, pause: Duration) {
-        self.free_at = Some(self.free_at.map_or(now, |free| free.max(now)) + pause);
+        self.stalled_until = Some(self.free_at.map_or(now, |free| free.max(now)) + pause);
+    }
+
+    /// How long the write under way has lasted.
+    pub(super) fn writing(&mut self, now: Instant) -> Duration {
+        while self.booked.front().is_some_and(|&(_, end)| end <= now) {
+            self.booked.pop_front();
+        }
+        let under_way = self.booked.front().filter(|&&(begin, _)| begin <= now);
+        under_way.map_or(Duration::ZERO, |&(begin, _)| now - begin)
     }
 
     /// Books the disk for some bytes, behind what it is already booked for.
     fn work(&mut self, now: Instant, bytes: u64) -> (Instant, Duration) {
+        let begin = self.free_at.map_or(now, |free| free.max(now));
+        let stalled = self.stalled_until.take().unwrap_or(begin);
         let busy = Duration::from_secs_f64(bytes as f64 / self.profile.speed as f64);
-        (self.book(now, busy), busy)
+        let busy = stalled.saturating_duration_since(begin) + busy;
+        let end = self.book(now, busy);
+        self.booked.push_back((begin, end));
+        (end, busy)
     }
 
     fn book(&mut self, now: Instant, time: Duration) -> Instant {

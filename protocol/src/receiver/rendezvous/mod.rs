@@ -368,6 +368,7 @@ impl Attempt {
             link_speed: config.link_speed,
             capacity: config.capacity.unwrap_or(u64::MAX),
             resumes: config.resumes,
+            piped: config.piped,
             cookie: self.cookie,
             host_name: config.host_name.clone(),
             exchange: match &self.exchange {

@@ -31,6 +31,8 @@ pub struct RendezvousConfig {
     pub capacity: Option<u64>,
     /// Whether it keeps what the target holds of the image already.
     pub resumes: bool,
+    /// Whether the target is a pipe, so that somebody else reads what is written.
+    pub piped: bool,
     /// The machine's name.
     pub host_name: String,
     /// Ask this host instead of the control group.

@@ -309,7 +309,7 @@ impl Session {
             blocks_done: self.ledger.done_count(),
             bytes_written: self.written.bytes,
             bytes_kept: self.kept().1 + self.zeros_kept,
-            busy_ms: u32::try_from(self.written.busy.as_millis()).unwrap_or(u32::MAX),
+            busy_ms: self.stand.busy_ms(self.written.busy),
             bytes_verified: self.written.verified,
             effort: self.stand.effort,
             buffers: self.ledger.buffers(),

@@ -5,6 +5,8 @@
 //! its pass, when the block can still become whole, and where no buffer is free the block behind
 //! the horizon that lacks most gives up its own.
 
+use std::time::Duration;
+
 use super::{Event, Session};
 use crate::units::BlockNumber;
 use crate::wire::{Effort, SlowReason, Standing, SymbolHeader};
@@ -19,6 +21,20 @@ pub(super) struct Stand {
     pub(super) turn: u16,
     pub(super) demoted: Option<SlowReason>,
     pub(super) effort: Effort,
+    /// How long the write under way has lasted.
+    writing: Duration,
+    /// Milliseconds of writing that a report told of.
+    told_ms: u32,
+}
+
+impl Stand {
+    /// Milliseconds of writing to tell of, where what is done took so long. A write that ends is
+    /// under way no more before it is done: what was told is not taken back for that moment.
+    pub(super) fn busy_ms(&mut self, done: Duration) -> u32 {
+        let busy = u32::try_from((done + self.writing).as_millis()).unwrap_or(u32::MAX);
+        self.told_ms = self.told_ms.max(busy);
+        self.told_ms
+    }
 }
 
 impl Session {
@@ -28,9 +44,11 @@ impl Session {
         self.stand.demoted
     }
 
-    /// What the receiver's parts did so far, in totals.
-    pub fn handle_effort(&mut self, effort: Effort) {
+    /// What the receiver's parts did so far, in totals, and how long the write under way has
+    /// lasted, zero where there is none: one that never ends counts too.
+    pub fn handle_effort(&mut self, effort: Effort, writing: Duration) {
         self.stand.effort = effort;
+        self.stand.writing = writing;
     }
 
     pub(super) fn on_standing(&mut self, turn: u16, standing: Standing) {

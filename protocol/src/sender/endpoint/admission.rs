@@ -192,6 +192,7 @@ fn about(from: SocketAddr, join: &Join) -> About {
         link_speed: join.link_speed,
         capacity: join.capacity,
         resumes: join.resumes,
+        piped: join.piped,
         address: from,
     }
 }

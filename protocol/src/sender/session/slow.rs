@@ -152,6 +152,7 @@ impl Session {
                 number,
                 demoted: member.state.is_demoted(),
                 totals: Totals::of(report),
+                piped: member.about.piped,
                 window: report.window,
                 carries: self.controller.carries(number),
                 limits_rate: self.controller.is_limit(number),

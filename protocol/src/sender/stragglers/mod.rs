@@ -95,6 +95,8 @@ pub(super) struct Look {
     /// Whether it is demoted.
     pub(super) demoted: bool,
     pub(super) totals: Totals,
+    /// Whether somebody else reads what it writes.
+    pub(super) piped: bool,
     /// Datagrams that its socket holds.
     pub(super) window: u32,
     pub(super) carries: Carries,

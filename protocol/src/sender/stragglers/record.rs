@@ -21,6 +21,9 @@ const TOO_SHORT: f64 = 0.02;
 /// A part that is busy for this share of the time is what makes its receiver slow.
 const BUSY: f64 = 0.5;
 
+/// A receiver that loses this share is slow because of that, where nothing else explains it.
+const LOSES: f64 = 0.25;
+
 /// A socket that holds fewer datagrams than this makes a receiver slow by itself: 12 ms of a
 /// Gigabit.
 const SMALL_WINDOW: u32 = 1024;
@@ -249,6 +252,15 @@ pub(super) fn brake_share(below: f64) -> f64 {
     0.9 * (1.0 - below)
 }
 
+/// What is behind its target.
+fn disk_of(look: &Look) -> SlowReason {
+    if look.piped {
+        SlowReason::Output
+    } else {
+        SlowReason::Disk
+    }
+}
+
 /// What makes a receiver slow, as what braked and what was busy show.
 fn reason(
     bound: &Bound,
@@ -262,8 +274,8 @@ fn reason(
     if longest <= 0.0 {
         // It was not the brake yet, or its loss is.
         return match () {
-            () if recent.loss() > 0.25 => SlowReason::Network,
-            () if writer_is_slower => SlowReason::Disk,
+            () if recent.loss() > LOSES => SlowReason::Network,
+            () if writer_is_slower => disk_of(look),
             () => SlowReason::Processor,
         };
     }
@@ -283,8 +295,10 @@ fn reason(
     let processor = recent.decode.max(recent.session);
     let disk = recent.disk.max(recent.write);
     match () {
-        () if busy(disk) && disk >= processor => SlowReason::Disk,
+        () if busy(disk) && disk >= processor => disk_of(look),
         () if busy(processor) => SlowReason::Processor,
+        // Its buffers wait for what the network lost.
+        () if recent.loss() > LOSES => SlowReason::Network,
         () => SlowReason::Memory,
     }
 }

@@ -24,6 +24,9 @@ struct Fake {
     demoted: bool,
     ahead: bool,
     window: u32,
+    piped: bool,
+    /// Whether its disk has not ended a write since the beginning.
+    hangs: bool,
 }
 
 fn fast() -> Fake {
@@ -40,6 +43,8 @@ fn fast() -> Fake {
         demoted: false,
         ahead: true,
         window: 8192,
+        piped: false,
+        hangs: false,
     }
 }
 
@@ -127,8 +132,14 @@ impl Tester {
         let mut looks = Vec::new();
         for ((number, fake), report) in (1..).zip(&self.fakes).zip(&mut self.reports) {
             let number = ReceiverNumber(number);
-            let written = datagrams.min(fake.disk * seconds) / FULL_BLOCK;
-            let busy = (1000.0 * written * FULL_BLOCK / fake.disk) as u32;
+            let (written, busy) = match fake.hangs {
+                true => (0.0, 1000.0 * seconds),
+                false => {
+                    let written = datagrams.min(fake.disk * seconds) / FULL_BLOCK;
+                    (written, 1000.0 * written * FULL_BLOCK / fake.disk)
+                }
+            };
+            let busy = busy as u32;
             report.blocks_done += written as u32;
             report.busy_ms += busy;
             report.effort.disk_bytes += (written * BLOCK_SIZE as f64) as u64;
@@ -145,6 +156,7 @@ impl Tester {
                 number,
                 demoted: fake.demoted,
                 totals: Totals::of(report),
+                piped: fake.piped,
                 window: fake.window,
                 carries: fake.carries,
                 limits_rate: fake.limits_rate,
@@ -292,6 +304,36 @@ fn a_slow_path_is_found_only_if_the_others_are_known_to_carry_more() {
     room.fakes[0] = fast();
     let (_, findings) = room.run(1, PACE).unwrap();
     assert_eq!(slow_ones(&findings), [(3, SlowReason::Network)]);
+}
+
+#[test]
+fn a_write_that_does_not_end_is_the_disks_or_its_readers() {
+    // Its memory fills while nothing is written, and only then is it the brake.
+    let hung = |piped| Fake {
+        hangs: true,
+        piped,
+        bound: Some((Brake::Credit, 0.9)),
+        ..fast()
+    };
+    for (piped, reason) in [(false, SlowReason::Disk), (true, SlowReason::Output)] {
+        let mut room = Tester::new(&[fast(), fast(), hung(piped)]);
+        let (_, findings) = room.run(5, PACE / 10.0).unwrap();
+        let [Finding::Slow(ReceiverNumber(3), slow)] = findings[..] else {
+            panic!("{findings:?}")
+        };
+        assert_eq!((slow.reason, slow.own), (reason, 0));
+    }
+}
+
+#[test]
+fn buffers_that_wait_for_what_is_lost_are_the_networks() {
+    let lossy = Fake {
+        loss: 0.4,
+        bound: Some((Brake::Credit, 0.9)),
+        ..fast()
+    };
+    let found = found(&[fast(), fast(), lossy], PACE / 10.0);
+    assert_eq!(found, [(3, SlowReason::Network)]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! * [`target`]: a block device, a file, a stream or nothing. A [`Target`] only
 //!   looks; [`Target::prepare`] turns it into a [`TargetWriter`], which changes
 //!   what it stands for.
+//! * [`used`]: which bytes of a disk its filesystems use.
 //! * [`disk`]: which block devices exist, what they hold and who uses them.
 //!
 //! This crate knows neither the protocol nor the network. It is for Linux: the
@@ -17,6 +18,7 @@ mod retry;
 mod size;
 pub mod source;
 pub mod target;
+pub mod used;
 
 pub use size::ByteSize;
 pub use source::{Source, SourceError};

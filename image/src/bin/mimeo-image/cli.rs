@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::keygen;
+use crate::{info, keygen};
 
 /// In front of errors.
 const NAME: &str = "mimeo-image";
@@ -15,14 +15,15 @@ const EXITS: &str = "\
 Exit codes:
   0  done
   1  failure
-  2  usage: the command line cannot be carried out";
+  2  usage: the command line cannot be carried out
+  3  the image or device was refused";
 
 /// The arguments.
 #[derive(Debug, Parser)]
 #[command(
     name = NAME,
     version,
-    about = "Makes the keys of a room",
+    about = "Says what is on a disk, makes the keys of a room",
     after_help = EXITS,
     max_term_width = 100
 )]
@@ -34,6 +35,7 @@ struct Args {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Info(info::Args),
     Keygen(keygen::Args),
 }
 
@@ -44,6 +46,8 @@ pub(crate) enum Error {
     Usage(String),
     /// It was tried and failed.
     Failure(String),
+    /// What it is about must not or cannot be read.
+    Refused(String),
 }
 
 /// What a subcommand leaves behind.
@@ -69,11 +73,13 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Failure(text)) => complain(&text, 1),
         Err(Error::Usage(text)) => complain(&text, 2),
+        Err(Error::Refused(text)) => complain(&text, 3),
     }
 }
 
 fn run(command: &Command) -> Result<Done, Error> {
     match command {
+        Command::Info(args) => info::run(args),
         Command::Keygen(args) => keygen::run(args),
     }
 }

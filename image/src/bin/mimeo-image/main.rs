@@ -3,6 +3,7 @@
 //! Each subcommand is a file of its own: its arguments, and a function that carries them out.
 
 mod cli;
+mod info;
 mod keygen;
 
 use std::process::ExitCode;

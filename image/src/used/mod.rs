@@ -1,0 +1,35 @@
+//! Which bytes of a disk are in use, by the allocation maps of its filesystems.
+//!
+//! [`Layout::examine`] reads the partition table and, of each partition, the
+//! one filesystem that it holds; nothing is mounted and nothing is written. A
+//! filesystem's map is trusted only if everything about it agrees: one
+//! signature, known features, a size that fits, a clean state, and the counts
+//! and checksums of the map itself. Otherwise [`Distrust`] says why, and the
+//! partition counts as used throughout. Bytes that no map speaks for (gaps,
+//! boot areas, what lies behind a filesystem's end) are always used.
+//!
+//! [`UsedMap`] tells the used ranges in order, piece by piece from the disk:
+//! what is kept in memory does not grow with the disk.
+
+mod bits;
+mod checksum;
+mod distrust;
+mod layout;
+mod map;
+mod partition;
+mod read;
+mod signature;
+mod volume;
+
+mod ext;
+
+pub use distrust::Distrust;
+pub use layout::{Area, Layout};
+pub use map::{Runs, UsedMap};
+pub use partition::{Partition, Scheme, TableProblem};
+pub use read::ReadAt;
+pub use signature::Signature;
+pub use volume::{Verdict, Volume};
+
+#[cfg(test)]
+mod memory;

@@ -1,0 +1,181 @@
+//! GUID partition tables (UEFI specification 2.10, section 5.3).
+
+use std::ops::Range;
+
+use super::{Partition, Raw, Scheme, TableProblem};
+use crate::used::checksum::crc32;
+use crate::used::read::{Fields as _, read as read_bytes};
+use crate::used::{Distrust, ReadAt};
+
+const MAGIC: &[u8] = b"EFI PART";
+
+/// Logical sectors that disks have; the header is in the second one, or the last.
+const SECTORS: [u64; 2] = [512, 4096];
+
+/// Bytes of a header that are defined.
+const HEADER: usize = 92;
+
+/// Bytes of entries that are read; 128 entries of 128 bytes are usual.
+const MAX_ENTRIES: u64 = 4 << 20;
+
+/// Types whose content Windows arranges itself: LDM metadata and data, Storage Spaces.
+const DYNAMIC: [&str; 3] = [
+    "5808C8AA-7E8F-42E0-85D2-E1E90434CFB3",
+    "AF9BC60F-1431-4F62-BC68-3311714A69AD",
+    "E75CAF8F-F680-4CEE-AFA3-B001E56EFC2D",
+];
+
+/// Whether there is a table at the start, whatever the first sector says.
+pub(super) fn is_at_start(disk: &dyn ReadAt) -> bool {
+    SECTORS
+        .iter()
+        .any(|sector| read_bytes(disk, *sector, MAGIC.len(), "the GPT").is_ok_and(|is| is == MAGIC))
+}
+
+/// Reads the table at the start, or if that is damaged the one at the end.
+pub(super) fn read(disk: &dyn ReadAt) -> Result<Raw, Distrust> {
+    let mut problem = Distrust::Damaged {
+        what: "the MBR announces a GPT, and there is none",
+    };
+    for backup in [false, true] {
+        for sector in SECTORS {
+            let at = if backup {
+                (disk.size() / sector).checked_sub(1)
+            } else {
+                Some(1)
+            };
+            let Some(lba) = at else { continue };
+            match table(disk, sector, lba, backup) {
+                Ok(Some(raw)) => return Ok(raw),
+                Ok(None) => {}
+                Err(error) => problem = error,
+            }
+        }
+    }
+    Err(problem)
+}
+
+/// The table whose header is in sector `lba`; `None` if there is no header.
+fn table(disk: &dyn ReadAt, sector: u64, lba: u64, backup: bool) -> Result<Option<Raw>, Distrust> {
+    let Ok(header) = read_bytes(disk, lba * sector, sector as usize, "the GPT's header") else {
+        return Ok(None);
+    };
+    if header.part(0, MAGIC.len())? != MAGIC {
+        return Ok(None);
+    }
+    let len = header.le32(12)? as usize;
+    if len < HEADER || len > header.len() {
+        return Err(Distrust::Range {
+            what: "the length of the GPT's header",
+            value: len as u64,
+        });
+    }
+    let mut blank = header.part(0, len)?.to_vec();
+    blank[16..20].fill(0);
+    if crc32(&blank) != header.le32(16)? || header.le64(24)? != lba {
+        return Err(Distrust::Checksum {
+            what: "the GPT's header",
+        });
+    }
+    let (first, count, size) = (header.le64(72)?, header.le32(80)?, header.le32(84)?);
+    let bytes = u64::from(count) * u64::from(size);
+    let start = first.checked_mul(sector);
+    let (Some(start), true, true) = (start, size >= 128 && size % 8 == 0, bytes <= MAX_ENTRIES)
+    else {
+        return Err(Distrust::Range {
+            what: "the place of the GPT's entries",
+            value: first,
+        });
+    };
+    let entries = read_bytes(disk, start, bytes as usize, "the GPT's entries")?;
+    if crc32(&entries) != header.le32(88)? {
+        return Err(Distrust::Checksum {
+            what: "the GPT's entries",
+        });
+    }
+    let mut partitions = Vec::new();
+    for (index, entry) in entries.chunks_exact(size as usize).enumerate() {
+        partitions.extend(partition(entry, index as u32 + 1, sector)?);
+    }
+    Ok(Some(Raw {
+        scheme: Scheme::Gpt {
+            sector: sector as u32,
+            backup,
+        },
+        partitions,
+        reserved: reserved(disk, sector, start, bytes),
+    }))
+}
+
+/// The protective MBR, both headers, the entries of this table and the room
+/// that the other's take, which is as much.
+fn reserved(disk: &dyn ReadAt, sector: u64, start: u64, bytes: u64) -> Vec<Range<u64>> {
+    let end = disk.size() / sector * sector;
+    let last = end.saturating_sub(sector);
+    let mut reserved: Vec<_> = std::iter::once(0..2 * sector).collect();
+    if bytes > 0 && start >= 2 * sector && start < last {
+        reserved.push(start..start + bytes);
+    }
+    if last >= 2 * sector {
+        reserved.push(last..end);
+    }
+    reserved
+}
+
+/// One entry; `None` if it is not in use.
+fn partition(entry: &[u8], number: u32, sector: u64) -> Result<Option<Partition>, Distrust> {
+    let kind: [u8; 16] = entry.take(0)?;
+    if kind == [0; 16] {
+        return Ok(None);
+    }
+    let (first, last) = (entry.le64(32)?, entry.le64(40)?);
+    let start = first.checked_mul(sector);
+    let end = last.checked_add(1).and_then(|end| end.checked_mul(sector));
+    let (Some(start), Some(end)) = (start, end) else {
+        return Err(Distrust::Range {
+            what: "a partition's place in the GPT",
+            value: first,
+        });
+    };
+    if last < first {
+        return Err(Distrust::Range {
+            what: "a partition's end in the GPT",
+            value: last,
+        });
+    }
+    let kind = guid(kind);
+    Ok(Some(Partition {
+        number,
+        place: start..end,
+        name: name(entry.part(56, 72)?),
+        problem: DYNAMIC
+            .contains(&kind.as_str())
+            .then_some(TableProblem::Dynamic),
+        kind,
+    }))
+}
+
+/// The usual spelling; the first three fields are little-endian (UEFI appendix A).
+fn guid(bytes: [u8; 16]) -> String {
+    const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+    let mut text = String::new();
+    for (index, byte) in ORDER.into_iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text += &format!("{:02X}", bytes[byte]);
+    }
+    text
+}
+
+/// UTF-16 up to the first zero; what a terminal could take for a command is left out.
+fn name(bytes: &[u8]) -> String {
+    let units = bytes
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .take_while(|unit| *unit != 0);
+    char::decode_utf16(units)
+        .map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .filter(|character| !character.is_control())
+        .collect()
+}

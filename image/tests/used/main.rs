@@ -1,0 +1,9 @@
+//! Used-block maps of real filesystems, made by their own tools.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod ext;
+mod fixture;
+mod table;

@@ -59,7 +59,8 @@ fn result(receiver: &ReceiverStatus, image_len: Option<u64>) -> String {
             let kept = kept.map_or(String::new(), |kept| format!(", {kept}"));
             let slow = receiver.slow;
             let slow = slow.map_or(String::new(), |slow| format!(", was slow: {}", slow.name()));
-            format!("verified{kept}{}{slow}", proof(receiver.read_back))
+            let (proof, mended) = (proof(receiver.read_back), mended(receiver.bad_blocks));
+            format!("verified{kept}{proof}{slow}{mended}")
         }
     }
 }
@@ -71,6 +72,15 @@ fn proof(read_back: ReadBack) -> &'static str {
         ReadBack::Direct => ", read back from its disk",
         ReadBack::CacheDropped => ", read back through its page cache",
         ReadBack::Memory => ", read back from its memory",
+    }
+}
+
+/// Forged data, or a broken memory, had spoiled so many blocks.
+fn mended(bad_blocks: u32) -> String {
+    match bad_blocks {
+        0 => String::new(),
+        1 => ", 1 spoiled block mended".to_owned(),
+        blocks => format!(", {blocks} spoiled blocks mended"),
     }
 }
 
@@ -211,6 +221,20 @@ mod tests {
             (ReadBack::Memory, "  verified, read back from its memory"),
         ] {
             one.read_back = read_back;
+            let lines = machines(std::slice::from_ref(&one), None);
+            assert!(lines[0].ends_with(end), "{}", lines[0]);
+        }
+    }
+
+    #[test]
+    fn a_machine_that_got_forged_data_says_so() {
+        let mut one = receiver(1, "pc", ReceiverState::Confirmed);
+        for (bad_blocks, end) in [
+            (0, "  verified"),
+            (1, "  verified, 1 spoiled block mended"),
+            (64, "  verified, 64 spoiled blocks mended"),
+        ] {
+            one.bad_blocks = bad_blocks;
             let lines = machines(std::slice::from_ref(&one), None);
             assert!(lines[0].ends_with(end), "{}", lines[0]);
         }

@@ -333,48 +333,6 @@ fn golden_position_for_one_receiver() {
 }
 
 #[test]
-fn golden_own_symbol() {
-    let message = ToReceiver::Symbol(OwnSymbol {
-        block: BlockNumber(0x0102_0304),
-        esi: Esi(0xfe),
-        k: 187,
-        symbol: Box::new([9; crate::units::SYMBOL_SIZE]),
-    });
-    let mut bytes = Vec::new();
-    message.encode(&mut bytes);
-    assert_eq!(hex(&bytes[..7]), "0701020304febb");
-    assert_eq!(bytes.len(), 7 + 1408);
-    assert!(12 + bytes.len() + TAG <= MAX_DATAGRAM);
-    assert_eq!(ToReceiver::decode(&bytes), Ok(message));
-    assert!(ToReceiver::decode(&bytes[1..]).is_err());
-    bytes[5] = 255;
-    assert_eq!(
-        ToReceiver::decode(&bytes),
-        Err(WireError::Value { field: "esi" })
-    );
-}
-
-#[test]
-fn digests_stand_in_the_place_of_a_symbol() {
-    let header = SymbolHeader {
-        kind: SymbolKind::Digests,
-        session_tag: 0xabcd,
-        seq: Seq(1),
-        slot: Slot(2),
-        horizon: BlockNumber(3),
-        number: 4,
-        esi: Esi(2),
-        k: 187,
-    };
-    let mut datagram = [0; SYMBOL_DATAGRAM];
-    let (head, _) = datagram.split_first_chunk_mut().unwrap();
-    header.encode(head);
-    assert_eq!(datagram[1], 19);
-    assert_eq!(Kind::of(&datagram), Some((VERSION, Kind::Digests)));
-    assert_eq!(SymbolHeader::decode(&datagram), Ok(header));
-}
-
-#[test]
 fn a_spoiled_block_needs_one_thing() {
     let mut bytes = Vec::new();
     report().encode(&mut bytes);

@@ -66,6 +66,7 @@ impl Sender {
             link_speed: 1000,
             capacity: u64::MAX,
             resumes: true,
+            piped: false,
             address: SocketAddr::from(([10, 0, 0, number as u8], 50_000)),
         };
         self.session

@@ -7,6 +7,7 @@
 
 pub mod files;
 pub mod fixture;
+pub mod flood;
 pub mod limit;
 pub mod measure;
 pub mod netlab;

@@ -159,6 +159,12 @@ impl Programs {
         self.sender.command_in(room, Host::SENDER)
     }
 
+    /// A sender on another machine of a virtual network: a second one, say.
+    #[must_use]
+    pub fn sender_on(&self, room: &Room, host: Host) -> Command {
+        self.sender.command_in(room, host)
+    }
+
     /// A receiver on a machine of a virtual network.
     #[must_use]
     pub fn receiver_in(&self, room: &Room, host: Host) -> Command {

@@ -89,6 +89,10 @@ pub struct ReceiverReport {
     pub bytes_kept: u64,
     /// Blocks that could not be read to be compared.
     pub unreadable_blocks: u32,
+    /// Pages and end records that the sender had not signed.
+    pub forged: u64,
+    /// Datagrams that could not be read.
+    pub strays: u64,
     /// BLAKE3 of the image in hexadecimal.
     pub digest: Option<String>,
     /// Identity of the image in hexadecimal.

@@ -4,9 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
-use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -14,9 +12,8 @@ use std::time::{Duration, SystemTime};
 use mimeo_benches::netlab::{is_installed, skip};
 use mimeo_benches::session::{Process, Session};
 use mimeo_tests::host::{
-    Place, assert_code, assert_same, assert_says, assert_success, finish, until,
+    Place, assert_code, assert_same, assert_says, assert_success, finish, terminal, until,
 };
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// Bytes of a symbol's datagram with IPv4 and UDP headers.
 const DATAGRAM: f64 = 1448.0 + 28.0;
@@ -83,20 +80,6 @@ fn start_at_starts_with_whoever_is_there() {
     );
 }
 
-/// A terminal: where a person types, and where a program reads.
-fn terminal() -> (OwnedFd, OwnedFd) {
-    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&person).unwrap();
-    unlockpt(&person).unwrap();
-    let name = ptsname(&person, Vec::new()).unwrap();
-    let program = File::options()
-        .read(true)
-        .write(true)
-        .open(name.to_str().unwrap())
-        .unwrap();
-    (person, program.into())
-}
-
 #[test]
 fn enter_starts_the_session() {
     if !is_installed("setsid") {
@@ -105,7 +88,7 @@ fn enter_starts_the_session() {
     let place = place();
     let image = place.random("image", 1 << 20);
     let target = place.path("target");
-    let (person, program) = terminal();
+    let (mut person, program) = terminal();
     // Without further receivers only the key starts it.
     let plain = place.sender(&image, &["--min-receivers", "2"]);
     let mut sender = Command::new("setsid");
@@ -119,9 +102,7 @@ fn enter_starts_the_session() {
         session.sender.log().unwrap().contains("joined")
     });
     assert!(!session.sender.log().unwrap().contains("started"));
-    File::from(person.try_clone().unwrap())
-        .write_all(b"\n")
-        .unwrap();
+    person.write_all(b"\n").unwrap();
     let outcome = finish(session);
     assert_code(&outcome.receivers[0], 0);
     assert_same(&image, &target);

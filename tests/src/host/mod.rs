@@ -15,7 +15,7 @@ use mimeo_benches::session::{End, Outcome, Session};
 pub use faulty::{Fault, FaultyFile};
 pub use overhead::allowed_overhead;
 pub use place::Place;
-pub use system::{LoopDevice, Tmpfs, root, udp_sockets};
+pub use system::{LoopDevice, Tmpfs, root, terminal, udp_sockets};
 
 /// When a test gives up on what must happen. Long enough for any machine, and only ever waited
 /// for in full by a test that fails.

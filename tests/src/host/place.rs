@@ -107,7 +107,19 @@ impl Place {
     /// A sender on a virtual network.
     #[must_use]
     pub fn sender_in(&self, room: &Room, image: impl AsRef<OsStr>, options: &[&str]) -> Command {
-        let mut command = self.programs.sender_in(room);
+        self.sender_on(room, Host::SENDER, image, options)
+    }
+
+    /// A sender on another host of a virtual network.
+    #[must_use]
+    pub fn sender_on(
+        &self,
+        room: &Room,
+        host: Host,
+        image: impl AsRef<OsStr>,
+        options: &[&str],
+    ) -> Command {
+        let mut command = self.programs.sender_on(room, host);
         self.arguments(&mut command, "eth0", options);
         hurry(&mut command, options);
         command.arg(image);

@@ -2,13 +2,15 @@
 //! undone when it is dropped.
 
 use std::fmt::Display;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use mimeo_benches::netlab::skip;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// True when this is root; otherwise says that `test` is skipped.
 ///
@@ -39,7 +41,7 @@ impl LoopDevice {
     /// When there is none although `MIMEO_REQUIRE_ALL=1` is set, or the file cannot be written.
     #[must_use]
     pub fn new(test: &str, backing: &Path, size: u64) -> Option<Self> {
-        let file = fs::File::create(backing).expect("the device's file can be made");
+        let file = File::create(backing).expect("the device's file can be made");
         file.set_len(size)
             .expect("the device's file can have its size");
         let output = Command::new("losetup")
@@ -113,6 +115,26 @@ impl Drop for Tmpfs {
     fn drop(&mut self) {
         undo(Command::new("umount").arg(&self.path), &self.path.display());
     }
+}
+
+/// A terminal: where a person types, and where a program reads.
+///
+/// # Panics
+///
+/// When the kernel has none left.
+#[must_use]
+pub fn terminal() -> (File, OwnedFd) {
+    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal can be made");
+    grantpt(&person)
+        .and_then(|()| unlockpt(&person))
+        .expect("a terminal that was just made is one's own");
+    let name = ptsname(&person, Vec::new()).expect("a terminal has a name");
+    let program = File::options()
+        .read(true)
+        .write(true)
+        .open(name.to_string_lossy().as_ref())
+        .expect("a terminal can be opened");
+    (person.into(), program.into())
 }
 
 /// The IPv4 UDP sockets of a process that are bound to `lo` or to groups.

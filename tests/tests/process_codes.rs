@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mimeo_benches::session::{Process, Session};
@@ -89,16 +89,17 @@ fn half_of(target: &Path, length: u64) {
     });
 }
 
-fn restarted(place: &Place, admission: &[&str]) -> (PathBuf, PathBuf, Session) {
+/// A session that is admitted to by `first`, whose sender dies half-way and is started again with
+/// `again`.
+fn restarted(place: &Place, first: &[&str], again: &[&str]) -> (PathBuf, PathBuf, Session) {
     let length = 16 << 20;
     let (image, target) = (place.random("image", length), place.path("target"));
-    let rate = ["--rate", "36M"];
-    let sender = place.sender(&image, &[&rate[..], &["--code", CODE]].concat());
-    let receiver = place.receiver(&target, &["--code", CODE, "--idle-timeout", "8s"]);
+    let sender = place.sender(&image, &[&["--rate", "36M"], first].concat());
+    let receiver = place.receiver(&target, &[first, &["--idle-timeout", "8s"]].concat());
     let mut session = place.start(sender, [receiver]);
     half_of(&target, length);
     session.sender.running.kill().unwrap();
-    let options = [admission, &["--start-timeout", "20s"]].concat();
+    let options = [again, &["--start-timeout", "20s"]].concat();
     let command = place.sender_with_a_code(&image, &options);
     session.sender = Process::start(command, place.directory(), "again").unwrap();
     (image, target, session)
@@ -107,7 +108,20 @@ fn restarted(place: &Place, admission: &[&str]) -> (PathBuf, PathBuf, Session) {
 #[test]
 fn a_sender_that_is_started_again_with_its_code_is_joined_again() {
     let place = place();
-    let (image, target, session) = restarted(&place, &["--code", CODE]);
+    let code = ["--code", CODE];
+    let (image, target, session) = restarted(&place, &code, &code);
+    let outcome = finish(session);
+    assert_success(&outcome, &image);
+    assert_same(&image, &target);
+}
+
+#[test]
+fn a_sender_that_is_started_again_with_its_key_file_is_joined_again() {
+    let place = place();
+    let key = place.file("key", [7; 32]);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let key = ["--key-file", key.to_str().unwrap()];
+    let (image, target, session) = restarted(&place, &key, &key);
     let outcome = finish(session);
     assert_success(&outcome, &image);
     assert_same(&image, &target);
@@ -116,7 +130,7 @@ fn a_sender_that_is_started_again_with_its_code_is_joined_again() {
 #[test]
 fn a_sender_that_is_started_again_with_a_new_code_is_not() {
     let place = place();
-    let (_, _, session) = restarted(&place, &[]);
+    let (_, _, session) = restarted(&place, &["--code", CODE], &[]);
     let outcome = finish(session);
     assert_code(&outcome.receivers[0], 1);
     assert_says(&outcome.receivers[0], "another join code");

@@ -8,7 +8,10 @@
 //!
 //! [`host`] runs the real programs, as processes on `lo` (`tests/process_*.rs`) and on hosts of a
 //! virtual network (`tests/netns_*.rs`).
+//!
+//! [`attack`] holds those who attack sessions of the latter (`tests/netns_attacks/`).
 
+pub mod attack;
 pub mod host;
 pub mod scale;
 pub mod sim;

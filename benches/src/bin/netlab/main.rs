@@ -35,8 +35,8 @@ enum Command {
     Compare(Box<compare::Compare>),
     /// What mimeo costs as images grow and receivers become more, nothing being written
     Scale(Box<scale::Scale>),
-    /// Receivers that die, stand still, come late or are slow, senders that are started again: what
-    /// does it cost the others?
+    /// Receivers that die, stand still, come late or are slow, senders that are started again, floods:
+    /// what does it cost the others?
     Trouble(Box<trouble::Trouble>),
     /// Remove networks and files that killed runs have left
     Clean {

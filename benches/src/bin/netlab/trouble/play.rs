@@ -76,7 +76,18 @@ impl<'a> Stage<'a> {
         sender_args: &[&str],
         shape: impl FnOnce(&Room) -> Result<()>,
     ) -> Result<Play<'a>> {
-        let room = self.setup.wires.room(self.receivers)?;
+        self.begin_beside(0, present, sender_args, shape)
+    }
+
+    /// The same beside so many strangers, on the machines behind those of the receivers.
+    pub(crate) fn begin_beside(
+        &'a self,
+        strangers: u16,
+        present: u16,
+        sender_args: &[&str],
+        shape: impl FnOnce(&Room) -> Result<()>,
+    ) -> Result<Play<'a>> {
+        let room = self.setup.wires.room(self.receivers + strangers)?;
         shape(&room)?;
         let job = self.job(&room);
         prepare(&job)?;
@@ -171,7 +182,7 @@ impl Play<'_> {
             ended.saturating_duration_since(self.began).as_secs_f64()
         });
         let mut identical = Vec::new();
-        for host in self.room.receivers() {
+        for host in (1..=self.stage.receivers).map(Host::new) {
             let file = self.stage.targets.file(host);
             identical.push(file.map_or(Ok(true), |file| is_same(&self.stage.image, &file))?);
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use mimeo_benches::flood::{Flood, ports};
 use mimeo_benches::netlab::{Direction, Host, Loss, Room};
 use mimeo_benches::report::ReceiverReport;
 use mimeo_benches::session::End;
@@ -20,6 +21,9 @@ const STANDSTILL: Duration = Duration::from_secs(10);
 
 /// How long a sender stands still.
 const SLEEP: Duration = Duration::from_secs(30);
+
+/// bit/s of a stranger.
+const FLOOD: u64 = 200_000_000;
 
 /// Rates on the wire are means over this time.
 const WINDOW: Duration = Duration::from_millis(100);
@@ -45,6 +49,8 @@ pub(crate) enum Scene {
     SlowPortWait,
     /// Every port loses 5 % at random
     Loss,
+    /// A stranger throws 200 Mbit/s of random datagrams at all addresses and ports of the session
+    Flood,
 }
 
 /// What is to be told of a scene.
@@ -78,6 +84,7 @@ impl Scene {
             Self::SlowPort => slow_port(stage)?,
             Self::SlowPortWait => slow_port_wait(stage)?,
             Self::Loss => loss(stage)?,
+            Self::Flood => flood(stage)?,
         };
         let well = match self {
             Self::Kill => ended.identical[..usize::from(others)]
@@ -265,4 +272,26 @@ fn loss(stage: &Stage<'_>) -> Result<(Ended, String)> {
     let report = ended.outcome.sender.report.as_ref().context("no report")?;
     let sent = report.counters.sent_per_needed().unwrap_or(1.0);
     Ok((ended, format!("{sent:.4} sent for each that is needed")))
+}
+
+fn flood(stage: &Stage<'_>) -> Result<(Ended, String)> {
+    let play = stage.begin_beside(1, stage.receivers, &[], nothing)?;
+    let to = ports(&play.room, (0..=stage.receivers).map(Host::new))?;
+    let count = to.len();
+    let flood = Flood {
+        to,
+        rate: FLOOD,
+        most: stage.timeout,
+    };
+    let flooding = flood.begin(&play.room, Host::new(stage.receivers + 1))?;
+    let ended = play.end()?;
+    let sent = flooding.end();
+    let outcome = &ended.outcome;
+    let receivers = outcome.receivers.iter().map(|end| end.usage.max_rss);
+    let peak = receivers.chain([outcome.sender.usage.max_rss]).max();
+    let peak = peak.context("there is a sender")? >> 20;
+    Ok((
+        ended,
+        format!("{sent} datagrams to {count} ports; no process took more than {peak} MiB"),
+    ))
 }

@@ -202,6 +202,7 @@ mod tests {
         let mut status = room();
         status.counters.pass_symbols = 0;
         status.counters.repair_symbols = 0;
+        status.counters.own_symbols = 0;
         status.counters.page_symbols = 5;
         status.counters.symbols_needed = 1;
         let line = figures(&status).unwrap();

@@ -5,11 +5,12 @@
 #   ./check.sh fmt clippy   these steps only
 #
 # A step that fails does not keep the others from running; the exit code is 1 if any failed.
-# Tests that need root or a tool that is not there are skipped, unless MIMEO_REQUIRE_ALL=1.
+# Tests that need root or a tool that is not there are skipped, unless MIMEO_REQUIRE_ALL=1; without
+# nightly and cargo-fuzz only what was found before is tried.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-all=(fmt deny clippy doc test)
+all=(fmt deny clippy doc test fuzz)
 
 step_fmt() {
     cargo fmt --all --check
@@ -46,6 +47,20 @@ step_test() {
          END { printf "%d passed, %d failed, %d ignored in %d runs\n", passed, failed, ignored, runs }' "$log"
     rm -f "$log"
     return "$status"
+}
+
+# Every fuzz target for some seconds, its corpus first.
+step_fuzz() {
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
+    cargo metadata --manifest-path fuzz/Cargo.toml --locked --format-version 1 >/dev/null
+    if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
+        echo "fuzzing needs nightly (rustup toolchain install nightly --profile minimal)" >&2
+        echo "and cargo-fuzz (cargo install --locked cargo-fuzz)" >&2
+        [ "${MIMEO_REQUIRE_ALL:-}" != 1 ] || return 1
+        cargo test --manifest-path fuzz/Cargo.toml --no-default-features
+        return
+    fi
+    fuzz/run.sh 4
 }
 
 steps=("$@")

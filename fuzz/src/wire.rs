@@ -1,0 +1,125 @@
+//! Decoders of all messages: no bytes make one panic, and what decodes is encoded to bytes that
+//! mean the same, and are the same where a message has one encoding only.
+
+use std::fmt::Debug;
+
+use mimeo_protocol::ids::Seq;
+use mimeo_protocol::wire::{
+    Announce, Cookie, Envelope, GroupControl, Join, Kind, Probe, Reject, SYMBOL_HEADER,
+    SymbolHeader, SymbolKind, ToReceiver, ToSender, VERSION, Welcome, WelcomeBody, WireError,
+    group_header, unicast_header,
+};
+
+use crate::report;
+
+/// Where an announce says whether it admits anybody: 1 says so, and anything else does not.
+const JOINABLE: usize = 25;
+
+/// The first byte chooses the decoder of the others.
+pub fn run(data: &[u8]) {
+    let Some((which, bytes)) = data.split_first() else {
+        return;
+    };
+    if let Some((version, _)) = Kind::of(bytes) {
+        assert_eq!(version, bytes[0]);
+    }
+    match which % 13 {
+        0 => same(bytes, Probe::decode, Probe::encode),
+        1 => announce(bytes),
+        2 => same(bytes, Join::decode, Join::encode),
+        3 => same(bytes, Welcome::decode, Welcome::encode),
+        4 => same(bytes, WelcomeBody::decode, WelcomeBody::encode),
+        5 => same(bytes, Reject::decode, Reject::encode),
+        6 => symbol(bytes),
+        7 => same(bytes, GroupControl::decode, GroupControl::encode),
+        8 => envelope(bytes),
+        9 => to_sender(bytes),
+        10 => same(bytes, ToReceiver::decode, ToReceiver::encode),
+        11 => same(bytes, Cookie::decode, Cookie::encode),
+        _ => every(bytes),
+    }
+}
+
+/// Decodes and, if that succeeds, encodes to the same bytes.
+fn same<T: Debug>(
+    bytes: &[u8],
+    decode: impl Fn(&[u8]) -> Result<T, WireError>,
+    encode: impl Fn(&T, &mut Vec<u8>),
+) {
+    if let Ok(message) = decode(bytes) {
+        let mut again = Vec::new();
+        encode(&message, &mut again);
+        assert_eq!(again, bytes, "{message:?}");
+    }
+}
+
+fn announce(bytes: &[u8]) {
+    if let Ok(announce) = Announce::decode(bytes) {
+        let mut again = Vec::new();
+        announce.encode(&mut again);
+        let mut canonical = bytes.to_vec();
+        canonical[JOINABLE] = u8::from(bytes[JOINABLE] == 1);
+        assert_eq!(again, canonical, "{announce:?}");
+    }
+}
+
+fn symbol(bytes: &[u8]) {
+    if let Ok(header) = SymbolHeader::decode(bytes) {
+        let mut again = [0; SYMBOL_HEADER];
+        header.encode(&mut again);
+        assert_eq!(again, bytes[..SYMBOL_HEADER], "{header:?}");
+        let is_page = bytes[1] == Kind::PageSymbol as u8;
+        assert_eq!(header.kind == SymbolKind::Page, is_page);
+    }
+}
+
+fn envelope(bytes: &[u8]) {
+    if let Ok(group) = Envelope::group(bytes) {
+        let mut header = Vec::new();
+        group_header(group.session_tag, Seq(group.seq), &mut header);
+        assert_eq!(
+            (header.as_slice(), group.header),
+            (group.header, &bytes[..header.len()])
+        );
+        assert_eq!([group.header, group.sealed].concat(), bytes);
+    }
+    for kind in [Kind::ToSender, Kind::ToReceiver] {
+        if let Ok(unicast) = Envelope::unicast(bytes, kind) {
+            let mut header = Vec::new();
+            let (tag, number) = (unicast.session_tag, unicast.number);
+            unicast_header(kind, tag, unicast.seq, number, &mut header);
+            assert_eq!(header, unicast.header);
+            assert_eq!([unicast.header, unicast.sealed].concat(), bytes);
+        }
+    }
+}
+
+/// A report may be encoded in several ways and is looked at by its own target's rules.
+fn to_sender(bytes: &[u8]) {
+    match ToSender::decode(bytes) {
+        Ok(ToSender::Report(read)) => report::check(&read),
+        _ => same(bytes, ToSender::decode, ToSender::encode),
+    }
+}
+
+/// A datagram means one kind of message at most.
+fn every(bytes: &[u8]) {
+    let read = [
+        Probe::decode(bytes).is_ok(),
+        Announce::decode(bytes).is_ok(),
+        Join::decode(bytes).is_ok(),
+        Welcome::decode(bytes).is_ok(),
+        Reject::decode(bytes).is_ok(),
+        Cookie::decode(bytes).is_ok(),
+        SymbolHeader::decode(bytes).is_ok(),
+        Envelope::group(bytes).is_ok(),
+        Envelope::unicast(bytes, Kind::ToSender).is_ok(),
+        Envelope::unicast(bytes, Kind::ToReceiver).is_ok(),
+    ];
+    let kinds = read.iter().filter(|&&read| read).count();
+    assert!(kinds <= 1, "{read:?}");
+    if kinds == 1 {
+        let (version, kind) = Kind::of(bytes).expect("it was decoded");
+        assert!(version == VERSION || kind == Kind::Reject);
+    }
+}

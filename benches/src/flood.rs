@@ -15,7 +15,7 @@ use crate::netlab::{Host, Room};
 const LENGTH: usize = 1448;
 
 /// The kinds of datagrams of the protocol, in the second byte.
-const KINDS: [u8; 11] = [1, 2, 3, 4, 5, 6, 16, 17, 18, 32, 33];
+const KINDS: [u8; 12] = [1, 2, 3, 4, 5, 6, 16, 17, 18, 19, 32, 33];
 
 /// Datagrams that are made in advance and sent in turn.
 const DIFFERENT: usize = 256;

@@ -89,7 +89,11 @@ pub struct ReceiverReport {
     pub bytes_kept: u64,
     /// Blocks that could not be read to be compared.
     pub unreadable_blocks: u32,
-    /// Pages and end records that the sender had not signed.
+    /// Blocks that failed their digest and were mended.
+    pub bad_blocks: u32,
+    /// Symbols of them that were not the sender's.
+    pub forged_symbols: u32,
+    /// Pages, digests of symbols and end records that the sender had not signed.
     pub forged: u64,
     /// Datagrams that could not be read.
     pub strays: u64,

@@ -6,7 +6,6 @@
 use std::ops::Range;
 
 use mimeo_protocol::block::{BlockDigest, Coding};
-use mimeo_protocol::fec::Code;
 use mimeo_protocol::ids::{Cycle, ReceiverNumber, Seq, SessionId, Slot};
 use mimeo_protocol::keys::{SealKey, Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, Identity, Page, Run, StoredBlock};
@@ -74,14 +73,14 @@ impl Forger {
         datagram
     }
 
-    /// All symbols of a page that says of the image's first blocks that they are zeros, and of the
-    /// others what the forger likes.
+    /// A page that says of the image's first blocks that they are zeros, and of the others what the
+    /// forger likes.
     ///
     /// # Panics
     ///
     /// It does not.
     #[must_use]
-    pub fn page_of_lies(&self, seq: u64, number: u32) -> Vec<Vec<u8>> {
+    pub fn page_of_lies(&self, seq: u64, number: u32) -> Vec<u8> {
         let block = |place| {
             Entry::Block(StoredBlock {
                 place: Place(place),
@@ -94,24 +93,14 @@ impl Forger {
             place: Place(0),
             count: 4,
         });
-        let entries = [zeros].into_iter().chain((4..64).map(block)).collect();
+        let entries = [zeros].into_iter().chain((4..32).map(block)).collect();
         let page = Page::new(PageNumber(number), BlockNumber(0), entries);
         let mut page = page.expect("its entries are in order");
         page.sign(&self.signer());
-        let mut object = Vec::new();
-        page.encode(&mut object);
-        let k = object.len().div_ceil(SYMBOL_SIZE);
-        object.resize(k * SYMBOL_SIZE, 0);
-        let mut rows = vec![0; 2 * SYMBOL_SIZE];
-        let k = u8::try_from(k).expect("a page has one or two source symbols");
-        Code::new(k)
-            .and_then(|code| code.repair(0, &object, &mut rows))
-            .expect("a page has one or two source symbols");
-        let symbols = object.chunks(SYMBOL_SIZE).chain(rows.chunks(SYMBOL_SIZE));
-        (0..)
-            .zip(symbols)
-            .map(|(esi, symbol)| self.symbol_of(SymbolKind::Page, seq, number, (esi, k), symbol))
-            .collect()
+        let mut symbol = Vec::new();
+        page.encode(&mut symbol);
+        symbol.resize(SYMBOL_SIZE, 0);
+        self.symbol_of(SymbolKind::Page, seq, number, (0, 1), &symbol)
     }
 
     /// An end record of another image, and one of an empty one.
@@ -197,13 +186,14 @@ impl Forger {
         messages.iter().map(sealed).collect()
     }
 
-    /// Symbols of these blocks and of the first pages, lies about where the stream is, and ends of
-    /// it.
+    /// Symbols of these blocks and what are to be their digests, first pages, lies about where the
+    /// stream is, and ends of it.
     #[must_use]
     pub fn group_lies(&self, seq: u64, blocks: Range<u32>) -> Vec<Vec<u8>> {
-        let block = |number| self.symbol(SymbolKind::Block, seq, number, (number % 200) as u8, K);
-        let symbols = blocks.map(block);
-        let pages = (0..2).flat_map(|number| self.page_of_lies(seq, number));
+        let symbol = |number| self.symbol(SymbolKind::Block, seq, number, (number % 180) as u8, K);
+        let digests = |number| self.symbol(SymbolKind::Digests, seq, number, 0, K);
+        let symbols = blocks.clone().map(symbol).chain(blocks.map(digests));
+        let pages = (0..2).map(|number| self.page_of_lies(seq, number));
         let positions = [NEAR, FAR].map(|position| self.control(seq, position, None));
         let ends = self.ends(seq, NEAR);
         symbols.chain(pages).chain(positions).chain(ends).collect()

@@ -94,6 +94,7 @@ fn join(guess: &Guess, session: SessionId, auth: Auth) -> Vec<u8> {
         link_speed: 0,
         capacity: u64::MAX,
         resumes: false,
+        piped: false,
         cookie: guess.cookie,
         host_name: "guesser".into(),
         exchange: exchange.ask(&[1; 32]),

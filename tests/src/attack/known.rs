@@ -69,7 +69,7 @@ impl Known {
                     receiver.sent = receiver.sent.max(envelope.seq);
                 }
             }
-            Some((_, Kind::Symbol | Kind::PageSymbol | Kind::GroupControl))
+            Some((_, Kind::Symbol | Kind::PageSymbol | Kind::Digests | Kind::GroupControl))
                 if Some(seen.from) == self.sender =>
             {
                 self.data = Some(seen.to);

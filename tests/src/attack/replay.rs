@@ -43,7 +43,7 @@ fn aimed(
     let receivers = known.receivers.iter();
     match kind {
         Kind::Announce => vec![(sender, control, fitted(old, kind, known, None))],
-        Kind::Symbol | Kind::PageSymbol | Kind::GroupControl => {
+        Kind::Symbol | Kind::PageSymbol | Kind::GroupControl | Kind::Digests => {
             let data = known.data.iter();
             data.map(|&data| (sender, data, fitted(old, kind, known, None)))
                 .collect()
@@ -84,6 +84,7 @@ fn fitted(old: &Seen, kind: Kind, known: &Known, nonce: Option<[u8; 16]>) -> Vec
         Kind::Symbol
         | Kind::PageSymbol
         | Kind::GroupControl
+        | Kind::Digests
         | Kind::ToSender
         | Kind::ToReceiver => put(TAG, &known.tag().to_be_bytes()),
     }

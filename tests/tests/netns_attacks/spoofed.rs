@@ -117,6 +117,7 @@ fn join(known: &Known, nonce: Nonce, cookie: [u8; 32]) -> Vec<u8> {
         link_speed: 0,
         capacity: u64::MAX,
         resumes: false,
+        piped: false,
         cookie,
         host_name: "nobody".into(),
         exchange: exchange.ask(&[1; 32]),

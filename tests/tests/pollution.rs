@@ -244,6 +244,12 @@ fn forged_digests_are_counted_and_mislead_nobody() {
             let datagram = forger.symbol(header, &sealed);
             throw_at_all(room, &datagram);
         }
+        // There are no such parts.
+        for part in [4, 8, 254] {
+            let header = forger.header(room, SymbolKind::Digests, 20, (part, K));
+            let datagram = forger.symbol(header, &NOISE);
+            throw_at_all(room, &datagram);
+        }
     });
     all_have_it(&mut room);
     for machine in 0..2 {

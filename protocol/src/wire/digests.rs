@@ -60,8 +60,13 @@ impl Parts {
     }
 
     /// One part by its number.
+    ///
+    /// # Panics
+    ///
+    /// Unless it is below [`DIGEST_PARTS`].
     #[must_use]
     pub fn number(part: u8) -> Self {
+        assert!(part < DIGEST_PARTS, "a block has four parts");
         Self(1 << part)
     }
 

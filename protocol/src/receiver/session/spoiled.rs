@@ -160,11 +160,15 @@ impl Session {
         self.after_datagrams();
         let block = BlockNumber(header.number);
         let part = header.esi.0;
+        if part >= DIGEST_PARTS {
+            self.suspects.forged_parts += 1;
+            return None;
+        }
         // They may be of use later to a block that has not failed yet: it failed at somebody else.
         let suspect = self.suspects.blocks.get(&block);
         let known = suspect.is_some_and(|suspect| suspect.held().contains(Parts::number(part)));
         let of_use = suspect.is_some() || self.ledger.is_assembled(block);
-        if part >= DIGEST_PARTS || known || !of_use {
+        if known || !of_use {
             return None;
         }
         let opened = DigestPart::open(symbol, self.pages.verifier());

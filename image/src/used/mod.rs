@@ -22,6 +22,7 @@ mod signature;
 mod volume;
 
 mod ext;
+mod fat;
 
 pub use distrust::Distrust;
 pub use layout::{Area, Layout};

@@ -83,7 +83,7 @@ type Magic = (Signature, u64, &'static [u8]);
 const BITLOCKER_GUID: &[u8] = b"\x3b\xd6\x67\x49\x29\x2e\xd8\x4a\x83\x99\xf6\xa3\x39\xe3\xd0\x01";
 
 /// From the on-disk formats and Linux' include/uapi/linux/magic.h.
-const MAGICS: [Magic; 39] = [
+const MAGICS: [Magic; 33] = [
     (Signature::Ext, 0x438, b"\x53\xef"),
     (Signature::Ntfs, 3, b"NTFS    "),
     (Signature::ExFat, 3, b"EXFAT   "),
@@ -120,30 +120,25 @@ const MAGICS: [Magic; 39] = [
     (Signature::Udf, 0x8001, b"BEA01"),
     (Signature::Squashfs, 0, b"hsqs"),
     (Signature::Erofs, 1024, b"\xe2\xe1\xf5\xe0"),
-    // The backup superblock of NILFS2 and others at the end is no reason to
-    // distrust: reformatting leaves it behind, and nothing mounts by it.
     (Signature::Luks, 0, b"SKUL\xba\xbe"),
-    (Signature::Swap, 0x0ff6, b"SWAP-SPACE"),
-    (Signature::Swap, 0x1ff6, b"SWAP-SPACE"),
-    (Signature::Swap, 0x0ff6, b"LINHIB0001"),
-    (Signature::Swap, 0x1ff6, b"LINHIB0001"),
-    (Signature::Swap, 0x0ff6, TUX_ON_ICE),
-    (Signature::Swap, 0x1ff6, TUX_ON_ICE),
 ];
 
-/// What swap of one page size and more shows: version 2, and what hibernation
-/// writes in its place (kernel/power/swap.c, uswsusp).
-const SWAP_MAGICS: [&[u8]; 4] = [
-    b"SWAPSPACE2",
-    b"S1SUSPEND\0",
-    b"S2SUSPEND\0",
-    b"ULSUSPEND\0",
+/// What swap shows: its two versions.
+const SWAP_MAGICS: [&[u8]; 2] = [b"SWAPSPACE2", b"SWAP-SPACE"];
+
+/// What hibernation writes in their place: of the kernel (kernel/power/swap.c), uswsusp and
+/// TuxOnIce.
+pub(crate) const SUSPENDED: [&[u8]; 5] = [
+    b"S1SUSPEND",
+    b"S2SUSPEND",
+    b"ULSUSPEND",
+    b"LINHIB0001",
+    b"\xed\xc3\x02\xe9\x98\x56\xe5\x0c",
 ];
 
-/// The magic of swap ends its first page.
-const SWAP_PAGES: [u64; 5] = [4096, 8192, 16_384, 32_768, 65_536];
+/// The magic of swap ends its first page, with ten bytes.
+pub(crate) const SWAP_PAGES: [u64; 5] = [4096, 8192, 16_384, 32_768, 65_536];
 
-const TUX_ON_ICE: &[u8] = b"\xed\xc3\x02\xe9\x98\x56\xe5\x0c";
 const MD_MAGIC: &[u8] = b"\xfc\x4e\x2b\xa9";
 const BCACHE_MAGIC: &[u8] = b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf7\x7f\x48\xba\x6d\x81";
 const BCACHEFS_MAGIC: &[u8] = b"\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef";
@@ -172,7 +167,8 @@ pub(crate) fn find(volume: &dyn ReadAt) -> Result<Vec<Signature>, Distrust> {
     }
     for page in SWAP_PAGES {
         let magic = |magic: &&[u8]| holds(page - 10, magic);
-        add(Signature::Swap, SWAP_MAGICS.iter().any(magic));
+        let mut all = SWAP_MAGICS.iter().chain(&SUSPENDED);
+        add(Signature::Swap, all.any(magic));
     }
     add(Signature::Fat, is_fat(&head));
     for offset in old_raid(volume.size()).into_iter().flatten() {
@@ -270,7 +266,7 @@ mod tests {
             assert_eq!(signs(&[(offset, magic)]), [signature], "at {offset}");
         }
         for page in SWAP_PAGES {
-            assert_eq!(signs(&[(page - 10, SWAP_MAGICS[1])]), [Signature::Swap]);
+            assert_eq!(signs(&[(page - 10, SUSPENDED[0])]), [Signature::Swap]);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::map::{Allocation, Fill, check};
 use super::read::Reader;
-use super::{Distrust, Signature, ext, signature};
+use super::{Distrust, Signature, ext, fat, signature};
 
 /// Whether a volume's map is believed.
 #[derive(Debug)]
@@ -71,8 +71,11 @@ impl Volume {
 fn open(signatures: &[Signature], reader: &Reader) -> Result<Arc<dyn Allocation>, Distrust> {
     let map = match signatures {
         [] => return Err(Distrust::Unknown),
-        [Signature::Ext] => ext::open(Arc::clone(reader))?,
-        [other] => return Err(Distrust::NoMap(*other)),
+        [one] => match one {
+            Signature::Ext => ext::open(Arc::clone(reader)),
+            Signature::Fat => fat::open(Arc::clone(reader)),
+            other => Err(Distrust::NoMap(*other)),
+        }?,
         several => return Err(Distrust::Ambiguous(several.to_vec())),
     };
     if map.extent() > reader.size() {

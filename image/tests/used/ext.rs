@@ -18,14 +18,14 @@ fn survive(test: &str, len: u64, options: &[&str]) {
     image.tool("mkfs.ext4", &all);
     let before = {
         let mounted = image.mount("rw");
-        fill(&mounted.0, len / 3);
-        fill_unix(&mounted.0);
-        tree(&mounted.0)
+        fill(&mounted.point, len / 3);
+        fill_unix(&mounted.point);
+        tree(&mounted.point)
     };
     assert!(before.len() > 200);
     let used = poison(&image);
     image.tool("e2fsck", &["-f", "-n"]);
-    assert_eq!(before, tree(&image.mount("ro").0));
+    assert_eq!(before, tree(&image.mount("ro").point));
     assert_close(used, own_count(&image));
 }
 
@@ -217,7 +217,7 @@ fn a_mounted_filesystem_copied_as_it_is_counts_as_unclean() {
     let image = Image::new(32 * MIB);
     image.tool("mkfs.ext4", &["-q", "-F"]);
     let mounted = image.mount("rw");
-    fill(&mounted.0, 4 * MIB);
+    fill(&mounted.point, 4 * MIB);
     let copy = Image::new(32 * MIB);
     std::fs::copy(&image.path, &copy.path).unwrap();
     drop(mounted);

@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mimeo_image::used::{Distrust, Layout, ReadAt, Verdict};
 use tempfile::TempDir;
@@ -50,9 +51,14 @@ impl Image {
     }
 
     /// Mounts it by the kernel.
-    pub fn mount(&self, options: &str) -> Mounted {
+    pub fn mount(&self, options: &str) -> Kernel {
         let options = format!("loop,{options}");
-        Mounted::new(&["-o", &options], &self.path, self.directory("mounted"))
+        let mounted = Mounted::new(&["-o", &options], &self.path, self.directory("mounted"));
+        Kernel {
+            point: mounted.0.clone(),
+            mounted: Some(mounted),
+            image: self.path.clone(),
+        }
     }
 
     pub fn file(&self) -> File {
@@ -88,6 +94,36 @@ impl Image {
             }
             Verdict::Trusted { used } => panic!("trusted, with {used} bytes"),
         }
+    }
+}
+
+/// An image mounted by the kernel, unmounted when dropped.
+pub struct Kernel {
+    pub point: PathBuf,
+    mounted: Option<Mounted>,
+    image: PathBuf,
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        drop(self.mounted.take());
+        wait_for_loops(&self.image);
+    }
+}
+
+/// Waits until no loop device has a file any more. A mount lives on where another mount namespace
+/// has a copy of it, and is not written back before that is gone too.
+fn wait_for_loops(file: &Path) {
+    let backs = |device: PathBuf| {
+        let backing = fs::read_to_string(device.join("loop/backing_file"));
+        backing.is_ok_and(|it| Path::new(it.trim_end()) == file)
+    };
+    let is_used = || {
+        let devices = fs::read_dir("/sys/block").unwrap();
+        devices.flatten().any(|device| backs(device.path()))
+    };
+    while is_used() {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

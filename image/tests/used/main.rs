@@ -5,5 +5,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod ext;
+mod fat;
 mod fixture;
 mod table;

@@ -23,6 +23,7 @@ mod volume;
 
 mod ext;
 mod fat;
+mod swap;
 
 pub use distrust::Distrust;
 pub use layout::{Area, Layout};

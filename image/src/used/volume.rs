@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::map::{Allocation, Fill, check};
 use super::read::Reader;
-use super::{Distrust, Signature, ext, fat, signature};
+use super::{Distrust, Signature, ext, fat, signature, swap};
 
 /// Whether a volume's map is believed.
 #[derive(Debug)]
@@ -74,6 +74,7 @@ fn open(signatures: &[Signature], reader: &Reader) -> Result<Arc<dyn Allocation>
         [one] => match one {
             Signature::Ext => ext::open(Arc::clone(reader)),
             Signature::Fat => fat::open(Arc::clone(reader)),
+            Signature::Swap => swap::open(reader),
             other => Err(Distrust::NoMap(*other)),
         }?,
         several => return Err(Distrust::Ambiguous(several.to_vec())),

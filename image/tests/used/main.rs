@@ -7,4 +7,5 @@ mod common;
 mod ext;
 mod fat;
 mod fixture;
+mod swap;
 mod table;

@@ -24,6 +24,7 @@ mod volume;
 mod ext;
 mod fat;
 mod swap;
+mod xfs;
 
 pub use distrust::Distrust;
 pub use layout::{Area, Layout};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::map::{Allocation, Fill, check};
 use super::read::Reader;
-use super::{Distrust, Signature, ext, fat, signature, swap};
+use super::{Distrust, Signature, ext, fat, signature, swap, xfs};
 
 /// Whether a volume's map is believed.
 #[derive(Debug)]
@@ -75,6 +75,7 @@ fn open(signatures: &[Signature], reader: &Reader) -> Result<Arc<dyn Allocation>
             Signature::Ext => ext::open(Arc::clone(reader)),
             Signature::Fat => fat::open(Arc::clone(reader)),
             Signature::Swap => swap::open(reader),
+            Signature::Xfs => xfs::open(Arc::clone(reader)),
             other => Err(Distrust::NoMap(*other)),
         }?,
         several => return Err(Distrust::Ambiguous(several.to_vec())),

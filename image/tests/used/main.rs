@@ -9,3 +9,4 @@ mod fat;
 mod fixture;
 mod swap;
 mod table;
+mod xfs;

@@ -21,6 +21,7 @@ mod read;
 mod signature;
 mod volume;
 
+mod btrfs;
 mod ext;
 mod fat;
 mod swap;

@@ -1,0 +1,190 @@
+//! Nodes of btrees, checked, and the way down to a leaf.
+
+use super::chunk::Chunks;
+use super::superblock::Superblock;
+use crate::used::Distrust;
+use crate::used::checksum::crc32c_raw;
+use crate::used::read::{Fields, Reader, read};
+
+/// Bytes of a node's header, of an item's head in a leaf, of a pointer in a node.
+const HEADER: usize = 0x65;
+const ITEM: usize = 25;
+const POINTER: usize = 33;
+
+/// Levels of a tree (`BTRFS_MAX_LEVEL`).
+const MAX_LEVELS: u8 = 8;
+
+const TREE: &str = "a node of a tree";
+
+/// Object, type, offset; in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key(pub(super) u64, pub(super) u8, pub(super) u64);
+
+impl Key {
+    /// Bytes of a key.
+    pub(super) const LEN: usize = 17;
+
+    pub(super) fn parse(bytes: &[u8], at: usize) -> Result<Self, Distrust> {
+        Ok(Self(
+            bytes.le64(at)?,
+            bytes.byte(at + 8)?,
+            bytes.le64(at + 9)?,
+        ))
+    }
+
+    /// The largest key that is less.
+    pub(super) fn before(self) -> Self {
+        match self {
+            Self(object, kind, offset @ 1..) => Self(object, kind, offset - 1),
+            Self(object, kind @ 1.., 0) => Self(object, kind - 1, u64::MAX),
+            Self(object, 0, 0) => Self(object.saturating_sub(1), u8::MAX, u64::MAX),
+        }
+    }
+}
+
+/// Reads nodes.
+#[derive(Debug)]
+pub(super) struct Tree {
+    volume: Reader,
+    /// Bytes of a node.
+    node: usize,
+    id: [u8; 16],
+}
+
+/// A leaf, and what lies around it.
+pub(super) struct Leaf {
+    bytes: Vec<u8>,
+    /// Keys, and where their data lies.
+    items: Vec<(Key, usize, usize)>,
+    /// The first key of the next leaf.
+    pub(super) next: Option<Key>,
+    pub(super) is_first: bool,
+}
+
+impl Leaf {
+    pub(super) fn items(&self) -> impl Iterator<Item = (Key, &[u8])> {
+        let data = |(key, at, len): &(Key, usize, usize)| (*key, &self.bytes[*at..*at + *len]);
+        self.items.iter().map(data)
+    }
+}
+
+impl Tree {
+    pub(super) fn new(superblock: &Superblock, volume: Reader) -> Self {
+        Self {
+            volume,
+            node: superblock.node as usize,
+            id: superblock.node_id,
+        }
+    }
+
+    /// The leaf that a key lies in, or would lie in.
+    pub(super) fn leaf(
+        &self,
+        chunks: &Chunks,
+        root: (u64, u8),
+        key: &Key,
+    ) -> Result<Leaf, Distrust> {
+        let (mut address, mut level) = root;
+        if level >= MAX_LEVELS {
+            return Err(Distrust::Range {
+                what: "the height of a tree",
+                value: level.into(),
+            });
+        }
+        let (mut next, mut is_first) = (None, true);
+        loop {
+            let bytes = self.read(chunks, address, level)?;
+            let count = bytes.le32(0x60)? as usize;
+            if level == 0 {
+                let items = items(&bytes, count)?;
+                return Ok(Leaf {
+                    bytes,
+                    items,
+                    next,
+                    is_first,
+                });
+            }
+            if count == 0 || count > (self.node - HEADER) / POINTER {
+                return Err(Distrust::Range {
+                    what: TREE,
+                    value: count as u64,
+                });
+            }
+            let mut child = 0;
+            for index in 1..count {
+                let first = Key::parse(&bytes, HEADER + index * POINTER)?;
+                if first > *key {
+                    next = Some(first);
+                    break;
+                }
+                child = index;
+            }
+            is_first &= child == 0;
+            address = bytes.le64(HEADER + child * POINTER + Key::LEN)?;
+            level -= 1;
+        }
+    }
+
+    /// The data of an item whose key is this, or the next one of its object and type.
+    pub(super) fn find(
+        &self,
+        chunks: &Chunks,
+        root: (u64, u8),
+        key: &Key,
+    ) -> Result<Option<Vec<u8>>, Distrust> {
+        let leaf = self.leaf(chunks, root, key)?;
+        let found = leaf
+            .items()
+            .find(|(it, _)| it.0 == key.0 && it.1 == key.1 && it >= key);
+        Ok(found.map(|(_, data)| data.to_vec()))
+    }
+
+    /// Reads a node; if it is damaged, the other copy that DUP keeps.
+    fn read(&self, chunks: &Chunks, address: u64, level: u8) -> Result<Vec<u8>, Distrust> {
+        let mut problem = Distrust::Range {
+            what: TREE,
+            value: address,
+        };
+        for at in chunks.copies(address) {
+            let node = read(&*self.volume, at, self.node, TREE);
+            match node.and_then(|bytes| self.check(&bytes, address, level).map(|()| bytes)) {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => problem = error,
+            }
+        }
+        Err(problem)
+    }
+
+    fn check(&self, bytes: &[u8], address: u64, level: u8) -> Result<(), Distrust> {
+        if !crc32c_raw(!0, bytes.part(32, self.node - 32)?) != bytes.le32(0)? {
+            return Err(Distrust::Checksum { what: TREE });
+        }
+        // An old node has the right checksum too, but not the right place.
+        let is_it = bytes.le64(0x30)? == address && bytes.part(0x20, 16)? == self.id;
+        if !is_it || bytes.byte(0x64)? != level {
+            return Err(Distrust::Damaged {
+                what: "a node of a tree belongs elsewhere",
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The items of a leaf: in order, and each with its data inside of the leaf.
+fn items(bytes: &[u8], count: usize) -> Result<Vec<(Key, usize, usize)>, Distrust> {
+    let most = (bytes.len() - HEADER) / ITEM;
+    let mut items: Vec<(Key, usize, usize)> = Vec::with_capacity(count.min(most));
+    for index in 0..count {
+        let at = HEADER + index * ITEM;
+        let key = Key::parse(bytes, at)?;
+        let (start, len) = (bytes.le32(at + 17)? as usize, bytes.le32(at + 21)? as usize);
+        bytes.part(HEADER + start, len)?;
+        if items.last().is_some_and(|(before, ..)| *before >= key) {
+            return Err(Distrust::Damaged {
+                what: "a leaf of a tree is not in order",
+            });
+        }
+        items.push((key, HEADER + start, len));
+    }
+    Ok(items)
+}

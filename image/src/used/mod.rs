@@ -24,6 +24,7 @@ mod volume;
 mod btrfs;
 mod ext;
 mod fat;
+mod ntfs;
 mod swap;
 mod xfs;
 

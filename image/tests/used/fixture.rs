@@ -9,8 +9,9 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +125,55 @@ fn wait_for_loops(file: &Path) {
     };
     while is_used() {
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// An image mounted by a program, unmounted when dropped.
+pub struct Fuse {
+    pub point: PathBuf,
+    /// What runs in the foreground: when it has ended, everything is written.
+    program: Option<Child>,
+    device: Option<(String, PathBuf)>,
+}
+
+impl Fuse {
+    pub fn ntfs(image: &Image, options: &str) -> Self {
+        let point = image.directory("mounted");
+        let options = format!("no_detach,{options}");
+        let mut command = Command::new("ntfs-3g");
+        command.args(["-o", &options]).arg(&image.path).arg(&point);
+        let mut program = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let outside = fs::metadata(point.parent().unwrap()).unwrap().dev();
+        while fs::metadata(&point).unwrap().dev() == outside {
+            assert!(program.try_wait().unwrap().is_none(), "{command:?} ended");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self {
+            point,
+            program: Some(program),
+            device: None,
+        }
+    }
+}
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        let run = |program: &str, arguments: &[&OsStr]| {
+            let status = Command::new(program).args(arguments).status();
+            assert!(status.is_ok_and(|status| status.success()) || std::thread::panicking());
+        };
+        run("umount", &[self.point.as_ref()]);
+        if let Some(mut program) = self.program.take() {
+            let _ = program.wait();
+        }
+        if let Some((device, image)) = self.device.take() {
+            run("losetup", &["--detach".as_ref(), device.as_ref()]);
+            wait_for_loops(&image);
+        }
     }
 }
 

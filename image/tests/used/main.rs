@@ -8,6 +8,7 @@ mod common;
 mod ext;
 mod fat;
 mod fixture;
+mod ntfs;
 mod swap;
 mod table;
 mod xfs;

@@ -22,6 +22,7 @@ mod signature;
 mod volume;
 
 mod btrfs;
+mod exfat;
 mod ext;
 mod fat;
 mod ntfs;

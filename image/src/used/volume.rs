@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::map::{Allocation, Fill, check};
 use super::read::Reader;
-use super::{Distrust, Signature, btrfs, ext, fat, ntfs, signature, swap, xfs};
+use super::{Distrust, Signature, btrfs, exfat, ext, fat, ntfs, signature, swap, xfs};
 
 /// Whether a volume's map is believed.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ fn open(signatures: &[Signature], reader: &Reader) -> Result<Arc<dyn Allocation>
             Signature::Xfs => xfs::open(Arc::clone(reader)),
             Signature::Btrfs => btrfs::open(Arc::clone(reader)),
             Signature::Ntfs => ntfs::open(Arc::clone(reader)),
+            Signature::ExFat => exfat::open(Arc::clone(reader)),
             other => Err(Distrust::NoMap(*other)),
         }?,
         several => return Err(Distrust::Ambiguous(several.to_vec())),

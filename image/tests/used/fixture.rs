@@ -158,6 +158,18 @@ impl Fuse {
             device: None,
         }
     }
+
+    /// It takes block devices only.
+    pub fn exfat(image: &Image) -> Self {
+        let point = image.directory("mounted");
+        let device = image.tool("losetup", &["--find", "--show"]);
+        run("mount.exfat-fuse", &[device.as_ref(), point.as_ref()]);
+        Self {
+            point,
+            program: None,
+            device: Some((device, image.path.clone())),
+        }
+    }
 }
 
 impl Drop for Fuse {

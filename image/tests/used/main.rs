@@ -5,6 +5,7 @@
 mod btrfs;
 #[path = "../common/mod.rs"]
 mod common;
+mod exfat;
 mod ext;
 mod fat;
 mod fixture;

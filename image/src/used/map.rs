@@ -51,6 +51,8 @@ pub(crate) fn check(allocation: &dyn Allocation) -> Result<u64, Distrust> {
 pub(crate) enum Fill {
     /// All of it counts as used.
     Used,
+    /// None of it does.
+    Unused,
     /// A map tells; the range begins at this offset of what it speaks for.
     Mapped(Arc<dyn Allocation>, u64),
 }
@@ -125,6 +127,7 @@ impl Allocation for UsedMap {
             return Ok(self.len);
         };
         match fill {
+            Fill::Unused => Ok(range.end),
             Fill::Used => {
                 used.push(range.clone());
                 Ok(range.end)

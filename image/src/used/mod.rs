@@ -25,12 +25,14 @@ mod btrfs;
 mod exfat;
 mod ext;
 mod fat;
+mod lvm;
 mod ntfs;
 mod swap;
 mod xfs;
 
 pub use distrust::Distrust;
 pub use layout::{Area, Layout};
+pub use lvm::LogicalVolume;
 pub use map::{Runs, UsedMap};
 pub use partition::{Partition, Scheme, TableProblem};
 pub use read::ReadAt;

@@ -9,6 +9,7 @@ mod exfat;
 mod ext;
 mod fat;
 mod fixture;
+mod lvm;
 mod ntfs;
 mod swap;
 mod table;

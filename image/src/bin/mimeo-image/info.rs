@@ -1,10 +1,9 @@
 //! `mimeo-image info`: partitions, filesystems, and how much of them is used.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use mimeo_image::used::{Area, Layout, ReadAt, Scheme, Verdict};
+use mimeo_image::used::{Area, Layout, LogicalVolume, ReadAt, Scheme, Verdict, Volume};
 use mimeo_image::{ByteSize, Source};
 use serde_json::{Value, json};
 
@@ -52,41 +51,42 @@ pub(crate) fn run(args: &Args) -> Result<Done, Error> {
 fn to_text(name: &str, layout: &Layout) -> String {
     let mut text = format!("{name}: {}\n", scheme(layout.scheme));
     for area in &layout.areas {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", line(area));
+        text += &lines(area);
     }
     let (used, len) = (layout.used(), layout.map().disk_len());
-    let _ = write!(text, "used: {} of {}", ByteSize(used), ByteSize(len));
-    text
+    text + &format!("used: {} of {}", ByteSize(used), ByteSize(len))
 }
 
-/// `  2  12.0 GB  ext2/3/4 "root"  1.3 GB used`
-fn line(area: &Area) -> String {
+/// `   2    12.0 GB  ext2/3/4 "root"  1.3 GB used`, and a line for each logical volume.
+fn lines(area: &Area) -> String {
     let number = area.partition.as_ref().map(|it| it.number.to_string());
     let name = area.partition.as_ref().map_or("", |it| &it.name);
+    let len = area.place.end - area.place.start;
+    let mut lines = line(number.as_deref().unwrap_or("-"), len, name, &area.volume);
+    for inner in &area.volume.logical {
+        lines += &line("", inner.len, &inner.name, &inner.volume);
+    }
+    lines
+}
+
+fn line(number: &str, len: u64, name: &str, volume: &Volume) -> String {
     let name = match name {
         "" => String::new(),
         name => format!(" \"{name}\""),
     };
-    let verdict = match &area.volume.verdict {
+    let verdict = match &volume.verdict {
         Verdict::Trusted { used } => format!("{} used", ByteSize(*used)),
         Verdict::Whole(why) => format!("copied whole: {why}"),
     };
+    let len = ByteSize(len).to_string();
     format!(
-        "{:>4}  {:>9}  {}{name}  {verdict}",
-        number.as_deref().unwrap_or("-"),
-        ByteSize(area.place.end - area.place.start).to_string(),
-        signatures(area),
+        "{number:>4}  {len:>9}  {}{name}  {verdict}\n",
+        signatures(volume)
     )
 }
 
-fn signatures(area: &Area) -> String {
-    let names: Vec<_> = area
-        .volume
-        .signatures
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+fn signatures(volume: &Volume) -> String {
+    let names: Vec<_> = volume.signatures.iter().map(ToString::to_string).collect();
     match names.as_slice() {
         [] => "?".to_owned(),
         names => names.join("+"),
@@ -125,21 +125,32 @@ fn to_json(layout: &Layout) -> Value {
 }
 
 fn area_to_json(area: &Area) -> Value {
-    let names = area.volume.signatures.iter().map(ToString::to_string);
-    let (distrust, refused) = match &area.volume.verdict {
-        Verdict::Trusted { .. } => (None, false),
-        Verdict::Whole(why) => (Some(why.to_string()), why.is_refusal()),
+    let logical = |inner: &LogicalVolume| {
+        let mut value = volume_to_json(&inner.volume, inner.len);
+        value["name"] = json!(inner.name);
+        value
+    };
+    let mut value = volume_to_json(&area.volume, area.place.end - area.place.start);
+    value["number"] = json!(area.partition.as_ref().map(|it| it.number));
+    value["name"] = json!(area.partition.as_ref().map(|it| it.name.as_str()));
+    value["type"] = json!(area.partition.as_ref().map(|it| it.kind.as_str()));
+    value["start"] = json!(area.place.start);
+    value["logical"] = area.volume.logical.iter().map(logical).collect();
+    value
+}
+
+fn volume_to_json(volume: &Volume, len: u64) -> Value {
+    let names = volume.signatures.iter().map(ToString::to_string);
+    let (used, reason) = match &volume.verdict {
+        Verdict::Trusted { used } => (*used, None),
+        Verdict::Whole(why) => (len, Some(why.to_string())),
     };
     json!({
-        "number": area.partition.as_ref().map(|it| it.number),
-        "name": area.partition.as_ref().map(|it| it.name.as_str()),
-        "type": area.partition.as_ref().map(|it| it.kind.as_str()),
-        "start": area.place.start,
-        "length": area.place.end - area.place.start,
+        "length": len,
         "holds": names.collect::<Vec<_>>(),
-        "used": area.used(),
-        "trusted": distrust.is_none(),
-        "reason": distrust,
-        "refused": refused,
+        "used": used,
+        "trusted": reason.is_none(),
+        "reason": reason,
+        "hibernated": volume.refusal().is_some(),
     })
 }

@@ -251,7 +251,7 @@ impl Session {
         let buffers = self.ledger.buffers();
         let free = buffers
             .saturating_sub(RESERVE.min(buffers / 2))
-            .saturating_sub(self.ledger.in_use() - self.ledger.given_up(self.given_up_below()))
+            .saturating_sub(self.ledger.in_use() - self.ledger.given_up(self.given_up()))
             .saturating_sub(self.schedule.lost);
         // With nothing on its way to the disk no waiting frees a buffer: blocks that lack symbols
         // hold them all, and only further symbols help, perhaps those of the next cycle.

@@ -100,7 +100,7 @@ impl Session {
     /// Which blocks give up their buffers to others.
     pub(super) fn yielding(&self) -> Yielding {
         Yielding {
-            below: self.given_up_below(),
+            given_up: self.given_up(),
             unknown_from: self.pages.sent_blocks(),
         }
     }

@@ -48,6 +48,8 @@ struct Assembly {
     stage: Stage,
     /// Whether no page knew it when that was last looked at.
     unknown: bool,
+    /// Whether no symbol came for it in this cycle.
+    idle: bool,
 }
 
 impl Assembly {
@@ -59,6 +61,7 @@ impl Assembly {
             slots: [EMPTY; MAX_SOURCE_SYMBOLS],
             stage: Stage::Collecting,
             unknown: false,
+            idle: false,
         }
     }
 
@@ -81,11 +84,27 @@ impl Assembly {
     }
 }
 
+/// Incomplete blocks that give up their buffers to others when none is free.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GivenUp {
+    /// Those below this one.
+    pub(super) below: BlockNumber,
+    /// Of those from this one on, what was caught in the cycles before.
+    pub(super) idle_from: BlockNumber,
+}
+
+impl GivenUp {
+    fn holds(&self, block: BlockNumber, assembly: &Assembly) -> bool {
+        let given_up = block < self.below || (assembly.idle && block >= self.idle_from);
+        given_up && assembly.held < assembly.k
+    }
+}
+
 /// Which blocks give up their buffers to others when none is free.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Yielding {
-    /// Incomplete blocks below this one.
-    pub(super) below: BlockNumber,
+    /// To any block.
+    pub(super) given_up: GivenUp,
     /// To blocks below this one, of which pages came: those from here on.
     pub(super) unknown_from: BlockNumber,
 }
@@ -176,7 +195,7 @@ impl Ledger {
 
     /// The block that gives up its buffer to another one.
     fn yields_to(&self, block: BlockNumber, yielding: Yielding) -> Option<BlockNumber> {
-        let given_up = self.least_complete(yielding.below);
+        let given_up = self.least_complete(yielding.given_up);
         let unknown = || {
             let blocks = self.assemblies.keys().copied();
             let known = block < yielding.unknown_from;
@@ -213,42 +232,32 @@ impl Ledger {
         }
     }
 
-    /// Incomplete blocks below `end`.
-    fn incomplete(&self, end: BlockNumber) -> impl Iterator<Item = (&BlockNumber, &Assembly)> {
+    fn incomplete(&self, of: GivenUp) -> impl Iterator<Item = (&BlockNumber, &Assembly)> {
         self.assemblies
             .iter()
-            .filter(move |&(&block, assembly)| block < end && assembly.held < assembly.k)
+            .filter(move |&(&block, assembly)| of.holds(block, assembly))
+    }
+
+    /// A cycle begins, in which nothing has come yet.
+    pub(super) fn on_cycle(&mut self) {
+        for assembly in self.assemblies.values_mut() {
+            assembly.idle = true;
+        }
     }
 
     /// Buffers that would be given up for other blocks.
-    pub(super) fn given_up(&self, end: BlockNumber) -> u32 {
-        if end == BlockNumber(0) {
-            return 0;
-        }
-        u32::try_from(self.incomplete(end).count()).expect("at most all buffers")
+    pub(super) fn given_up(&self, of: GivenUp) -> u32 {
+        u32::try_from(self.incomplete(of).count()).expect("at most all buffers")
     }
 
-    /// The block below `end` that lacks most.
-    fn least_complete(&self, end: BlockNumber) -> Option<BlockNumber> {
-        if end == BlockNumber(0) {
-            return None;
-        }
-        let incomplete = self.incomplete(end);
+    /// The block that lacks most of those that are given up.
+    fn least_complete(&self, of: GivenUp) -> Option<BlockNumber> {
+        let incomplete = self.incomplete(of);
         let lacks = |&(&block, assembly): &(&BlockNumber, &Assembly)| {
             // The number decides between equals, so that a room's history depends on nothing else.
             (assembly.k - assembly.held, block)
         };
         incomplete.max_by_key(lacks).map(|(&block, _)| block)
-    }
-
-    /// Drops the blocks that lack most until so many buffers are free, or no block is incomplete.
-    pub(super) fn free_at_least(&mut self, buffers: u32) {
-        while self.buffers - self.in_use() < buffers {
-            match self.least_complete(BlockNumber(u32::MAX)) {
-                Some(block) => self.drop_block(block),
-                None => return,
-            }
-        }
     }
 
     /// Takes a buffer for a block whose first symbol checked out.
@@ -280,6 +289,7 @@ impl Ledger {
         };
         assembly.slots[usize::from(slot)] = esi;
         assembly.held += 1;
+        assembly.idle = false;
         assembly.held == assembly.k
     }
 

@@ -321,6 +321,7 @@ impl Session {
         if cycle > self.cycle {
             self.cycle = cycle;
             self.in_joined_cycle = false;
+            self.ledger.on_cycle();
         }
     }
 

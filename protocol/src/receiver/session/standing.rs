@@ -3,17 +3,23 @@
 //! Of a demoted receiver no block is repaired in the cycle under way, so a block of which it
 //! missed a part would hold its buffer for nothing. It takes a block only from the beginning of
 //! its pass, when the block can still become whole, and where no buffer is free the block behind
-//! the horizon that lacks most gives up its own.
+//! the horizon that lacks most gives up its own. So what it holds in the end is what it caught
+//! most of, and the later cycle sends so much less of that.
 
 use std::time::Duration;
 
+use super::ledger::GivenUp;
 use super::{Event, Session};
-use crate::units::BlockNumber;
+use crate::units::{BlockNumber, GROUP};
 use crate::wire::{Effort, SlowReason, Standing, SymbolHeader};
 
 /// A demoted receiver begins a block only within this part of its source symbols: what it lacks
 /// then costs less in the later cycle than the buffer is worth.
 const BEGINNING: u8 = 16;
+
+/// In a later cycle the blocks that are so far beyond the horizon are not being sent yet: the
+/// sender prepares three groups, and a receiver has room for two more.
+const FAR_OFF: u32 = 5 * GROUP;
 
 /// How the receiver stands; see the module's page.
 #[derive(Debug, Default)]
@@ -66,10 +72,6 @@ impl Session {
                     self.joined_cycle = cycle;
                     self.in_joined_cycle = true;
                 }
-                if before.is_some() {
-                    // What is incomplete must not keep the next pass from finding buffers.
-                    self.ledger.free_at_least(self.ledger.buffers() / 2);
-                }
             }
         }
         self.schedule.urge();
@@ -83,12 +85,15 @@ impl Session {
         self.stand.demoted.is_none() || header.esi.0 <= header.k / BEGINNING
     }
 
-    /// Blocks below this one are not repaired in this cycle, so that they may give up their buffers.
-    pub(super) fn given_up_below(&self) -> BlockNumber {
-        match self.stand.demoted {
+    /// Blocks that may give up their buffers: those that are not repaired in this cycle, and what
+    /// was caught in the cycles before of those whose turn in this one is far off.
+    pub(super) fn given_up(&self) -> GivenUp {
+        let below = match self.stand.demoted {
             Some(_) => self.horizon,
             None if self.in_joined_cycle => self.joined_at,
             None => BlockNumber(0),
-        }
+        };
+        let idle_from = BlockNumber(self.horizon.0.saturating_add(FAR_OFF));
+        GivenUp { below, idle_from }
     }
 }

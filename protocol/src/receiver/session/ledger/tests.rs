@@ -7,8 +7,15 @@ const CHECKED: Range<u32> = u32::MAX..u32::MAX;
 
 const fn below(block: u32) -> Yielding {
     Yielding {
-        below: BlockNumber(block),
+        given_up: given_up(block, u32::MAX),
         unknown_from: BlockNumber(0),
+    }
+}
+
+const fn given_up(below: u32, idle_from: u32) -> GivenUp {
+    GivenUp {
+        below: BlockNumber(below),
+        idle_from: BlockNumber(idle_from),
     }
 }
 
@@ -130,8 +137,34 @@ fn a_fresh_block_takes_the_buffer_of_the_least_complete_that_is_given_up() {
     assert_eq!(begin(&mut ledger, 6, 3), Placement::Slot(BufferId(1), 0));
     assert_eq!(begin(&mut ledger, 7, 3), Placement::Redundant);
     assert!(ledger.hand_out(BlockNumber(2)).is_some(), "it is complete");
-    ledger.free_at_least(3);
-    assert_eq!(ledger.in_use(), 1, "what is being written stays");
+}
+
+#[test]
+fn what_a_cycle_left_incomplete_gives_up_its_buffer_until_its_turn_comes() {
+    let mut ledger = Ledger::new(3);
+    fill(&mut ledger, 10, 4, &[0, 1]);
+    fill(&mut ledger, 20, 4, &[0]);
+    fill(&mut ledger, 30, 4, &[0, 1, 2]);
+    let far_off = given_up(0, 15);
+    assert_eq!(ledger.given_up(far_off), 0, "they came in this cycle");
+    ledger.on_cycle();
+    assert_eq!(ledger.given_up(far_off), 2);
+    let yielding = Yielding {
+        given_up: far_off,
+        ..NOBODY
+    };
+    let begin = |ledger: &mut Ledger, block| {
+        ledger.begin(BlockNumber(block), 4, Esi(0), yielding);
+        ledger.on_symbol(BlockNumber(block), Esi(0), 0);
+    };
+    begin(&mut ledger, 0);
+    assert_eq!(ledger.k(BlockNumber(20)), None, "it lacked most");
+    // What is being put together now stays, though it lacks more and is as far off.
+    begin(&mut ledger, 40);
+    assert_eq!(ledger.k(BlockNumber(30)), None);
+    begin(&mut ledger, 50);
+    let held = [0, 10, 40].map(|block| ledger.k(BlockNumber(block)));
+    assert_eq!(held, [Some(4); 3]);
 }
 
 #[test]
@@ -157,8 +190,8 @@ fn a_block_that_a_page_knows_takes_the_buffer_of_one_that_none_knows() {
     fill(&mut ledger, 900, 1, &[0]);
     fill(&mut ledger, 800, 4, &[0]);
     let known = |unknown_from| Yielding {
-        below: BlockNumber(0),
         unknown_from: BlockNumber(unknown_from),
+        ..NOBODY
     };
     let begin = |ledger: &mut Ledger, block, yielding| {
         ledger.begin(BlockNumber(block), 4, Esi(0), yielding)

@@ -41,6 +41,43 @@ fn the_only_receiver_may_stand_still_for_a_while() {
     }
 }
 
+/// Its machine is known by its name and address where it has no hardware address.
+#[test]
+fn who_was_started_again_is_not_waited_for_as_lost() {
+    for nameless in [false, true] {
+        let mut room = room(1, |_| {});
+        let again = room.add(MachineProfile {
+            nameless,
+            ..MachineProfile::default()
+        });
+        room.start(again);
+        room.at(seconds(3), move |room| room.kill(again));
+        room.at(seconds(5), move |room| room.start(again));
+        truth(&mut room);
+        // 7 s, and a second cycle for what it had missed.
+        assert!(room.elapsed() < seconds(30), "{:?}", room.elapsed());
+        let roster = room.operator.endpoint.session().roster();
+        assert_eq!(roster.members().count(), 2, "its former self is gone");
+        assert_eq!(room.verdict().confirmed, 2);
+    }
+}
+
+/// Side by side on one machine, with targets of the same name, they are two.
+#[test]
+fn who_runs_beside_another_does_not_take_its_place() {
+    let nameless = || MachineProfile {
+        nameless: true,
+        ..MachineProfile::default()
+    };
+    let mut room = room(0, |config| config.start.min_receivers = 2);
+    let (first, second) = (room.join(nameless()), room.join(nameless()));
+    room.machines[second].address = room.machines[first].address;
+    room.at(seconds(3), move |room| room.kill(first));
+    room.run(LIMIT);
+    let state = room.member_on(first);
+    assert_eq!(state, Some(&MemberState::Lost), "it is told of");
+}
+
 #[test]
 fn a_room_whose_switch_is_started_again_goes_on() {
     let mut room = room(3, |_| {});

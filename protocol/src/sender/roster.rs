@@ -180,6 +180,22 @@ impl Member {
         }
     }
 
+    /// Whether it is the same receiver as an older entry, started again: on the same machine, with
+    /// the same target. Where one of them has no hardware address, the machine is the one with the
+    /// same name and address, and the older was silent when the newer came: two receivers may run
+    /// side by side there.
+    #[must_use]
+    pub fn takes_the_place_of(&self, old: &Self) -> bool {
+        let (new, about) = (&self.about, &old.about);
+        let machine = if new.mac != Mac::default() && about.mac != Mac::default() {
+            new.mac == about.mac
+        } else {
+            let named = (&new.host_name, new.address.ip());
+            named == (&about.host_name, about.address.ip()) && old.heard_at < self.joined_at
+        };
+        machine && new.target_id == about.target_id
+    }
+
     /// The last group datagram that it is known to have seen.
     #[must_use]
     pub fn seq_seen(&self) -> Seq {
@@ -412,12 +428,10 @@ impl Roster {
     /// Takes out the entries whose machine and target came back under a new number: a receiver
     /// that was started again. One that is heard, or that confirmed, is never taken out.
     pub fn take_superseded(&mut self) -> Vec<ReceiverNumber> {
-        let newer = |number: ReceiverNumber, about: &About| {
+        let newer = |number: ReceiverNumber, old: &Member| {
             self.members().any(|(other, member)| {
-                let same =
-                    (member.about.mac, member.about.target_id) == (about.mac, about.target_id);
                 let alive = member.state.is_heard() || member.state == MemberState::Confirmed;
-                other > number && same && alive
+                other > number && alive && member.takes_the_place_of(old)
             })
         };
         let gone = |state: &MemberState| {
@@ -428,8 +442,7 @@ impl Roster {
         };
         let superseded: Vec<ReceiverNumber> = self
             .members()
-            .filter(|(_, member)| gone(&member.state) && member.about.mac != Mac::default())
-            .filter(|(number, member)| newer(*number, &member.about))
+            .filter(|(number, member)| gone(&member.state) && newer(*number, member))
             .map(|(number, _)| number)
             .collect();
         self.grants.take();

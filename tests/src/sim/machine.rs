@@ -35,6 +35,8 @@ pub struct MachineProfile {
     pub secret: Option<Secret>,
     /// The only sender that it takes anything from.
     pub sender_key: Option<VerifyingKey>,
+    /// Its interface has no hardware address.
+    pub nameless: bool,
     /// Its disk is a pipe that somebody reads.
     pub piped: bool,
     /// What becomes of what its disk holds.
@@ -59,6 +61,7 @@ impl Default for MachineProfile {
             auth: Auth::Open,
             secret: None,
             sender_key: None,
+            nameless: false,
             piped: false,
             resume: Resume::Off,
             holds: None,
@@ -172,7 +175,10 @@ impl Machine {
             secret: self.profile.secret.clone(),
             sender_key: self.profile.sender_key,
             seed: self.dice.bytes(),
-            mac: Mac([2, 0, mac[0], mac[1], high, low]),
+            mac: match self.profile.nameless {
+                true => Mac::default(),
+                false => Mac([2, 0, mac[0], mac[1], high, low]),
+            },
             target_id: 1,
             link_speed: 1000,
             capacity: None,

@@ -1,5 +1,6 @@
 //! What goes wrong, and what should come of it.
 
+use std::net::Ipv4Addr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,14 @@ pub(crate) enum Scene {
     Loss,
     /// A stranger throws 200 Mbit/s of random datagrams at all addresses and ports of the session
     Flood,
+    /// The same at the control group alone
+    FloodControl,
+    /// The same at the data's group alone
+    FloodData,
+    /// The same at the sender's own address alone
+    FloodSender,
+    /// The same at the receivers' own addresses alone
+    FloodReceivers,
 }
 
 /// What is to be told of a scene.
@@ -84,7 +93,13 @@ impl Scene {
             Self::SlowPort => slow_port(stage)?,
             Self::SlowPortWait => slow_port_wait(stage)?,
             Self::Loss => loss(stage)?,
-            Self::Flood => flood(stage)?,
+            Self::Flood => flood(stage, |_| true)?,
+            Self::FloodControl => flood(stage, is_control)?,
+            Self::FloodData => flood(stage, |to| to.is_multicast() && !is_control(to))?,
+            Self::FloodSender => flood(stage, |to| to == Host::SENDER.address())?,
+            Self::FloodReceivers => flood(stage, |to| {
+                !to.is_multicast() && to != Host::SENDER.address()
+            })?,
         };
         let well = match self {
             Self::Kill => ended.identical[..usize::from(others)]
@@ -274,9 +289,16 @@ fn loss(stage: &Stage<'_>) -> Result<(Ended, String)> {
     Ok((ended, format!("{sent:.4} sent for each that is needed")))
 }
 
-fn flood(stage: &Stage<'_>) -> Result<(Ended, String)> {
+/// Whether it is the group where senders and receivers find each other.
+fn is_control(to: Ipv4Addr) -> bool {
+    to == Ipv4Addr::new(239, 255, 77, 77)
+}
+
+/// Floods those ports of the session whose addresses are meant.
+fn flood(stage: &Stage<'_>, is_meant: impl Fn(Ipv4Addr) -> bool) -> Result<(Ended, String)> {
     let play = stage.begin_beside(1, stage.receivers, &[], nothing)?;
-    let to = ports(&play.room, (0..=stage.receivers).map(Host::new))?;
+    let mut to = ports(&play.room, (0..=stage.receivers).map(Host::new))?;
+    to.retain(|to| is_meant(*to.ip()));
     let count = to.len();
     let flood = Flood {
         to,
@@ -292,6 +314,6 @@ fn flood(stage: &Stage<'_>) -> Result<(Ended, String)> {
     let peak = peak.context("there is a sender")? >> 20;
     Ok((
         ended,
-        format!("{sent} datagrams to {count} ports; no process took more than {peak} MiB"),
+        format!("{sent} datagrams, ports: {count}; no process took more than {peak} MiB"),
     ))
 }

@@ -9,6 +9,7 @@ mod endpoint;
 mod grants;
 mod interleave;
 mod manifest_log;
+mod member;
 mod mending;
 mod pass;
 mod repair;

@@ -106,6 +106,6 @@ fn area(disk: &Reader, partition: Partition) -> Area {
 
 /// The part of the disk that a believed map speaks for.
 fn part(area: &Area) -> Option<(Range<u64>, Fill)> {
-    let (len, fill) = area.volume.fill()?;
+    let (len, fill) = area.volume.fill().filter(|(len, _)| *len > 0)?;
     Some((area.place.start..area.place.start + len, fill))
 }

@@ -154,6 +154,44 @@ fn a_damaged_gpt_is_read_from_its_backup_and_two_damaged_ones_are_not() {
 }
 
 #[test]
+fn a_partition_over_the_table_itself_is_copied_whole() {
+    let Some((_alone, image)) = gpt("a partition over the GPT") else {
+        return;
+    };
+    // The last usable sector moves into the last partition; the header's checksum is made right.
+    let last = image.layout().areas[2].place.end / 512 - 9;
+    let mut header = image.read(512, 92);
+    header[48..56].copy_from_slice(&last.to_le_bytes());
+    header[16..20].fill(0);
+    let crc = crc32(&header);
+    header[16..20].copy_from_slice(&crc.to_le_bytes());
+    image.write(512, &header);
+    let layout = image.layout();
+    let backup = false;
+    assert_eq!(
+        layout.scheme,
+        Scheme::Gpt {
+            sector: 512,
+            backup
+        }
+    );
+    assert_eq!(
+        problems(&layout),
+        [None, None, Some(TableProblem::Overlaps)]
+    );
+    assert_eq!(trusted(&layout), [true, true, false]);
+}
+
+/// CRC-32 of IEEE 802.3, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
+    })
+}
+
+#[test]
 fn a_gpt_of_4096_byte_sectors_is_found_by_its_header() {
     let Some(_alone) = can_loop("GPT of 4096-byte sectors", &TOOLS) else {
         return;

@@ -87,6 +87,7 @@ fn table(disk: &dyn ReadAt, sector: u64, lba: u64, backup: bool) -> Result<Optio
             value: first,
         });
     };
+    let usable = (header.le64(40)?, header.le64(48)?);
     let entries = read_bytes(disk, start, bytes as usize, "the GPT's entries")?;
     if crc32(&entries) != header.le32(88)? {
         return Err(Distrust::Checksum {
@@ -103,23 +104,24 @@ fn table(disk: &dyn ReadAt, sector: u64, lba: u64, backup: bool) -> Result<Optio
             backup,
         },
         partitions,
-        reserved: reserved(disk, sector, start, bytes),
+        reserved: reserved(disk, sector, start..start + bytes, usable),
     }))
 }
 
-/// The protective MBR, both headers, the entries of this table and the room
-/// that the other's take, which is as much.
-fn reserved(disk: &dyn ReadAt, sector: u64, start: u64, bytes: u64) -> Vec<Range<u64>> {
+/// What no partition may lie in: the entries, and what is in front of the first usable sector and
+/// behind the last one, at least the protective MBR and both headers.
+fn reserved(
+    disk: &dyn ReadAt,
+    sector: u64,
+    entries: Range<u64>,
+    usable: (u64, u64),
+) -> Vec<Range<u64>> {
     let end = disk.size() / sector * sector;
-    let last = end.saturating_sub(sector);
-    let mut reserved: Vec<_> = std::iter::once(0..2 * sector).collect();
-    if bytes > 0 && start >= 2 * sector && start < last {
-        reserved.push(start..start + bytes);
-    }
-    if last >= 2 * sector {
-        reserved.push(last..end);
-    }
-    reserved
+    let first = usable.0.max(2).saturating_mul(sector);
+    let behind = usable.1.saturating_add(1).saturating_mul(sector);
+    let last = behind.min(end.saturating_sub(sector));
+    let all = [0..first, entries, last..end];
+    all.into_iter().filter(|range| !range.is_empty()).collect()
 }
 
 /// One entry; `None` if it is not in use.

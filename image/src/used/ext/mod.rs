@@ -3,6 +3,7 @@
 //! The source of every field is the kernel's Documentation/filesystems/ext4
 //! (super.rst, group_descr.rst, bitmaps.rst, checksums.rst, bigalloc.rst).
 
+mod features;
 mod group;
 mod superblock;
 

@@ -29,7 +29,7 @@ fn survive(test: &str, options: &[&str]) {
     make(&image, options);
     let before = {
         let mounted = image.mount("rw");
-        fill(&mounted.point, 30 * MIB);
+        fill(&mounted.point, 16 * MIB);
         fill_unix(&mounted.point);
         tree(&mounted.point)
     };

@@ -18,7 +18,7 @@ fn survive(test: &str, len: u64, options: &[&str]) {
     image.tool("mkfs.ext4", &all);
     let before = {
         let mounted = image.mount("rw");
-        fill(&mounted.point, len / 3);
+        fill(&mounted.point, (len / 3).min(16 * MIB));
         fill_unix(&mounted.point);
         tree(&mounted.point)
     };
@@ -80,20 +80,25 @@ fn bigalloc_survives() {
 
 #[test]
 fn meta_bg_survives() {
+    // Groups of 1 MiB, 16 descriptors in a block.
     let options = [
         "-b",
+        "1024",
+        "-g",
         "1024",
         "-O",
         "meta_bg,^resize_inode,64bit,metadata_csum",
     ];
-    survive("meta_bg", 192 * MIB, &options);
+    survive("meta_bg", 56 * MIB, &options);
     let options = [
         "-b",
+        "1024",
+        "-g",
         "1024",
         "-O",
         "meta_bg,^resize_inode,^flex_bg,^metadata_csum,uninit_bg",
     ];
-    survive("meta_bg with BLOCK_UNINIT", 192 * MIB, &options);
+    survive("meta_bg with BLOCK_UNINIT", 56 * MIB, &options);
 }
 
 #[test]

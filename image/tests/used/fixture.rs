@@ -297,7 +297,7 @@ pub fn fill(root: &Path, bytes: u64) {
                 let len = 1000 + (round * 7919 + turn * 104_729 + index * 31) % 69_000;
                 file.write_all(&piece[..len]).unwrap();
                 // Otherwise allocation is put off until all is in one place.
-                if (turn + index) % 3 == 0 {
+                if index == turn % 4 && round.is_multiple_of(2) {
                     file.sync_data().unwrap();
                 }
                 written += len as u64;

@@ -27,7 +27,7 @@ fn survive(test: &str, len: u64, options: &[&str], root_files: usize) {
     make(&image, options);
     let before = {
         let mounted = mount(&image);
-        fill(&mounted.point, (len / 4).min(24 * MIB));
+        fill(&mounted.point, (len / 4).min(12 * MIB));
         for index in 0..root_files {
             fs::write(mounted.point.join(format!("in the root {index}")), "x").unwrap();
         }
@@ -166,6 +166,114 @@ fn a_bitmap_that_contradicts_itself_is_noticed() {
     image.write(at, &was);
     image.file().set_len(15 * MIB).unwrap();
     assert!(image.distrust().contains("its partition only"));
+}
+
+/// A file record: the first 0x38 bytes of another one, with these attributes.
+fn write_record(image: &Image, number: u64, base: u64, attributes: &[Vec<u8>]) {
+    let at = record_of_512(image, number);
+    let mut bytes = image.read(record_of_512(image, 6), 0x38);
+    bytes[0x16..0x18].copy_from_slice(&1_u16.to_le_bytes());
+    bytes[0x20..0x28].copy_from_slice(&base.to_le_bytes());
+    bytes[4..8].copy_from_slice(&[0x30, 0, 3, 0]);
+    bytes[0x14..0x16].copy_from_slice(&0x38_u16.to_le_bytes());
+    bytes.extend(attributes.concat());
+    bytes.extend([0xff; 8]);
+    bytes.resize(1024, 0);
+    // The update sequence: the last two bytes of each half are its number.
+    bytes[0x30..0x36].copy_from_slice(&[7, 0, 0, 0, 0, 0]);
+    for end in [510, 1022] {
+        bytes[end..end + 2].copy_from_slice(&[7, 0]);
+    }
+    image.write(at, &bytes);
+}
+
+/// As [`record`], with clusters of 512 bytes.
+fn record_of_512(image: &Image, number: u64) -> u64 {
+    u64::from_le_bytes(image.read(48, 8).try_into().unwrap()) * 512 + number * 1024
+}
+
+/// A non-resident `$DATA`, a part of one of `size` bytes.
+fn data(first: u64, start: u64, len: u64, size: u64) -> Vec<u8> {
+    let mut bytes = vec![0; 0x50];
+    bytes[..12].copy_from_slice(&[0x80, 0, 0, 0, 0x50, 0, 0, 0, 1, 0, 0x40, 0]);
+    let fields = [
+        (0x10, first),
+        (0x18, first + len - 1),
+        (0x20, 0x40),
+        (0x28, size),
+        (0x30, size),
+        (0x38, size),
+    ];
+    for (at, value) in fields {
+        bytes[at..at + 8].copy_from_slice(&u64::to_le_bytes(value));
+    }
+    bytes[0x40] = 0x84;
+    bytes[0x41..0x45].copy_from_slice(&(len as u32).to_le_bytes());
+    bytes[0x45..0x4d].copy_from_slice(&start.to_le_bytes());
+    bytes
+}
+
+/// An `$ATTRIBUTE_LIST` of `$DATA`: first cluster and record of each part.
+fn list(parts: &[(u64, u64)]) -> Vec<u8> {
+    let len = 0x18 + parts.len() * 0x20;
+    let mut bytes = vec![0; 0x18];
+    bytes[..4].copy_from_slice(&[0x20, 0, 0, 0]);
+    bytes[4] = len as u8;
+    bytes[0xa] = 0x18;
+    bytes[0x10] = (parts.len() * 0x20) as u8;
+    bytes[0x14] = 0x18;
+    for (first, number) in parts {
+        let mut entry = [0; 0x20];
+        entry[..8].copy_from_slice(&[0x80, 0, 0, 0, 0x20, 0, 0, 0x1a]);
+        entry[8..16].copy_from_slice(&first.to_le_bytes());
+        entry[16..24].copy_from_slice(&number.to_le_bytes());
+        bytes.extend(entry);
+    }
+    bytes
+}
+
+#[test]
+fn runs_that_go_on_in_an_attribute_list_are_followed() {
+    let Some(_alone) = can_loop("attribute lists of NTFS", &TOOLS) else {
+        return;
+    };
+    let image = Image::new(16 * MIB);
+    make(&image, &["-c", "512"]);
+    let used = image.layout().used();
+    let place = |number: u64| {
+        let attribute = attribute(&image, record_of_512(&image, number), 0x80);
+        let start = content(&image, attribute) / 4096;
+        let size = u64::from_le_bytes(image.read(attribute + 0x30, 8).try_into().unwrap());
+        (start, size)
+    };
+    // $Bitmap, of 8 clusters: three in a record of its own, the rest in another.
+    let (bitmap, bitmap_len) = place(6);
+    assert_eq!(bitmap_len, 16 * MIB / 512 / 8);
+    write_record(&image, 6, 0, &[list(&[(0, 24), (3, 25)])]);
+    write_record(&image, 24, 6, &[data(0, bitmap, 3, bitmap_len)]);
+    write_record(&image, 25, 6, &[data(3, bitmap + 3, 5, bitmap_len)]);
+    assert_eq!(image.layout().used(), used);
+    // $MFT: its own continuation is in the part that its first record knows.
+    let (mft, mft_len) = place(0);
+    let clusters = mft_len / 512;
+    assert!(clusters > 53, "{clusters}");
+    write_record(
+        &image,
+        0,
+        0,
+        &[list(&[(0, 0), (53, 23)]), data(0, mft, 53, mft_len)],
+    );
+    write_record(&image, 23, 0, &[data(53, mft + 53, clusters - 53, mft_len)]);
+    assert_eq!(image.layout().used(), used);
+    // A gap between the parts, a part of another file, and a part that is not there.
+    write_record(&image, 25, 6, &[data(4, bitmap + 4, 4, bitmap_len)]);
+    assert!(image.distrust().contains("without that attribute"));
+    write_record(&image, 25, 5, &[data(3, bitmap + 3, 5, bitmap_len)]);
+    assert!(image.distrust().contains("another file's record"));
+    write_record(&image, 25, 6, &[data(3, bitmap + 3, 1, bitmap_len)]);
+    assert!(image.distrust().contains("length of a system file"));
+    write_record(&image, 25, 6, &[data(3, 16 * MIB / 512 - 4, 5, bitmap_len)]);
+    assert!(image.distrust().contains("data run"));
 }
 
 #[test]

@@ -116,3 +116,63 @@ impl Log<'_> {
         Ok(operation.byte(9)? & UNMOUNT != 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::memory::Memory;
+    use super::*;
+
+    /// Blocks of the ring.
+    const BLOCKS: u64 = 64;
+
+    /// A ring whose blocks in front of `head` are of `cycle`, the others of the one before, and
+    /// whose last record, of `blocks` of data, ends at `head` with an operation of `flags`.
+    fn is_clean(head: u64, cycle: u32, blocks: u64, flags: u8) -> bool {
+        let cycle_of = |index: u64| if index < head { cycle } else { cycle - 1 };
+        let mut ring = vec![0; (BLOCKS * BLOCK) as usize];
+        let mut put = |index: u64, at: usize, bytes: &[u8]| {
+            let start = (index * BLOCK) as usize + at;
+            ring[start..start + bytes.len()].copy_from_slice(bytes);
+        };
+        for index in 0..BLOCKS {
+            put(index, 0, &cycle_of(index).to_be_bytes());
+        }
+        let header = (head + BLOCKS - blocks - 1) % BLOCKS;
+        put(header, 0, &RECORD.to_be_bytes());
+        put(header, 4, &cycle_of(header).to_be_bytes());
+        put(header, 12, &((blocks * BLOCK) as u32).to_be_bytes());
+        put(header, 40, &1_u32.to_be_bytes());
+        put((header + 1) % BLOCKS, 9, &[flags]);
+        let volume = Memory::new(BLOCKS * BLOCK, &[(0, &ring)]);
+        let log = Log {
+            volume: &volume,
+            start: 0,
+            blocks: BLOCKS,
+        };
+        log.is_clean().unwrap()
+    }
+
+    #[test]
+    fn the_last_record_is_found_wherever_the_ring_turns() {
+        for head in 1..=BLOCKS {
+            for blocks in [1, 2, 8] {
+                // In the first turn nothing lies before the start.
+                let cycle = if head > blocks { 1 } else { 5 };
+                assert!(is_clean(head, cycle, blocks, UNMOUNT), "{head} {blocks}");
+                assert!(is_clean(head, 5, blocks, UNMOUNT), "{head} {blocks}");
+                assert!(!is_clean(head, 5, blocks, 1), "{head} {blocks}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_that_was_never_used_is_clean() {
+        let volume = Memory::new(BLOCKS * BLOCK, &[]);
+        let log = Log {
+            volume: &volume,
+            start: 0,
+            blocks: BLOCKS,
+        };
+        assert!(log.is_clean().unwrap());
+    }
+}

@@ -123,9 +123,18 @@ fn wait_for_loops(file: &Path) {
         let devices = fs::read_dir("/sys/block").unwrap();
         devices.flatten().any(|device| backs(device.path()))
     };
-    while is_used() {
+    // Two minutes: whoever holds it that long does not let go.
+    for _ in 0..12_000 {
+        if !is_used() {
+            return;
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
+    assert!(
+        std::thread::panicking(),
+        "{} is still mounted elsewhere",
+        file.display()
+    );
 }
 
 /// An image mounted by a program, unmounted when dropped.

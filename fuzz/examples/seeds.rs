@@ -95,6 +95,7 @@ fn clear() -> Vec<(u8, Vec<u8>)> {
         link_speed: 1000,
         capacity: u64::MAX,
         resumes: true,
+        piped: false,
         cookie: [6; COOKIE_LEN],
         host_name: "pc".to_owned(),
         exchange: vec![5; 3],

@@ -205,6 +205,7 @@ impl Scene {
             link_speed: 1000,
             capacity: 1 << 40,
             resumes: false,
+            piped: false,
             cookie: shown.next().map_or([0; COOKIE_LEN], |shown| shown.1.cookie),
             host_name: "pc".to_owned(),
             exchange: message[..message.len().min(255)].to_vec(),

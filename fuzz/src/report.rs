@@ -5,8 +5,8 @@ use mimeo_protocol::ids::{Cycle, Seq, Slot};
 use mimeo_protocol::manifest::Identity;
 use mimeo_protocol::units::{BlockNumber, PageNumber};
 use mimeo_protocol::wire::{
-    Deficit, Effort, FailCode, MAX_REPORT, PageRun, ReadBack, Report, SlowReason, Stage, Standing,
-    ToReceiver, ToSender,
+    Deficit, Effort, FailCode, MAX_REPORT, MAX_SPOILED, PageRun, Parts, ReadBack, Remedy, Report,
+    SlowReason, Spoiled, Stage, Standing, ToReceiver, ToSender,
 };
 
 #[derive(Debug, Arbitrary)]
@@ -149,8 +149,8 @@ fn check_runs(report: &Report) {
 }
 
 fn behind_fixed_fields(runs: &[u8]) -> Vec<u8> {
-    // Type, stage and the numbers up to the turn: 98 bytes of any content.
-    let mut bytes = vec![0; 98];
+    // Type, stage and the numbers up to those of what was spoiled: 106 bytes of any content.
+    let mut bytes = vec![0; 106];
     bytes[0] = 1;
     bytes.extend_from_slice(runs);
     bytes
@@ -207,12 +207,27 @@ impl Made {
             },
             buffers,
             turn: self.turn,
+            bad_blocks: blocks_done,
+            forged_symbols: socket_drops,
             pages_up_to: PageNumber(self.pages_up_to),
             missing_pages: self.missing_pages(),
+            spoiled: self.spoiled(),
             complete_up_to: BlockNumber(self.complete_up_to),
             covered_up_to: BlockNumber(end.saturating_add(self.beyond.into())),
             deficits,
         }
+    }
+
+    /// Drawn from the runs: some blocks that need digests, some that need symbols.
+    fn spoiled(&self) -> Vec<Spoiled> {
+        let spoiled = self.runs.iter().map(|&(gap, count, symbols)| Spoiled {
+            block: BlockNumber(self.complete_up_to.saturating_add(count ^ gap)),
+            remedy: match symbols {
+                0..16 => Remedy::Digests(Parts(symbols % 15 + 1)),
+                _ => Remedy::OwnSymbols(symbols),
+            },
+        });
+        spoiled.take(MAX_SPOILED).collect()
     }
 
     fn missing_pages(&self) -> Vec<PageRun> {

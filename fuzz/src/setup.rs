@@ -9,7 +9,7 @@ use mimeo_protocol::ids::{Mac, Nonce, ReceiverNumber, SessionId};
 use mimeo_protocol::keys::{JoinKeys, Secret, Signer, SigningKey, VerifyingKey};
 use mimeo_protocol::receiver::{Admitted, RendezvousConfig, Resume};
 use mimeo_protocol::sender::{EndpointConfig, Parity, SlowPolicy, SlowRules, StartPolicy};
-use mimeo_protocol::wire::{Auth, TAG, Welcome, WelcomeBody, data_group};
+use mimeo_protocol::wire::{Auth, Welcome, WelcomeBody, data_group};
 use mimeo_protocol::{pacing, receiver, sender};
 
 /// The name of all sessions that a receiver looks for.
@@ -159,6 +159,7 @@ pub fn rendezvous_config(bits: u8) -> RendezvousConfig {
         link_speed: 1000,
         capacity: bit(2).then_some(1 << 40),
         resumes: bit(2),
+        piped: false,
         host_name: "pc".to_owned(),
         sender: bit(3).then(|| address(0)),
         instead_of: bit(4).then(|| session_id(0)),
@@ -238,11 +239,8 @@ pub fn welcome(
         exchange: exchange.unwrap_or_default(),
         sealed: Vec::new(),
     };
-    let (mut header, mut plain, mut out) = (Vec::new(), Vec::new(), Vec::new());
-    welcome.encode_header(&mut header);
-    body.encode(&mut plain);
-    welcome.sealed = vec![0; plain.len() + TAG];
-    keys.welcome.seal(0, &header, &plain, &mut welcome.sealed);
+    welcome.seal(&keys, body);
+    let mut out = Vec::new();
     welcome.encode(&mut out);
     out
 }

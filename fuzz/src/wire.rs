@@ -68,8 +68,12 @@ fn symbol(bytes: &[u8]) {
         let mut again = [0; SYMBOL_HEADER];
         header.encode(&mut again);
         assert_eq!(again, bytes[..SYMBOL_HEADER], "{header:?}");
-        let is_page = bytes[1] == Kind::PageSymbol as u8;
-        assert_eq!(header.kind == SymbolKind::Page, is_page);
+        let kind = match header.kind {
+            SymbolKind::Block => Kind::Symbol,
+            SymbolKind::Page => Kind::PageSymbol,
+            SymbolKind::Digests => Kind::Digests,
+        };
+        assert_eq!(bytes[1], kind as u8);
     }
 }
 

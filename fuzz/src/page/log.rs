@@ -86,17 +86,16 @@ impl Model {
         is_near && !self.pages.contains_key(&number)
     }
 
-    /// A page that arrived, unless it is of no use. That it was sent tells of those before it, be it
-    /// signed or not.
+    /// A page that arrived, unless it is of no use. One that is signed tells of those before it.
     fn take(&mut self, page: &Page, signed: bool) {
         let number = page.number().0;
         if !self.wants(number) {
             return;
         }
-        self.known = self.known.max(number);
         if !signed {
             return;
         }
+        self.known = self.known.max(number);
         self.pages.insert(number, page.clone());
         while let Some(page) = self.pages.get(&self.up_to) {
             self.up_to += 1;

@@ -235,12 +235,15 @@ fn tell(room: &mut Room, action: &Action<'_>) {
     match action {
         Action::Fail(code) => room.fail(fail_code(*code)),
         Action::Drops(drops) => session.handle_socket_drops(now, *drops),
-        Action::Effort(total) => session.handle_effort(Effort {
-            decode_ms: *total,
-            session_ms: *total,
-            disk_bytes: (*total).into(),
-            disk_ms: *total,
-        }),
+        Action::Effort(total) => {
+            let effort = Effort {
+                decode_ms: *total,
+                session_ms: *total,
+                disk_bytes: (*total).into(),
+                disk_ms: *total,
+            };
+            session.handle_effort(effort, Duration::from_millis((*total).into()));
+        }
         _ => {}
     }
 }

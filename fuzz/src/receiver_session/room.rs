@@ -24,7 +24,7 @@ use crate::{report, setup};
 
 /// What the caller was asked for and has not done.
 enum Job {
-    Block(BlockNumber, StoredBlock, BufferId, SymbolBuffer),
+    Block(BlockNumber, StoredBlock, Vec<Esi>, BufferId, SymbolBuffer),
     Zero(Run),
     Check(BlockNumber),
     Flush,
@@ -323,13 +323,13 @@ impl Room {
     fn on_done(&mut self, job: Job, outcome: Outcome) {
         let (now, well) = (self.now, matches!(outcome, Outcome::Well));
         match job {
-            Job::Block(block, _, buffer, symbols) => {
+            Job::Block(block, _, esis, buffer, symbols) => {
                 self.endpoint.give_back(buffer, symbols);
-                let session = self.endpoint.session_mut();
                 if well {
+                    let session = self.endpoint.session_mut();
                     session.handle_written(now, block, BLOCK_SIZE as u64, Duration::ZERO);
                 } else {
-                    session.handle_bad_block(block);
+                    self.endpoint.handle_bad_block(block, &esis);
                 }
             }
             Job::Zero(run) => self.on_zeroed(run, outcome),
@@ -467,7 +467,7 @@ impl Room {
         for job in std::mem::take(&mut self.jobs) {
             let session = self.endpoint.session_mut();
             match job {
-                Job::Block(_, entry, _, _) => session.note_former(&Entry::Block(entry)),
+                Job::Block(_, entry, ..) => session.note_former(&Entry::Block(entry)),
                 Job::Zero(run) => session.note_former(&Entry::Zero(run)),
                 Job::Check(_) => {}
                 Job::Flush | Job::Verify => panic!("it has everything and leaves"),
@@ -489,7 +489,7 @@ impl Room {
                     .expect("a whole block has a buffer");
                 self.check_block(block, &entry, &esis, &symbols);
                 self.jobs
-                    .push_back(Job::Block(block, entry, buffer, symbols));
+                    .push_back(Job::Block(block, entry, esis, buffer, symbols));
             }
             Event::Check { block, entry } => {
                 assert!(self.other_image || self.image.entry(block) == Some(&entry));
@@ -517,7 +517,11 @@ impl Room {
             }
             Event::NotThisImage { .. } => self.fail(FailCode::TargetRefused),
             Event::Failed(_) | Event::Left => self.failing = true,
-            Event::Started | Event::NoGroupData | Event::Standing(_) | Event::BadBlocks { .. } => {}
+            Event::Started
+            | Event::NoGroupData
+            | Event::Standing(_)
+            | Event::ForgedSymbols
+            | Event::BadBlocks { .. } => {}
         }
     }
 

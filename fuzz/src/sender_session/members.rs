@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use mimeo_protocol::ids::ReceiverNumber;
 use mimeo_protocol::keys::{JoinKeys, SealKey, Secret};
-use mimeo_protocol::wire::{Envelope, Kind, ToReceiver, Welcome, WelcomeBody, unicast_header};
+use mimeo_protocol::wire::{Envelope, Kind, ToReceiver, Welcome, unicast_header};
 
 use crate::setup;
 
@@ -64,18 +64,9 @@ impl Members {
         }
         let secret = welcome.secret.as_slice().try_into();
         let secret = Secret::new(secret.expect("an open session's welcome carries the secret"));
-        let keys = JoinKeys::derive(
-            &secret,
-            welcome.session_id,
-            welcome.receiver_nonce,
-            welcome.sender_nonce,
-            number,
-        );
-        let mut header = Vec::new();
-        welcome.encode_header(&mut header);
-        let plain = keys.welcome.open_vec(0, &header, &welcome.sealed);
-        let plain = plain.expect("it is sealed under the secret");
-        let body = WelcomeBody::decode(&plain).expect("the sender's welcomes are valid");
+        let keys = welcome.keys(&secret);
+        let body = welcome.open(&keys);
+        let body = body.expect("it is sealed under the secret, and the sender's are valid");
         self.group = Some(SealKey::new(&body.group_key));
         self.by_number.insert(number, self.all.len());
         self.all.push(Member {

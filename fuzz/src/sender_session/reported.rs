@@ -4,7 +4,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use mimeo_protocol::ids::{ReceiverNumber, Seq, Slot};
 use mimeo_protocol::sender::Session;
 use mimeo_protocol::units::{BlockNumber, PageNumber};
-use mimeo_protocol::wire::{Deficit, Effort, PageRun, Report};
+use mimeo_protocol::wire::{Deficit, Effort, PageRun, Parts, Remedy, Report, Spoiled};
 
 use crate::report::stage;
 use crate::value::Near;
@@ -82,8 +82,11 @@ impl Reported {
             },
             buffers: 256,
             turn: self.turn.to_u32(turn.into()) as u16,
+            bad_blocks: total(4),
+            forged_symbols: total(5),
             pages_up_to: PageNumber(self.pages.to_u32(session.manifest().pages().0)),
             missing_pages: self.missing_pages(),
+            spoiled: spoiled(&deficits),
             complete_up_to: BlockNumber(complete),
             covered_up_to: BlockNumber(covered),
             deficits,
@@ -148,4 +151,16 @@ impl Reported {
         }
         (deficits, end)
     }
+}
+
+/// Of the blocks that lack little, digests; of others, symbols under the own key.
+fn spoiled(deficits: &[Deficit]) -> Vec<Spoiled> {
+    let spoiled = deficits.iter().map(|run| Spoiled {
+        block: run.first,
+        remedy: match run.symbols {
+            symbols @ 0..16 => Remedy::Digests(Parts(symbols % 15 + 1)),
+            symbols => Remedy::OwnSymbols(symbols),
+        },
+    });
+    spoiled.collect()
 }

@@ -7,13 +7,11 @@ use bytes::Bytes;
 use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::ids::ReceiverNumber;
 use mimeo_protocol::manifest::{Entry, Identity, Run, StoredBlock};
-use mimeo_protocol::sender::{
-    Body, Destination, Endpoint, Fetch, MemberState, Outgoing, Phase, Rows,
-};
+use mimeo_protocol::sender::{Body, Destination, Endpoint, Fetch, MemberState, Outgoing, Phase};
 use mimeo_protocol::units::{BLOCK_SIZE, MAX_BODY, Place, SYMBOL_SIZE};
 use mimeo_protocol::wire::{
-    Announce, Auth, COOKIE_LEN, Cookie, Envelope, GroupControl, Kind, MAX_DATAGRAM, ReadBack,
-    Reject, SYMBOL_DATAGRAM, SYMBOL_HEADER, SymbolHeader, SymbolKind, ToSender,
+    Announce, Auth, COOKIE_LEN, Cookie, DIGEST_PARTS, Envelope, GroupControl, Kind, MAX_DATAGRAM,
+    ReadBack, Reject, SYMBOL_DATAGRAM, SYMBOL_HEADER, SymbolHeader, SymbolKind, ToSender,
 };
 
 use super::Joined;
@@ -233,7 +231,7 @@ impl Room {
     fn answer(&mut self, fetch: &Fetch) {
         let body = &self.bodies[fetch.share.block.0 as usize];
         assert!(fetch.body.as_ref().is_none_or(|held| held == body));
-        let rows = Rows::of(&fetch.share, body);
+        let rows = fetch.rows(body);
         self.endpoint.handle_fetched(fetch, body.clone(), rows);
     }
 
@@ -306,7 +304,7 @@ impl Room {
         assert!(sent.segment <= MAX_DATAGRAM && bytes.len().is_multiple_of(sent.segment));
         let (_, kind) = Kind::of(bytes).expect("the sender's datagrams have a kind");
         match (kind, sent.to) {
-            (Kind::Symbol | Kind::PageSymbol, Destination::DataGroup) => {
+            (Kind::Symbol | Kind::PageSymbol | Kind::Digests, Destination::DataGroup) => {
                 assert_eq!(sent.segment, SYMBOL_DATAGRAM);
                 for (n, datagram) in bytes.chunks_exact(SYMBOL_DATAGRAM).enumerate() {
                     self.on_symbol(datagram, n == 0);
@@ -344,6 +342,10 @@ impl Room {
         }
         let body = &self.bodies[header.number as usize];
         assert_eq!(usize::from(header.k), body.len().div_ceil(SYMBOL_SIZE));
+        if header.kind == SymbolKind::Digests {
+            assert!(header.esi.0 < DIGEST_PARTS);
+            return;
+        }
         if let Some(key) = self.members.group.as_ref().filter(|_| looks)
             && header.esi.0 < header.k
         {

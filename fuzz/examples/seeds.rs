@@ -11,11 +11,12 @@ use mimeo_fuzz::setup;
 use mimeo_protocol::block::{BlockDigest, Coding, Encoder, Level};
 use mimeo_protocol::ids::{Cycle, Mac, Nonce, ReceiverNumber, Seq, Slot};
 use mimeo_protocol::manifest::{Entry, Identity, Page, Run, StoredBlock};
-use mimeo_protocol::units::{BlockNumber, Esi, PageNumber, Place};
+use mimeo_protocol::units::{BlockNumber, Esi, PageNumber, Place, SYMBOL_SIZE};
 use mimeo_protocol::wire::{
-    Announce, Auth, COOKIE_LEN, Cookie, EndRecord, FailCode, GroupControl, Join, Kind, Position,
-    Probe, ReadBack, Reject, RejectReason, SYMBOL_DATAGRAM, SYMBOL_HEADER, SymbolHeader,
-    SymbolKind, ToReceiver, ToSender, group_header, unicast_header,
+    Announce, Auth, COOKIE_LEN, Cookie, DIGESTS_PER_PART, EndRecord, FailCode, GroupControl, Join,
+    Kind, OwnSymbol, Position, Probe, ReadBack, Reject, RejectReason, SYMBOL_DATAGRAM,
+    SYMBOL_DIGEST, SYMBOL_HEADER, SymbolHeader, SymbolKind, ToReceiver, ToSender, group_header,
+    unicast_header,
 };
 
 fn main() -> io::Result<()> {
@@ -33,7 +34,9 @@ fn main() -> io::Result<()> {
     write("page", "seed-page", &input(0, 4, &page))?;
     page.resize(1408, 0);
     write("page", "seed-symbols", &input(1, 4, &page))?;
-    let report = [&[0, 0, 0, 9, 1][..], &[0, 0, 0, 12, 0, 0, 0, 1]].concat();
+    let pages = [&[0, 0, 0, 9, 1][..], &[0, 0, 0, 12, 0, 0, 0, 1]].concat();
+    let spoiled = [&[2, 0, 0, 0, 101, 3, 0][..], &[0, 0, 0, 102, 0, 5]].concat();
+    let report = [pages, spoiled].concat();
     let runs = [0, 0, 0, 100, 0, 0, 3, 232, 0, 1, 3, 199, 1, 200, 1, 255];
     write(
         "report",
@@ -144,6 +147,12 @@ fn sealed() -> Vec<(u8, Vec<u8>)> {
         seq: Seq(3),
         position: control(None).position,
     };
+    let own = OwnSymbol {
+        block: BlockNumber(5),
+        esi: Esi(6),
+        k: 7,
+        symbol: Box::new([8; SYMBOL_SIZE]),
+    };
     let unicast = |kind| {
         let mut header = Vec::new();
         unicast_header(kind, 7, 8, ReceiverNumber(9), &mut header);
@@ -162,8 +171,17 @@ fn sealed() -> Vec<(u8, Vec<u8>)> {
         made(10, |out| abort.encode(out)),
         made(10, |out| standing.encode(out)),
         made(10, |out| ToReceiver::Ask.encode(out)),
+        made(10, |out| ToReceiver::Symbol(own.clone()).encode(out)),
+        (13, digests()),
         made(10, |out| told.encode(out)),
     ]
+}
+
+/// As the target `wire` reads them: what is changed, and what is signed.
+fn digests() -> Vec<u8> {
+    let mut bytes = vec![0, 9, 0, 0, 0, 5, 1];
+    bytes.extend((0..=255).cycle().take(DIGESTS_PER_PART * SYMBOL_DIGEST));
+    bytes
 }
 
 fn symbol() -> Vec<u8> {

@@ -150,12 +150,12 @@ impl Scene {
                     let cookie = [*cookie; COOKIE_LEN];
                     let mut bytes = Vec::new();
                     Cookie { nonce, cookie }.encode(&mut bytes);
-                    self.to_receiver(&bytes);
+                    self.receiver_hears(&bytes);
                 }
             }
             Action::Welcome(exchange, open) => self.forge_welcome(exchange, *open),
-            Action::ToSender(bytes) => self.to_sender(setup::address(0), bytes),
-            Action::ToReceiver(bytes) => self.to_receiver(bytes),
+            Action::ToSender(bytes) => self.sender_hears(setup::address(0), bytes),
+            Action::ToReceiver(bytes) => self.receiver_hears(bytes),
             Action::Message(message) => check_message(message),
             Action::Damaged(damage) => check_damaged(*damage),
             Action::Pass(ms) => self.now += Duration::from_millis((*ms).into()),
@@ -176,7 +176,7 @@ impl Scene {
         if let Some(damage) = damage {
             damage.apply(&mut bytes);
         }
-        self.to_sender(setup::address(from), &bytes);
+        self.sender_hears(setup::address(from), &bytes);
     }
 
     fn answer(&mut self, which: u8, damage: Option<Damage>) {
@@ -187,7 +187,7 @@ impl Scene {
         if let Some(damage) = damage {
             damage.apply(&mut bytes);
         }
-        self.to_receiver(&bytes);
+        self.receiver_hears(&bytes);
     }
 
     fn join(&mut self, joined: &Joined<'_>) {
@@ -211,7 +211,7 @@ impl Scene {
             exchange: message[..message.len().min(255)].to_vec(),
         }
         .encode(&mut bytes);
-        self.to_sender(from, &bytes);
+        self.sender_hears(from, &bytes);
     }
 
     /// A welcome of somebody who does not hold the code.
@@ -222,17 +222,17 @@ impl Scene {
         let exchange = exchange[..exchange.len().min(255)].to_vec();
         let exchange = (!open).then_some(exchange);
         let welcome = setup::welcome(&wrong_secret(), session, nonce, 1, exchange, &body);
-        self.to_receiver(&welcome);
+        self.receiver_hears(&welcome);
     }
 
-    fn to_sender(&mut self, from: SocketAddr, bytes: &[u8]) {
+    fn sender_hears(&mut self, from: SocketAddr, bytes: &[u8]) {
         if let Ok(join) = Join::decode(bytes) {
             self.shown.push((from, join.nonce, join.cookie));
         }
         self.sender.handle_datagram(self.now, from, bytes);
     }
 
-    fn to_receiver(&mut self, bytes: &[u8]) {
+    fn receiver_hears(&mut self, bytes: &[u8]) {
         let from = setup::address(7);
         self.receiver.handle_datagram(self.now, from, bytes);
     }
@@ -280,7 +280,7 @@ impl Scene {
         unicast_header(Kind::ToSender, tag, 1, admitted.number, &mut out);
         admitted.keys.to_sender.seal_behind(1, 0, &plain, &mut out);
         let before = self.sender.strays();
-        self.to_sender(setup::address(0), &out);
+        self.sender_hears(setup::address(0), &out);
         assert_eq!(self.sender.strays(), before);
     }
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Mac, Nonce, ReceiverNumber, SessionId};
-use mimeo_protocol::keys::{JoinKeys, Secret, Signer, SigningKey, VerifyingKey};
+use mimeo_protocol::keys::{JoinKeys, Secret, Signer, SigningKey, Verifier, VerifyingKey};
 use mimeo_protocol::receiver::{Admitted, RendezvousConfig, Resume};
 use mimeo_protocol::sender::{EndpointConfig, Parity, SlowPolicy, SlowRules, StartPolicy};
 use mimeo_protocol::wire::{Auth, Welcome, WelcomeBody, data_group};
@@ -45,7 +45,24 @@ pub fn signer(session: SessionId) -> Signer {
     }
 }
 
-/// What receivers verify with.
+/// What somebody signs with who is not the sender.
+#[must_use]
+pub fn other_signer(session: SessionId) -> Signer {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    let key = KEY.get_or_init(|| SigningKey::from_seed(&[9; 32])).clone();
+    Signer { key, session }
+}
+
+/// What receivers of a session verify with.
+#[must_use]
+pub fn verifier(session: SessionId) -> Verifier {
+    Verifier {
+        key: sender_key(),
+        session,
+    }
+}
+
+/// The key that receivers verify with.
 #[must_use]
 pub fn sender_key() -> VerifyingKey {
     static KEY: OnceLock<VerifyingKey> = OnceLock::new();
@@ -159,7 +176,7 @@ pub fn rendezvous_config(bits: u8) -> RendezvousConfig {
         link_speed: 1000,
         capacity: bit(2).then_some(1 << 40),
         resumes: bit(2),
-        piped: false,
+        piped: !bit(2) && bit(5),
         host_name: "pc".to_owned(),
         sender: bit(3).then(|| address(0)),
         instead_of: bit(4).then(|| session_id(0)),

@@ -4,16 +4,20 @@
 use std::fmt::Debug;
 
 use mimeo_protocol::ids::Seq;
+use mimeo_protocol::units::{BlockNumber, SYMBOL_SIZE};
 use mimeo_protocol::wire::{
-    Announce, Cookie, Envelope, GroupControl, Join, Kind, Probe, Reject, SYMBOL_HEADER,
-    SymbolHeader, SymbolKind, ToReceiver, ToSender, VERSION, Welcome, WelcomeBody, WireError,
-    group_header, unicast_header,
+    Announce, Cookie, DIGEST_PARTS, DIGESTS_PER_PART, DigestPart, Envelope, GroupControl, Join,
+    Kind, Probe, Reject, SYMBOL_DIGEST, SYMBOL_HEADER, SymbolDigest, SymbolHeader, SymbolKind,
+    ToReceiver, ToSender, VERSION, Welcome, WelcomeBody, WireError, group_header, unicast_header,
 };
 
-use crate::report;
+use crate::{report, setup};
 
 /// Where an announce says whether it admits anybody: 1 says so, and anything else does not.
 const JOINABLE: usize = 25;
+
+/// Block, part, digests and signature; zeros follow.
+const SIGNED_DIGESTS: usize = 4 + 1 + DIGESTS_PER_PART * SYMBOL_DIGEST + 64;
 
 /// The first byte chooses the decoder of the others.
 pub fn run(data: &[u8]) {
@@ -23,7 +27,7 @@ pub fn run(data: &[u8]) {
     if let Some((version, _)) = Kind::of(bytes) {
         assert_eq!(version, bytes[0]);
     }
-    match which % 13 {
+    match which % 14 {
         0 => same(bytes, Probe::decode, Probe::encode),
         1 => announce(bytes),
         2 => same(bytes, Join::decode, Join::encode),
@@ -36,6 +40,7 @@ pub fn run(data: &[u8]) {
         9 => to_sender(bytes),
         10 => same(bytes, ToReceiver::decode, ToReceiver::encode),
         11 => same(bytes, Cookie::decode, Cookie::encode),
+        13 => digests(bytes),
         _ => every(bytes),
     }
 }
@@ -75,6 +80,34 @@ fn symbol(bytes: &[u8]) {
         };
         assert_eq!(bytes[1], kind as u8);
     }
+}
+
+/// Digests of symbols count as the sender has signed them, and in no other way: the first two bytes
+/// say which bit is another one in the end, and what follows is signed.
+fn digests(bytes: &[u8]) {
+    let verifier = setup::verifier(setup::session_id(0));
+    assert_eq!(DigestPart::open(bytes, &verifier), None);
+    let Some((&[high, low, a, b, c, d, part], rest)) = bytes.split_first_chunk() else {
+        return;
+    };
+    let mut digests = [SymbolDigest::default(); DIGESTS_PER_PART];
+    for (digest, bytes) in digests.iter_mut().zip(rest.as_chunks().0) {
+        *digest = SymbolDigest(*bytes);
+    }
+    let made = DigestPart {
+        block: BlockNumber(u32::from_be_bytes([a, b, c, d])),
+        part,
+        digests,
+    };
+    let mut sealed = made.seal(&setup::signer(setup::session_id(0)));
+    assert_eq!(sealed.len(), SYMBOL_SIZE);
+    let expected = (part < DIGEST_PARTS).then_some(made);
+    assert_eq!(DigestPart::open(&sealed, &verifier), expected);
+    let other = setup::verifier(setup::session_id(1));
+    assert_eq!(DigestPart::open(&sealed, &other), None);
+    let bit = usize::from(u16::from_be_bytes([high, low])) % (SIGNED_DIGESTS * 8);
+    sealed[bit / 8] ^= 1 << (bit % 8);
+    assert_eq!(DigestPart::open(&sealed, &verifier), None);
 }
 
 fn envelope(bytes: &[u8]) {

@@ -11,7 +11,7 @@ use mimeo_protocol::manifest::{Entry, IdentityHasher, Page, Run, StoredBlock};
 use mimeo_protocol::units::{
     BLOCK_SIZE, BlockNumber, PageNumber, Place, SYMBOL_SIZE, source_symbols,
 };
-use mimeo_protocol::wire::EndRecord;
+use mimeo_protocol::wire::{DIGEST_PARTS, DIGESTS_PER_PART, DigestPart, EndRecord, SymbolDigest};
 
 use crate::setup;
 
@@ -33,6 +33,8 @@ pub(super) struct Image {
 struct Signed {
     pages: Vec<Object>,
     end: EndRecord,
+    /// Digests of the symbols of each block, made when they are first needed.
+    digests: Vec<[OnceLock<Vec<u8>>; DIGEST_PARTS as usize]>,
 }
 
 /// A page's number and source symbols, padded.
@@ -115,6 +117,7 @@ impl Image {
             Signed {
                 pages: self.pages.iter().map(object).collect(),
                 end,
+                digests: self.blocks.iter().map(|_| Default::default()).collect(),
             }
         })
     }
@@ -147,6 +150,12 @@ impl Image {
         self.blocks.get(number.0 as usize)
     }
 
+    /// A part of the digests of a block, as the sender of a session sends it.
+    pub(super) fn digests(&self, session: SessionId, number: u32, part: u8) -> &[u8] {
+        let made = &self.signed(session).digests[number as usize][usize::from(part)];
+        made.get_or_init(|| digests(number, part).seal(&setup::signer(session)))
+    }
+
     /// A page of a session by any number.
     pub(super) fn page(&self, session: SessionId, any: u8) -> &Object {
         let pages = &self.signed(session).pages;
@@ -158,6 +167,22 @@ impl Image {
 /// who only moves them.
 pub(super) fn content(number: u32, esi: u8) -> u8 {
     (number as u8).wrapping_mul(29) ^ esi
+}
+
+/// A part of the digests of the symbols of a block.
+pub(super) fn digests(number: u32, part: u8) -> DigestPart {
+    static ALL: [OnceLock<SymbolDigest>; 256] = [const { OnceLock::new() }; _];
+    let mut digests = [SymbolDigest::default(); DIGESTS_PER_PART];
+    let first = part * DIGESTS_PER_PART as u8;
+    for (esi, digest) in (first..u8::MAX).zip(&mut digests) {
+        let byte = content(number, esi);
+        *digest = *ALL[usize::from(byte)].get_or_init(|| SymbolDigest::of(&[byte; SYMBOL_SIZE]));
+    }
+    DigestPart {
+        block: BlockNumber(number),
+        part,
+        digests,
+    }
 }
 
 /// The symbols of a page, padded.

@@ -2,11 +2,12 @@
 //! it, and strangers.
 //!
 //! Whatever comes: the receiver neither panics nor spins, hands out only whole blocks of which it
-//! has the entry, confirms only what was flushed, takes nothing back that it has granted, and
+//! has the entry, takes nothing for a block that was spoiled but what the sender sent, confirms only what was flushed, takes nothing back that it has granted, and
 //! numbers of its datagrams never repeat. Once the others are quiet it gets the image, unless they
 //! have told of another one.
 
 mod image;
+mod mending;
 mod peace;
 mod room;
 
@@ -74,6 +75,13 @@ enum Action<'a> {
     SealedToGroup(&'a [u8]),
     /// What came last again, with a bit flipped or not.
     Again(Option<u16>),
+    /// Digests of the symbols of a block, be they the sender's or not.
+    Digests(u8, u8, Signed),
+    /// Symbols of a block under the own key: from which on, and how many, and whether they say
+    /// rightly how many the block has.
+    Own(u8, u8, u8, bool),
+    /// What the last report has asked for, for blocks that were spoiled.
+    Mend,
     /// So much of what the caller was asked for is done, and how that went.
     Done(u8, Outcome),
     Fail(u8),
@@ -131,6 +139,19 @@ enum Said {
     },
     /// Where the stream is, be that true or not.
     Position(Near, Positioned),
+}
+
+/// Who signed digests.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+enum Signed {
+    /// The sender.
+    Truly,
+    /// The sender, for another block or part.
+    ForOthers,
+    /// Somebody else.
+    ByOthers,
+    /// The sender, in another session.
+    Elsewhere,
 }
 
 /// How something went that the caller was asked for.
@@ -209,6 +230,7 @@ fn act(room: &mut Room, action: &Action<'_>) {
             room.hear_sealed_to_group(room.seq, plain);
         }
         Action::Again(flip) => room.hear_again(*flip),
+        Action::Digests(..) | Action::Own(..) | Action::Mend => mend(room, action),
         Action::Done(count, outcome) => room.done(*count, *outcome),
         Action::Announce(session, from) => {
             let mut bytes = Vec::new();
@@ -225,6 +247,17 @@ fn act(room: &mut Room, action: &Action<'_>) {
         Action::Pass(ms) => room.pass(Duration::from_millis((*ms).into())),
         Action::Steps(steps) => room.step(steps % 32),
         Action::Fail(_) | Action::Drops(_) | Action::Effort(_) => tell(room, action),
+    }
+}
+
+/// What comes for blocks that were spoiled.
+fn mend(room: &mut Room, action: &Action<'_>) {
+    match action {
+        Action::Digests(block, part, signed) => room.hear_digests(*block, *part, *signed),
+        Action::Own(block, first, count, right) => {
+            room.hear_own(room.image.block(*block).0, (*first, *count), *right);
+        }
+        _ => room.mend(),
     }
 }
 

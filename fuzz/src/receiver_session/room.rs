@@ -1,6 +1,6 @@
 //! The receiver, what its caller was asked for, and everything that is to hold of what it does.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Nonce, Seq, SessionId, Slot};
@@ -13,8 +13,8 @@ use mimeo_protocol::receiver::{
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Esi, SYMBOL_SIZE};
 use mimeo_protocol::wire::{
     Envelope, FailCode, GroupControl, Join, Kind, Position, ReadBack, Report, SYMBOL_DATAGRAM,
-    SYMBOL_HEADER, SymbolHeader, SymbolKind, ToReceiver, ToSender, WelcomeBody, group_header,
-    unicast_header,
+    SYMBOL_HEADER, Spoiled, SymbolHeader, SymbolKind, ToReceiver, ToSender, WelcomeBody,
+    group_header, unicast_header,
 };
 
 use super::Outcome;
@@ -24,11 +24,22 @@ use crate::{report, setup};
 
 /// What the caller was asked for and has not done.
 enum Job {
-    Block(BlockNumber, StoredBlock, Vec<Esi>, BufferId, SymbolBuffer),
+    Block(Box<Whole>),
     Zero(Run),
     Check(BlockNumber),
     Flush,
     Verify,
+}
+
+/// A block that was handed out.
+struct Whole {
+    block: BlockNumber,
+    entry: StoredBlock,
+    buffer: BufferId,
+    esis: Vec<Esi>,
+    symbols: SymbolBuffer,
+    /// Whether all of it is the sender's; otherwise it has another digest.
+    is_true: bool,
 }
 
 /// What a receiver knows of the session that it is a member of.
@@ -58,6 +69,12 @@ pub(super) struct Room {
     config: u16,
     verifies: bool,
     jobs: VecDeque<Job>,
+    /// What the last report has asked for.
+    pub(super) spoiled: Vec<Spoiled>,
+    /// Blocks of which nothing is taken any more but what the sender sent.
+    sifted: BTreeSet<BlockNumber>,
+    /// Blocks that were said to have another digest.
+    bad_blocks: u32,
     asked: Option<(SessionId, Nonce)>,
     joins: u16,
     flushed: bool,
@@ -96,6 +113,9 @@ impl Room {
             member,
             config: bits,
             jobs: VecDeque::new(),
+            spoiled: Vec::new(),
+            sifted: BTreeSet::new(),
+            bad_blocks: 0,
             asked: None,
             joins: 1,
             flushed: false,
@@ -148,7 +168,7 @@ impl Room {
         }
     }
 
-    fn header(&self, kind: SymbolKind, number: u32, (esi, k): (u8, u8)) -> SymbolHeader {
+    pub(super) fn header(&self, kind: SymbolKind, number: u32, (esi, k): (u8, u8)) -> SymbolHeader {
         let done = self.endpoint.session().progress().blocks_done;
         SymbolHeader {
             kind,
@@ -190,7 +210,7 @@ impl Room {
         self.hear_symbol(*header, &[0xee; SYMBOL_SIZE]);
     }
 
-    fn hear_symbol(&mut self, header: SymbolHeader, symbol: &[u8]) {
+    pub(super) fn hear_symbol(&mut self, header: SymbolHeader, symbol: &[u8]) {
         let header = SymbolHeader {
             session_tag: self.member.session.tag(),
             ..header
@@ -323,15 +343,7 @@ impl Room {
     fn on_done(&mut self, job: Job, outcome: Outcome) {
         let (now, well) = (self.now, matches!(outcome, Outcome::Well));
         match job {
-            Job::Block(block, _, esis, buffer, symbols) => {
-                self.endpoint.give_back(buffer, symbols);
-                if well {
-                    let session = self.endpoint.session_mut();
-                    session.handle_written(now, block, BLOCK_SIZE as u64, Duration::ZERO);
-                } else {
-                    self.endpoint.handle_bad_block(block, &esis);
-                }
-            }
+            Job::Block(whole) => self.on_block(*whole, well),
             Job::Zero(run) => self.on_zeroed(run, outcome),
             Job::Check(block) => {
                 let finding = match outcome {
@@ -356,6 +368,22 @@ impl Room {
                     session.handle_difference(now, &Difference::Bytes(0..1));
                 }
             }
+        }
+    }
+
+    fn on_block(&mut self, whole: Whole, well: bool) {
+        let block = whole.block;
+        self.endpoint.give_back(whole.buffer, whole.symbols);
+        if well && whole.is_true {
+            self.sifted.remove(&block);
+            let session = self.endpoint.session_mut();
+            session.handle_written(self.now, block, BLOCK_SIZE as u64, Duration::ZERO);
+            return;
+        }
+        self.bad_blocks += 1;
+        self.endpoint.handle_bad_block(block, &whole.esis);
+        if self.endpoint.session().spoiled_buffer(block).is_some() {
+            self.sifted.insert(block);
         }
     }
 
@@ -462,12 +490,14 @@ impl Room {
             credit: Slot(0),
         };
         self.seq = 0;
+        self.sifted.clear();
+        self.spoiled.clear();
         let config = setup::receiver_config(self.config, admitted.body.image_len);
         self.endpoint.take_up(self.now, config, admitted);
         for job in std::mem::take(&mut self.jobs) {
             let session = self.endpoint.session_mut();
             match job {
-                Job::Block(_, entry, ..) => session.note_former(&Entry::Block(entry)),
+                Job::Block(whole) => session.note_former(&Entry::Block(whole.entry)),
                 Job::Zero(run) => session.note_former(&Entry::Zero(run)),
                 Job::Check(_) => {}
                 Job::Flush | Job::Verify => panic!("it has everything and leaves"),
@@ -487,9 +517,15 @@ impl Room {
                     .endpoint
                     .take(buffer)
                     .expect("a whole block has a buffer");
-                self.check_block(block, &entry, &esis, &symbols);
-                self.jobs
-                    .push_back(Job::Block(block, entry, esis, buffer, symbols));
+                let is_true = self.check_block(block, &entry, &esis, &symbols);
+                self.jobs.push_back(Job::Block(Box::new(Whole {
+                    block,
+                    entry,
+                    buffer,
+                    esis,
+                    symbols,
+                    is_true,
+                })));
             }
             Event::Check { block, entry } => {
                 assert!(self.other_image || self.image.entry(block) == Some(&entry));
@@ -515,30 +551,35 @@ impl Room {
                 assert!(self.flushed && (self.verified || !self.verifies) && !self.finished);
                 self.finished = true;
             }
+            Event::ForgedSymbols => assert!(self.forged),
             Event::NotThisImage { .. } => self.fail(FailCode::TargetRefused),
             Event::Failed(_) | Event::Left => self.failing = true,
-            Event::Started
-            | Event::NoGroupData
-            | Event::Standing(_)
-            | Event::ForgedSymbols
-            | Event::BadBlocks { .. } => {}
+            Event::Started | Event::NoGroupData | Event::Standing(_) | Event::BadBlocks { .. } => {}
         }
     }
 
-    fn check_block(&self, block: BlockNumber, entry: &StoredBlock, esis: &[Esi], symbols: &[u8]) {
+    /// Returns whether all of it is the sender's.
+    fn check_block(
+        &self,
+        block: BlockNumber,
+        entry: &StoredBlock,
+        esis: &[Esi],
+        symbols: &[u8],
+    ) -> bool {
         assert_eq!(esis.len(), entry.source_symbols());
         let mut seen = [false; 255];
         for esi in esis {
             assert!(!std::mem::replace(&mut seen[usize::from(esi.0)], true));
         }
         assert!(self.other_image || self.image.entry(block) == Some(entry));
-        if self.forged {
-            return;
-        }
-        for (esi, symbol) in esis.iter().zip(symbols.chunks_exact(SYMBOL_SIZE)) {
+        let mut symbols = esis.iter().zip(symbols.chunks_exact(SYMBOL_SIZE));
+        let is_true = symbols.all(|(esi, symbol)| {
             let byte = content(block.0, esi.0);
-            assert!(symbol.iter().all(|&found| found == byte));
-        }
+            symbol.iter().all(|&found| found == byte)
+        });
+        assert!(is_true || self.forged);
+        assert!(is_true || !self.sifted.contains(&block), "spoiled twice");
+        is_true
     }
 
     fn on_sent(&mut self, datagram: &[u8]) {
@@ -562,6 +603,10 @@ impl Room {
 
     fn on_report(&mut self, report: &Report) {
         report::check(report);
+        assert!(report.spoiled.len() <= report.buffers as usize);
+        assert!(report.bad_blocks <= self.bad_blocks);
+        assert!(report.forged_symbols == 0 || self.forged);
+        self.spoiled.clone_from(&report.spoiled);
         assert!(report.credit >= self.member.credit, "credit is taken back");
         self.member.credit = report.credit;
         assert!(report.complete_up_to.0 <= report.covered_up_to.0);

@@ -80,7 +80,7 @@ impl Members {
     }
 
     /// The sender says something to somebody: it opens, and its number is a new one.
-    pub(super) fn on_unicast(&mut self, datagram: &[u8]) -> ToReceiver {
+    pub(super) fn on_unicast(&mut self, datagram: &[u8]) -> (ReceiverNumber, ToReceiver) {
         let envelope = Envelope::unicast(datagram, Kind::ToReceiver).expect("it has a header");
         let who = self.by_number[&envelope.number];
         let member = &mut self.all[who];
@@ -89,6 +89,7 @@ impl Members {
         let key = &member.keys.to_receiver;
         let plain = key.open_vec(envelope.seq, envelope.header, envelope.sealed);
         let plain = plain.expect("it is sealed under the receiver's key");
-        ToReceiver::decode(&plain).expect("the sender's messages are valid")
+        let message = ToReceiver::decode(&plain).expect("the sender's messages are valid");
+        (envelope.number, message)
     }
 }

@@ -187,7 +187,7 @@ impl Joined {
             link_speed: self.link_speed,
             capacity: u64::MAX,
             resumes: self.resumes,
-            piped: false,
+            piped: self.machine >= 128,
             cookie,
             host_name: "pc".to_owned(),
             exchange: Vec::new(),

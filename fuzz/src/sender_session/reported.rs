@@ -31,6 +31,9 @@ pub(super) struct Reported {
     missing: Vec<(u8, Near)>,
     #[arbitrary(with = runs)]
     runs: Vec<Run>,
+    /// Blocks, and whether they need digests or symbols.
+    #[arbitrary(with = spoiled)]
+    spoiled: Vec<(u8, u8)>,
 }
 
 #[derive(Debug, Arbitrary)]
@@ -46,6 +49,10 @@ fn missing(u: &mut Unstructured<'_>) -> arbitrary::Result<Vec<(u8, Near)>> {
 
 fn runs(u: &mut Unstructured<'_>) -> arbitrary::Result<Vec<Run>> {
     u.arbitrary_iter()?.take(8).collect()
+}
+
+fn spoiled(u: &mut Unstructured<'_>) -> arbitrary::Result<Vec<(u8, u8)>> {
+    u.arbitrary_iter()?.take(6).collect()
 }
 
 impl Reported {
@@ -86,7 +93,7 @@ impl Reported {
             forged_symbols: total(5),
             pages_up_to: PageNumber(self.pages.to_u32(session.manifest().pages().0)),
             missing_pages: self.missing_pages(),
-            spoiled: spoiled(&deficits),
+            spoiled: self.spoiled(),
             complete_up_to: BlockNumber(complete),
             covered_up_to: BlockNumber(covered),
             deficits,
@@ -114,6 +121,7 @@ impl Reported {
             beyond: same,
             missing: Vec::new(),
             runs: Vec::new(),
+            spoiled: Vec::new(),
         };
         content.report(session, from)
     }
@@ -130,6 +138,21 @@ impl Reported {
             })
         });
         runs.collect()
+    }
+
+    /// Mostly of blocks that there are; a few of any.
+    fn spoiled(&self) -> Vec<Spoiled> {
+        let spoiled = self.spoiled.iter().map(|&(block, what)| Spoiled {
+            block: BlockNumber(match block {
+                0..250 => u32::from(block % 25),
+                _ => self.complete.to_u32(u32::MAX),
+            }),
+            remedy: match what {
+                0..128 => Remedy::Digests(Parts(what % 15 + 1)),
+                _ => Remedy::OwnSymbols(what),
+            },
+        });
+        spoiled.collect()
     }
 
     fn deficits(&self, complete: u32) -> (Vec<Deficit>, u32) {
@@ -151,16 +174,4 @@ impl Reported {
         }
         (deficits, end)
     }
-}
-
-/// Of the blocks that lack little, digests; of others, symbols under the own key.
-fn spoiled(deficits: &[Deficit]) -> Vec<Spoiled> {
-    let spoiled = deficits.iter().map(|run| Spoiled {
-        block: run.first,
-        remedy: match run.symbols {
-            symbols @ 0..16 => Remedy::Digests(Parts(symbols % 15 + 1)),
-            symbols => Remedy::OwnSymbols(symbols),
-        },
-    });
-    spoiled.collect()
 }

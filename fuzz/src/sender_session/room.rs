@@ -8,10 +8,11 @@ use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::ids::ReceiverNumber;
 use mimeo_protocol::manifest::{Entry, Identity, Run, StoredBlock};
 use mimeo_protocol::sender::{Body, Destination, Endpoint, Fetch, MemberState, Outgoing, Phase};
-use mimeo_protocol::units::{BLOCK_SIZE, MAX_BODY, Place, SYMBOL_SIZE};
+use mimeo_protocol::units::{BLOCK_SIZE, Esi, MAX_BODY, Place, SYMBOL_SIZE};
 use mimeo_protocol::wire::{
-    Announce, Auth, COOKIE_LEN, Cookie, DIGEST_PARTS, Envelope, GroupControl, Kind, MAX_DATAGRAM,
-    ReadBack, Reject, SYMBOL_DATAGRAM, SYMBOL_HEADER, SymbolHeader, SymbolKind, ToSender,
+    Announce, Auth, COOKIE_LEN, Cookie, DIGESTS_PER_PART, DigestPart, Envelope, GroupControl, Kind,
+    MAX_DATAGRAM, OwnSymbol, ReadBack, Reject, Remedy, SYMBOL_DATAGRAM, SYMBOL_HEADER, Spoiled,
+    SymbolDigest, SymbolHeader, SymbolKind, ToReceiver, ToSender,
 };
 
 use super::Joined;
@@ -49,6 +50,9 @@ pub(super) struct Room {
     /// The last number of a group datagram.
     last_seq: u64,
     confirmed: BTreeSet<ReceiverNumber>,
+    /// Blocks whose digests were asked for, and blocks under own keys.
+    digests: BTreeSet<u32>,
+    alone: BTreeSet<(ReceiverNumber, u32)>,
     was: Phase,
     out: Vec<u8>,
 }
@@ -76,6 +80,8 @@ impl Room {
             cookie: None,
             last_seq: 0,
             confirmed: BTreeSet::new(),
+            digests: BTreeSet::new(),
+            alone: BTreeSet::new(),
             was: Phase::Waiting,
             out: Vec::new(),
         }
@@ -123,11 +129,15 @@ impl Room {
     }
 
     pub(super) fn say_bytes(&mut self, who: u8, plain: &[u8]) {
+        let message = ToSender::decode(plain);
+        if let Ok(ToSender::Report(report)) = &message {
+            self.note_asked(who, &report.spoiled);
+        }
         if let Ok(ToSender::Confirm {
             identity,
             image_len,
             ..
-        }) = ToSender::decode(plain)
+        }) = message
         {
             let end = self.endpoint.session().end();
             let right =
@@ -137,6 +147,19 @@ impl Room {
         }
         if let Some((from, datagram)) = self.members.seal(who, plain) {
             self.endpoint.handle_datagram(self.now, from, &datagram);
+        }
+    }
+
+    fn note_asked(&mut self, who: u8, spoiled: &[Spoiled]) {
+        let Some(number) = self.members.number(who) else {
+            return;
+        };
+        for &Spoiled { block, remedy } in spoiled {
+            match remedy {
+                // What lies between two parts is made and sent with them.
+                Remedy::Digests(_) => self.digests.insert(block.0),
+                Remedy::OwnSymbols(_) => self.alone.insert((number, block.0)),
+            };
         }
     }
 
@@ -313,7 +336,9 @@ impl Room {
             (Kind::GroupControl, Destination::DataGroup) => self.on_control(bytes),
             (Kind::Welcome, Destination::Unicast(to)) => self.members.on_welcome(to, bytes),
             (Kind::ToReceiver, Destination::Unicast(_)) => {
-                self.members.on_unicast(bytes);
+                if let (to, ToReceiver::Symbol(own)) = self.members.on_unicast(bytes) {
+                    self.on_own_symbol(to, &own);
+                }
             }
             (Kind::Announce, _) => assert!(Announce::decode(bytes).is_ok()),
             (Kind::Reject, Destination::Unicast(_)) => assert!(Reject::decode(bytes).is_ok()),
@@ -343,8 +368,7 @@ impl Room {
         let body = &self.bodies[header.number as usize];
         assert_eq!(usize::from(header.k), body.len().div_ceil(SYMBOL_SIZE));
         if header.kind == SymbolKind::Digests {
-            assert!(header.esi.0 < DIGEST_PARTS);
-            return;
+            return self.check_digests(&header, datagram);
         }
         if let Some(key) = self.members.group.as_ref().filter(|_| looks)
             && header.esi.0 < header.k
@@ -353,9 +377,35 @@ impl Room {
             let plain = key
                 .open_vec(header.seq.0, head, sealed)
                 .expect("it is sealed");
-            let from = usize::from(header.esi.0) * SYMBOL_SIZE;
-            let own = &body[from..body.len().min(from + SYMBOL_SIZE)];
-            assert!(plain.starts_with(own) && plain[own.len()..].iter().all(|&byte| byte == 0));
+            assert_eq!(plain, source(body, header.esi));
+        }
+    }
+
+    /// They were asked for and are signed, and those of source symbols are right.
+    fn check_digests(&self, header: &SymbolHeader, datagram: &[u8]) {
+        let asked = (header.number, header.esi.0);
+        assert!(self.digests.contains(&asked.0), "nobody asked for it");
+        let key = self.members.group.as_ref().expect("a member asked for it");
+        let (head, sealed) = datagram.split_at(SYMBOL_HEADER);
+        let plain = key.open_vec(header.seq.0, head, sealed);
+        let verifier = setup::verifier(setup::session_id(0));
+        let part = DigestPart::open(&plain.expect("it is sealed"), &verifier);
+        let part = part.expect("it is signed");
+        assert_eq!((part.block.0, part.part), asked);
+        let body = &self.bodies[header.number as usize];
+        let first = part.part * DIGESTS_PER_PART as u8;
+        for (esi, digest) in (first..header.k).zip(&part.digests) {
+            assert_eq!(SymbolDigest::of(&source(body, Esi(esi))), *digest);
+        }
+    }
+
+    /// Only who has asked for them gets symbols alone.
+    fn on_own_symbol(&mut self, to: ReceiverNumber, own: &OwnSymbol) {
+        assert!(self.alone.contains(&(to, own.block.0)), "it did not ask");
+        let body = &self.bodies[own.block.0 as usize];
+        assert_eq!(usize::from(own.k), body.len().div_ceil(SYMBOL_SIZE));
+        if own.esi.0 < own.k {
+            assert_eq!(own.symbol.as_slice(), source(body, own.esi));
         }
     }
 
@@ -392,4 +442,12 @@ impl Room {
         }
         self.was = phase.clone();
     }
+}
+
+/// A source symbol of a body, padded.
+fn source(body: &Body, esi: Esi) -> Vec<u8> {
+    let from = usize::from(esi.0) * SYMBOL_SIZE;
+    let mut symbol = body[from..body.len().min(from + SYMBOL_SIZE)].to_vec();
+    symbol.resize(SYMBOL_SIZE, 0);
+    symbol
 }

@@ -43,6 +43,7 @@ fn main() -> io::Result<()> {
         "seed-runs",
         &input(2, 8, &[report, runs.to_vec()].concat()),
     )?;
+    write("receiver_session", "seed-spoiled", &spoiled_twice())?;
     let (raw, mut body) = (b"mimeograph ".repeat(90), Vec::new());
     assert!(Encoder::new(Level::FAST).compress(&raw, &mut body));
     let len = (raw.len() as u32).to_le_bytes();
@@ -64,6 +65,23 @@ fn write(target: &str, name: &str, seed: &[u8]) -> io::Result<()> {
         .join(target);
     fs::create_dir_all(&corpus)?;
     fs::write(corpus.join(name), seed)
+}
+
+/// A receiver is sent forged symbols, digests, and forged symbols again, of a block of one symbol.
+fn spoiled_twice() -> Vec<u8> {
+    // Variants of `Action`, of 24, and their fields.
+    let (page, spoil) = ((2u32, &[0][..]), (12, &[0, 0, 0][..]));
+    let (digests, done) = (
+        (13, &[0, 255, 0, 0, 0, 0][..]),
+        (16, &[255, 0, 0, 0, 0][..]),
+    );
+    let mut bytes = vec![0, 0, 0, 0, 0, 1];
+    for (variant, fields) in [page, spoil, done, digests, spoil, done] {
+        bytes.push(1);
+        bytes.extend(((u64::from(variant) << 32).div_ceil(24) as u32).to_le_bytes());
+        bytes.extend(fields);
+    }
+    bytes
 }
 
 /// One of each, behind the number by which the target `wire` chooses its decoder.

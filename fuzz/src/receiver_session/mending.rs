@@ -11,9 +11,26 @@ use super::room::Room;
 use crate::setup;
 
 impl Room {
-    /// Digests of a block by any numbers.
+    /// Forged symbols in the place of a block's.
+    pub(super) fn spoil(&mut self, block: u8, first: u8, count: u8) {
+        let (number, entry) = self.image.block(block);
+        let k = entry.source_symbols() as u8;
+        for n in 0..1 + count % 4 {
+            let esi = ((u32::from(first) + u32::from(n)) % 255) as u8;
+            self.seq += 1;
+            let header = self.header(SymbolKind::Block, number, (esi, k));
+            self.hear_forged_symbol(&header);
+        }
+    }
+
+    /// Digests of a block by any numbers: mostly all that the sender has, or one part of any.
     pub(super) fn hear_digests(&mut self, block: u8, part: u8, signed: Signed) {
-        let ((number, _), part) = (self.image.block(block), part % DIGEST_PARTS);
+        let (number, _) = self.image.block(block);
+        if part >= 128 {
+            (0..DIGEST_PARTS).for_each(|part| self.hear_true_digests(number, part));
+            return;
+        }
+        let part = part % DIGEST_PARTS;
         let session = self.session();
         let forged = match signed {
             Signed::Truly => return self.hear_true_digests(number, part),

@@ -75,6 +75,8 @@ enum Action<'a> {
     SealedToGroup(&'a [u8]),
     /// What came last again, with a bit flipped or not.
     Again(Option<u16>),
+    /// Symbols that stand in the place of a block's, which the sender never sent.
+    Spoil(u8, u8, u8),
     /// Digests of the symbols of a block, be they the sender's or not.
     Digests(u8, u8, Signed),
     /// Symbols of a block under the own key: from which on, and how many, and whether they say
@@ -230,7 +232,6 @@ fn act(room: &mut Room, action: &Action<'_>) {
             room.hear_sealed_to_group(room.seq, plain);
         }
         Action::Again(flip) => room.hear_again(*flip),
-        Action::Digests(..) | Action::Own(..) | Action::Mend => mend(room, action),
         Action::Done(count, outcome) => room.done(*count, *outcome),
         Action::Announce(session, from) => {
             let mut bytes = Vec::new();
@@ -247,12 +248,14 @@ fn act(room: &mut Room, action: &Action<'_>) {
         Action::Pass(ms) => room.pass(Duration::from_millis((*ms).into())),
         Action::Steps(steps) => room.step(steps % 32),
         Action::Fail(_) | Action::Drops(_) | Action::Effort(_) => tell(room, action),
+        _ => mend(room, action),
     }
 }
 
 /// What comes for blocks that were spoiled.
 fn mend(room: &mut Room, action: &Action<'_>) {
     match action {
+        Action::Spoil(block, first, count) => room.spoil(*block, *first, *count),
         Action::Digests(block, part, signed) => room.hear_digests(*block, *part, *signed),
         Action::Own(block, first, count, right) => {
             room.hear_own(room.image.block(*block).0, (*first, *count), *right);

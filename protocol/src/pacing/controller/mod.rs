@@ -15,13 +15,16 @@
 
 mod path;
 mod round;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub use self::path::Carries;
 use self::path::Path;
+pub use self::round::PathReport;
 use self::round::{Outcome, Round, Sample};
+use self::trial::Trial;
 use super::Rate;
 use crate::ids::{ReceiverNumber, Seq};
 
@@ -63,19 +66,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const HIGH_LOSS: f64 = 0.03;
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// What one report says about the path to its receiver; totals since the join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PathReport {
-    /// Highest datagram seen.
-    pub seq_seen: Seq,
-    /// Datagrams that arrived.
-    pub received: u64,
-    /// Datagrams that were sent to it.
-    pub expected: u64,
-    /// Datagrams that its own kernel dropped.
-    pub drops: u32,
-}
-
 /// See the module's page.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
@@ -100,8 +90,7 @@ pub struct Controller {
     phase: Phase,
     round: Round,
     paths: BTreeMap<ReceiverNumber, Path>,
-    /// What the rounds of a trial showed so far.
-    trial: Vec<Outcome>,
+    trial: Trial,
     wait: Duration,
     probe_at: Instant,
     /// When high loss was looked into last.
@@ -120,7 +109,7 @@ impl Controller {
             phase: Phase::Rising { doubted: false },
             round: Round::new(now, Seq(0)),
             paths: BTreeMap::new(),
-            trial: Vec::new(),
+            trial: Trial::default(),
             wait: SHORTEST_WAIT,
             probe_at: now,
             looked_at: None,
@@ -253,12 +242,12 @@ impl Controller {
             Phase::Holding => self.on_held(now, &outcome, filled),
             Phase::Probing if !filled => self.hold(now, self.base.datagrams()),
             Phase::Probing => {
-                if let Some(mean) = self.add_to_trial(outcome, PROBE_ROUNDS) {
+                if let Some(mean) = self.trial.add(outcome, PROBE_ROUNDS) {
                     self.on_probed(now, &mean);
                 }
             }
             Phase::Easing => {
-                if let Some(mean) = self.add_to_trial(outcome, EASE_ROUNDS) {
+                if let Some(mean) = self.trial.add(outcome, EASE_ROUNDS) {
                     self.on_eased(now, &mean);
                 }
             }
@@ -407,33 +396,6 @@ impl Controller {
         for path in self.paths.values_mut() {
             path.start_over();
         }
-    }
-
-    /// Adds a round to a trial of so many. The last yields the mean of all, for receivers that told
-    /// something in each.
-    fn add_to_trial(&mut self, outcome: Outcome, of: usize) -> Option<Outcome> {
-        self.trial.push(outcome);
-        if self.trial.len() < of {
-            return None;
-        }
-        let rounds = std::mem::take(&mut self.trial);
-        let count = rounds.len() as f64;
-        let mean = |of: &dyn Fn(&Outcome) -> f64| rounds.iter().map(of).sum::<f64>() / count;
-        let told = rounds.first().map(|round| round.samples.keys().copied());
-        let told = told.into_iter().flatten();
-        let told = told.filter(|receiver| rounds.iter().all(|r| r.samples.contains_key(receiver)));
-        let samples = told.map(|receiver| {
-            let sample = Sample {
-                delivered: mean(&|round| round.samples[&receiver].delivered),
-                loss: mean(&|round| round.samples[&receiver].loss),
-                dropped: false,
-            };
-            (receiver, sample)
-        });
-        Some(Outcome {
-            samples: samples.collect(),
-            sent: mean(&|round| round.sent),
-        })
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::PathReport;
 use crate::ids::{ReceiverNumber, Seq};
 
 /// A round ends after this long without the reports of a receiver that says nothing.
@@ -15,6 +14,19 @@ const FEWEST: f64 = 64.0;
 
 /// No more of them are waited for: the standard deviation at 20 % loss is below 2 points.
 const MOST: f64 = 400.0;
+
+/// What one report says about the path to its receiver; totals since the join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathReport {
+    /// Highest datagram seen.
+    pub seq_seen: Seq,
+    /// Datagrams that arrived.
+    pub received: u64,
+    /// Datagrams that were sent to it.
+    pub expected: u64,
+    /// Datagrams that its own kernel dropped.
+    pub drops: u32,
+}
 
 /// First and last report of a receiver within a round.
 #[derive(Debug, Clone, Copy)]

@@ -14,6 +14,7 @@ mod path;
 mod spoiled;
 mod standing;
 mod takeover;
+mod timers;
 mod types;
 
 use std::collections::VecDeque;
@@ -39,7 +40,7 @@ use crate::manifest::Entry;
 use crate::receiver::tags::DigestTags;
 use crate::units::{BlockNumber, PageNumber};
 use crate::wire::{
-    Deficit, EndRecord, GroupControl, Stage, SymbolHeader, SymbolKind, ToSender, WelcomeBody,
+    EndRecord, GroupControl, Stage, SymbolHeader, SymbolKind, ToSender, WelcomeBody,
 };
 
 #[derive(Debug, Default)]
@@ -381,54 +382,6 @@ impl Session {
         if self.hearing.on_announce(now) {
             self.events.push_back(Event::NoGroupData);
         }
-    }
-
-    /// Lets time pass.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        self.notice_standstill(now);
-        while let Some(&(at, horizon)) = self.passed.front() {
-            if now < at {
-                break;
-            }
-            self.passed.pop_front();
-            self.reportable = self.reportable.max(horizon);
-            if self.ledger.complete_up_to() < horizon {
-                self.urge_if_needed(horizon);
-            }
-        }
-        self.look_for_unknown(now);
-        self.consider_leaving(now);
-        self.consider_silence(now);
-    }
-
-    /// Reports soon if blocks whose pass is over need anything.
-    fn urge_if_needed(&mut self, horizon: BlockNumber) {
-        let (deficits, _) = self.needs(horizon, 2);
-        let (first, end) = self.repaired_now();
-        let repaired = |run: &Deficit| run.first.0 + run.count > first.0 && run.first < end;
-        if deficits.iter().any(repaired) {
-            self.schedule.urge();
-        }
-    }
-
-    /// When to call `handle_timeout` and `poll_transmit` at the latest.
-    #[must_use]
-    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        if self.is_over && self.last_word.is_none() {
-            return None;
-        }
-        let mut next = match &self.last_word {
-            Some(word) => word.next(),
-            None if self.needs_sender() => self
-                .schedule
-                .due(now)
-                .min(self.heard_at + self.config.idle_timeout),
-            None => self.schedule.due(now),
-        };
-        if let Some(&(at, _)) = self.passed.front() {
-            next = next.min(at);
-        }
-        Some(next)
     }
 
     /// The next message to the sender.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::{ALL_SYMBOLS, Deficit};
 
 const NOBODY: Yielding = below(0);
 

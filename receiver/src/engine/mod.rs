@@ -3,6 +3,7 @@
 mod again;
 mod check;
 mod ending;
+mod events;
 mod gather;
 mod phases;
 mod pictures;
@@ -19,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use mimeo_image::target::{ReadMode, TargetWriter};
 use mimeo_net::{Readiness, ReceiveBatch, Waiter, precise_timers};
-use mimeo_protocol::receiver::{Assembled, Endpoint, Event};
-use mimeo_protocol::wire::{FailCode, SlowReason};
+use mimeo_protocol::receiver::Endpoint;
+use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::exit::Exit;
@@ -28,7 +29,7 @@ use crate::run::{Command, Severity, Update};
 use crate::status::Status;
 pub(crate) use again::{Again, seed_of};
 use check::{Checked, Checker};
-use ending::{exit_of, failure_text, with_remains};
+use ending::with_remains;
 use gather::Gather;
 pub(crate) use pictures::Pictures;
 pub(crate) use room::Room;
@@ -41,10 +42,6 @@ const PICTURE_EVERY: Duration = Duration::from_millis(200);
 
 /// Batches that are received before other inputs are looked at: a few MiB at most.
 const BATCHES_AT_ONCE: usize = 16;
-
-/// Told once, at the first symbol that turns out not to be the sender's.
-const FORGED: &str = "data came that the sender has not sent, and is left out: somebody in the room \
-                      forges it, or the memory of this machine is broken";
 
 /// What an engine is made of.
 pub(crate) struct Parts {
@@ -325,79 +322,6 @@ impl Engine {
                 FailCode::Interrupted,
                 "interrupted at the receiver",
             );
-        }
-    }
-
-    fn handle_events(&mut self) {
-        while let Some(event) = self.endpoint.poll_event() {
-            match event {
-                Event::Started => self.pictures.on_started(Instant::now()),
-                Event::Block {
-                    block,
-                    buffer,
-                    esis,
-                    entry,
-                } => {
-                    let symbols = self.endpoint.take(buffer);
-                    let symbols = symbols.expect("a complete block has its buffer");
-                    self.write(Work::Block(Assembled {
-                        block,
-                        entry,
-                        esis,
-                        symbols,
-                        buffer,
-                    }));
-                }
-                Event::Check { block, entry } => {
-                    if let Some(checker) = &self.checker {
-                        checker.push(block, entry);
-                    }
-                }
-                Event::NotThisImage { different } => {
-                    let text = format!(
-                        "target {}: it does not hold (a part of) this image: 0 of {different} \
-                         blocks match; give --yes to overwrite it, or leave --resume out",
-                        self.pictures.target()
-                    );
-                    self.give_up(Exit::Refused, FailCode::TargetRefused, &text);
-                }
-                Event::Zero(run) => self.write(Work::Zero(run)),
-                Event::Flush { image_len } => self.write(Work::Flush { image_len }),
-                Event::Verify(plan) => self.write(Work::Verify(plan)),
-                Event::Standing(slow) => self.tell_standing(slow),
-                Event::ForgedSymbols => self.tell(Severity::Warn, FORGED.to_owned()),
-                Event::BadBlocks { blocks } => {
-                    let text = format!(
-                        "{blocks} blocks did not have their digest and are mended: somebody in the \
-                         room forges data, or the memory of this machine is broken"
-                    );
-                    self.tell(Severity::Warn, text);
-                }
-                Event::NoGroupData => self.tell(Severity::Warn, self.room.no_data()),
-                Event::Finished { acknowledged } => {
-                    if !acknowledged {
-                        let text = "the image is complete and verified, but the sender has not acknowledged it";
-                        self.tell(Severity::Warn, text.to_owned());
-                    }
-                    self.ended.get_or_insert((Exit::Verified, None));
-                }
-                Event::Failed(failure) => {
-                    self.ended
-                        .get_or_insert_with(|| (exit_of(&failure), Some(failure_text(&failure))));
-                }
-                Event::Left => {}
-            }
-        }
-    }
-
-    fn tell_standing(&self, slow: Option<SlowReason>) {
-        match slow {
-            Some(reason) => {
-                let reason = reason.name();
-                let text = format!("this machine is too slow ({reason}): it is served later");
-                self.tell(Severity::Warn, text);
-            }
-            None => self.tell(Severity::Info, "this machine counts again".to_owned()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::Arbitrary;
 use mimeo_protocol::ids::{Mac, Nonce, SessionId};
 use mimeo_protocol::keys::{EXCHANGE_LEN, Exchange, Secret};
 use mimeo_protocol::receiver::{
@@ -25,12 +25,8 @@ use crate::setup::{self, NAME};
 struct Input<'a> {
     /// Whether the receiver holds the sender's code.
     knows: bool,
-    #[arbitrary(with = actions)]
+    #[arbitrary(with = crate::value::at_most::<16, _>)]
     actions: Vec<Action<'a>>,
-}
-
-fn actions<'a>(u: &mut Unstructured<'a>) -> arbitrary::Result<Vec<Action<'a>>> {
-    u.arbitrary_iter()?.take(16).collect()
 }
 
 #[derive(Debug, Arbitrary)]

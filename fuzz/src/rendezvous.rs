@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::Arbitrary;
 use mimeo_protocol::ids::{Nonce, SessionId};
 use mimeo_protocol::keys::{Exchange, Secret};
 use mimeo_protocol::receiver::{JoinTarget, Rendezvous, RendezvousEvent};
@@ -18,15 +18,8 @@ use crate::setup::{self, NAME};
 #[derive(Debug, Arbitrary)]
 struct Input<'a> {
     config: u8,
-    #[arbitrary(with = actions)]
+    #[arbitrary(with = crate::value::at_most::<32, _>)]
     actions: Vec<Action<'a>>,
-}
-
-/// So many are enough for anything, and quick.
-const MOST_ACTIONS: usize = 32;
-
-fn actions<'a>(u: &mut Unstructured<'a>) -> arbitrary::Result<Vec<Action<'a>>> {
-    u.arbitrary_iter()?.take(MOST_ACTIONS).collect()
 }
 
 /// What happens to the receiver.

@@ -2,6 +2,17 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
+/// What is to happen, at most so many of it: that is enough for anything, and quick.
+///
+/// # Errors
+///
+/// Where the input is none of it.
+pub fn at_most<'a, const MOST: usize, T: Arbitrary<'a>>(
+    u: &mut Unstructured<'a>,
+) -> Result<Vec<T>> {
+    u.arbitrary_iter()?.take(MOST).collect()
+}
+
 /// A number that is close to another one, or any.
 #[derive(Debug, Clone, Copy)]
 pub enum Near {

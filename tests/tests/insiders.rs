@@ -6,13 +6,13 @@ mod common;
 use std::rc::Rc;
 use std::time::Duration;
 
-use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::ids::{Cycle, Seq, Slot};
 use mimeo_protocol::keys::SigningKey;
-use mimeo_protocol::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
+use mimeo_protocol::manifest::{Identity, IdentityHasher};
 use mimeo_protocol::sender::MemberState;
-use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, PageNumber, Place, SYMBOL_SIZE};
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, PageNumber, SYMBOL_SIZE};
 use mimeo_protocol::wire::{EndRecord, FailCode, Kind, Position, SymbolHeader, SymbolKind};
+use mimeo_tests::attack::forged::{page_of_lies, symbol_of_page};
 use mimeo_tests::sim::{Ending, Filling, MachineProfile, Room, Sight};
 
 use common::insider::{Forger, all_have_it, next_seq, position, progress, throw_at_all};
@@ -20,36 +20,6 @@ use common::{LIMIT, config, image, long_room, ms, run_until_begun, truth};
 
 fn forged(room: &Room, machine: usize) -> u64 {
     progress(room, machine).forged
-}
-
-/// A page as it stands in a symbol.
-fn symbol_of(page: &Page) -> Vec<u8> {
-    let mut symbol = Vec::new();
-    page.encode(&mut symbol);
-    symbol.resize(SYMBOL_SIZE, 0);
-    symbol
-}
-
-/// A page that says of the image's first blocks that they are zeros, and of the others what the
-/// forger likes.
-fn page_of_lies(forger: &Forger, number: u32) -> Page {
-    let block = |place| {
-        Entry::Block(StoredBlock {
-            place: Place(place),
-            stored_len: BLOCK_SIZE as u32,
-            coding: Coding::Raw,
-            digest: BlockDigest([place as u8; 32]),
-        })
-    };
-    let zeros = Entry::Zero(Run {
-        place: Place(0),
-        count: 8,
-    });
-    let entries = [zeros].into_iter().chain((8..32).map(block)).collect();
-    let page = Page::new(PageNumber(number), BlockNumber(0), entries);
-    let mut page = page.expect("its entries are in order");
-    page.sign(&forger.signer);
-    page
 }
 
 #[test]
@@ -61,8 +31,8 @@ fn pages_of_a_member_are_dropped_and_nothing_of_them_is_written() {
         let elapsed = room.elapsed() + ms(15 * moment);
         room.at(elapsed, move |room| {
             let number = (moment % 3) as u32;
-            let page = page_of_lies(&forger, number);
-            let lie = symbol_of(&page);
+            let page = page_of_lies(&forger.signer, number, 8);
+            let lie = symbol_of_page(&page);
             let noise = vec![0x5a; SYMBOL_SIZE];
             let all = [
                 (0, 1, &lie),

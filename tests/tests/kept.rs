@@ -6,34 +6,14 @@ use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::Counters;
 use mimeo_protocol::units::BLOCK_SIZE;
 use mimeo_protocol::wire::{ALL_SYMBOLS, Deficit};
-use mimeo_tests::sim::{DiskProfile, Filling, LinkProfile, MachineProfile, Room, RoomConfig};
+use mimeo_tests::sim::{Filling, MachineProfile, Room, RoomConfig};
 
+use common::slow::{self, disk, fast};
 use common::{LIMIT, config, image, truth};
 
-fn fast() -> MachineProfile {
-    disk(500_000_000)
-}
-
-fn disk(speed: u64) -> MachineProfile {
-    MachineProfile {
-        disk: DiskProfile {
-            speed,
-            discards: true,
-            ..DiskProfile::default()
-        },
-        ..MachineProfile::default()
-    }
-}
-
+/// One behind a port of so many bits per second.
 fn port(rate: u64) -> MachineProfile {
-    MachineProfile {
-        down: LinkProfile {
-            rate: Some(rate),
-            queue: 128 * 1024,
-            ..LinkProfile::default()
-        },
-        ..fast()
-    }
+    slow::port(rate, 128 * 1024)
 }
 
 /// Symbols of a block.

@@ -9,10 +9,9 @@ use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::receiver::Resume;
 use mimeo_protocol::sender::Event;
 use mimeo_protocol::units::BLOCK_SIZE;
-use mimeo_tests::sim::{
-    DiskProfile, Filling, Image, LinkProfile, MachineProfile, Room, RoomConfig,
-};
+use mimeo_tests::sim::{DiskProfile, Filling, Image, MachineProfile, Room, RoomConfig};
 
+use common::slow::{self, disk, fast};
 use common::{config, finished_at, image, ms, truth};
 
 /// What the operator allows: 300 blocks take 10.6 s.
@@ -26,32 +25,9 @@ const LATE: u64 = 3000;
 /// a quarter of their pace at worst.
 const COST: Duration = Duration::from_millis(800);
 
-fn fast() -> MachineProfile {
-    disk(500_000_000)
-}
-
-/// One whose disk takes so many bytes per second.
-fn disk(speed: u64) -> MachineProfile {
-    MachineProfile {
-        disk: DiskProfile {
-            speed,
-            discards: true,
-            ..DiskProfile::default()
-        },
-        ..MachineProfile::default()
-    }
-}
-
 /// One behind a port of so many bits per second.
 fn port(rate: u64) -> MachineProfile {
-    MachineProfile {
-        down: LinkProfile {
-            rate: Some(rate),
-            queue: 256 * 1024,
-            ..LinkProfile::default()
-        },
-        ..fast()
-    }
+    slow::port(rate, 256 * 1024)
 }
 
 /// One that keeps what it wrote before: a quarter of the image.

@@ -8,10 +8,9 @@ use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{Event, MemberState, SlowPolicy, SlowRules};
 use mimeo_protocol::units::BLOCK_SIZE;
 use mimeo_protocol::wire::{FailCode, SlowReason};
-use mimeo_tests::sim::{
-    DiskProfile, Ending, Filling, LinkProfile, MachineProfile, Room, RoomConfig,
-};
+use mimeo_tests::sim::{Ending, Filling, LinkProfile, MachineProfile, Room, RoomConfig};
 
+use common::slow::{self, disk, fast};
 use common::{LIMIT, begun, config, finished_at, image, ms, truth};
 
 const GIGABIT: Rate = Rate(1_000_000_000);
@@ -31,18 +30,6 @@ fn room(cap: Rate, policy: SlowPolicy, blocks: usize, profiles: &[MachineProfile
     room
 }
 
-/// One whose disk keeps nothing and takes so many bytes per second.
-fn disk(speed: u64) -> MachineProfile {
-    MachineProfile {
-        disk: DiskProfile {
-            speed,
-            discards: true,
-            ..DiskProfile::default()
-        },
-        ..MachineProfile::default()
-    }
-}
-
 /// The same with so little memory that what it holds is soon written.
 fn hoarding_little(profile: MachineProfile) -> MachineProfile {
     MachineProfile {
@@ -51,20 +38,9 @@ fn hoarding_little(profile: MachineProfile) -> MachineProfile {
     }
 }
 
-fn fast() -> MachineProfile {
-    disk(500_000_000)
-}
-
 /// One behind a port of so many bits per second.
 fn port(rate: u64) -> MachineProfile {
-    MachineProfile {
-        down: LinkProfile {
-            rate: Some(rate),
-            queue: 128 * 1024,
-            ..LinkProfile::default()
-        },
-        ..fast()
-    }
+    slow::port(rate, 128 * 1024)
 }
 
 /// When the last of some machines had finished.

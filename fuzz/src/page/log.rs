@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::Arbitrary;
 use mimeo_protocol::fec::Code;
 use mimeo_protocol::ids::{Cycle, Seq, Slot};
 use mimeo_protocol::manifest::{Entry, Identity, IdentityHasher, Page};
@@ -29,12 +29,8 @@ use crate::value::Near;
 pub(super) struct Input<'a> {
     /// Whether somebody forges or damages symbols: then some pages may not arrive.
     forged: bool,
-    #[arbitrary(with = actions)]
+    #[arbitrary(with = crate::value::at_most::<16, _>)]
     actions: Vec<Action<'a>>,
-}
-
-fn actions<'a>(u: &mut Unstructured<'a>) -> arbitrary::Result<Vec<Action<'a>>> {
-    u.arbitrary_iter()?.take(16).collect()
 }
 
 #[derive(Debug, Arbitrary)]

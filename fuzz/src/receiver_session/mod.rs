@@ -2,9 +2,9 @@
 //! it, and strangers.
 //!
 //! Whatever comes: the receiver neither panics nor spins, hands out only whole blocks of which it
-//! has the entry, takes nothing for a block that was spoiled but what the sender sent, confirms only what was flushed, takes nothing back that it has granted, and
-//! numbers of its datagrams never repeat. Once the others are quiet it gets the image, unless they
-//! have told of another one.
+//! has the entry, takes nothing for a block that was spoiled but what the sender sent, confirms only
+//! what was flushed, takes nothing back that it has granted, and numbers of its datagrams never
+//! repeat. Once the others are quiet it gets the image, unless they have told of another one.
 
 mod image;
 mod mending;
@@ -13,7 +13,7 @@ mod room;
 
 use std::time::Duration;
 
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::Arbitrary;
 use mimeo_protocol::ids::{Cycle, Seq, Slot};
 use mimeo_protocol::manifest::Identity;
 use mimeo_protocol::receiver::Session;
@@ -36,15 +36,8 @@ struct Input<'a> {
     begun: Near,
     cycle: Near,
     image: u8,
-    #[arbitrary(with = actions)]
+    #[arbitrary(with = crate::value::at_most::<24, _>)]
     actions: Vec<Action<'a>>,
-}
-
-/// So many are enough for anything, and quick.
-const MOST_ACTIONS: usize = 24;
-
-fn actions<'a>(u: &mut Unstructured<'a>) -> arbitrary::Result<Vec<Action<'a>>> {
-    u.arbitrary_iter()?.take(MOST_ACTIONS).collect()
 }
 
 /// What happens to the receiver.

@@ -11,7 +11,7 @@ mod room;
 
 use std::time::Duration;
 
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::Arbitrary;
 
 use crate::report::{fail_code, read_back_of};
 use crate::setup;
@@ -28,15 +28,8 @@ struct Input<'a> {
     blocks: u8,
     /// Whether symbols that are asked for come when the fuzzer says so, and not at once.
     slow: bool,
-    #[arbitrary(with = actions)]
+    #[arbitrary(with = crate::value::at_most::<24, _>)]
     actions: Vec<Action<'a>>,
-}
-
-/// So many are enough for anything, and quick.
-const MOST_ACTIONS: usize = 24;
-
-fn actions<'a>(u: &mut Unstructured<'a>) -> arbitrary::Result<Vec<Action<'a>>> {
-    u.arbitrary_iter()?.take(MOST_ACTIONS).collect()
 }
 
 /// What happens to the sender.

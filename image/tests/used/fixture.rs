@@ -51,6 +51,17 @@ impl Image {
         run(program, &all)
     }
 
+    /// Mounts it, fills it with so many bytes of files, and with what only Unix has, and tells what is
+    /// in it.
+    pub fn filled(&self, bytes: u64) -> BTreeMap<PathBuf, String> {
+        let mounted = self.mount("rw");
+        fill(&mounted.point, bytes);
+        fill_unix(&mounted.point);
+        let all = tree(&mounted.point);
+        assert!(all.len() > 200);
+        all
+    }
+
     /// Mounts it by the kernel.
     pub fn mount(&self, options: &str) -> Kernel {
         let options = format!("loop,{options}");
@@ -325,7 +336,7 @@ pub fn fill(root: &Path, bytes: u64) {
 }
 
 /// What only a filesystem for Unix can hold.
-pub fn fill_unix(root: &Path) {
+fn fill_unix(root: &Path) {
     symlink("directory-0/file-0-0", root.join("link")).unwrap();
     symlink("x".repeat(200), root.join("long-link")).unwrap();
     let sparse = File::create(root.join("sparse")).unwrap();

@@ -18,6 +18,42 @@ use mimeo_protocol::wire::{
 /// Source symbols of a full block that cannot be compressed.
 const K: u8 = 187;
 
+/// A page that says of so many of the image's first blocks that they are zeros, and of the others what
+/// the forger likes.
+///
+/// # Panics
+///
+/// Unless `zeros` is from 1 to 31.
+#[must_use]
+pub fn page_of_lies(signer: &Signer, number: u32, zeros: u32) -> Page {
+    let block = |place| {
+        Entry::Block(StoredBlock {
+            place: Place(place),
+            stored_len: BLOCK_SIZE as u32,
+            coding: Coding::Raw,
+            digest: BlockDigest([place as u8; 32]),
+        })
+    };
+    let run = Entry::Zero(Run {
+        place: Place(0),
+        count: zeros,
+    });
+    let entries = [run].into_iter().chain((zeros..32).map(block)).collect();
+    let page = Page::new(PageNumber(number), BlockNumber(0), entries);
+    let mut page = page.expect("its entries are in order");
+    page.sign(signer);
+    page
+}
+
+/// A page as it stands in a symbol.
+#[must_use]
+pub fn symbol_of_page(page: &Page) -> Vec<u8> {
+    let mut symbol = Vec::new();
+    page.encode(&mut symbol);
+    symbol.resize(SYMBOL_SIZE, 0);
+    symbol
+}
+
 /// Speaks in the name of the sender and of receivers.
 #[derive(Debug)]
 pub struct Forger {
@@ -73,33 +109,8 @@ impl Forger {
         datagram
     }
 
-    /// A page that says of the image's first blocks that they are zeros, and of the others what the
-    /// forger likes.
-    ///
-    /// # Panics
-    ///
-    /// It does not.
-    #[must_use]
-    pub fn page_of_lies(&self, seq: u64, number: u32) -> Vec<u8> {
-        let block = |place| {
-            Entry::Block(StoredBlock {
-                place: Place(place),
-                stored_len: BLOCK_SIZE as u32,
-                coding: Coding::Raw,
-                digest: BlockDigest([place as u8; 32]),
-            })
-        };
-        let zeros = Entry::Zero(Run {
-            place: Place(0),
-            count: 4,
-        });
-        let entries = [zeros].into_iter().chain((4..32).map(block)).collect();
-        let page = Page::new(PageNumber(number), BlockNumber(0), entries);
-        let mut page = page.expect("its entries are in order");
-        page.sign(&self.signer());
-        let mut symbol = Vec::new();
-        page.encode(&mut symbol);
-        symbol.resize(SYMBOL_SIZE, 0);
+    fn page_of_lies(&self, seq: u64, number: u32) -> Vec<u8> {
+        let symbol = symbol_of_page(&page_of_lies(&self.signer(), number, 4));
         self.symbol_of(SymbolKind::Page, seq, number, (0, 1), &symbol)
     }
 

@@ -57,6 +57,13 @@ impl Use {
         }
     }
 
+    /// Whether what is read from the device may change while it is read: what is built upon it
+    /// may be written to as long as it exists.
+    #[must_use]
+    pub fn spoils_reading(&self) -> bool {
+        self.writes() || matches!(self, Self::Held { .. })
+    }
+
     /// Whether the running system needs it: it is mounted at `/`, `/usr` or
     /// below `/boot`.
     #[must_use]
@@ -357,13 +364,12 @@ mod tests {
             }
             .writes()
         );
-        assert!(
-            !Use::Held {
-                device: "sda".to_owned(),
-                by: "dm-0".to_owned()
-            }
-            .writes()
-        );
+        let held = Use::Held {
+            device: "sda".to_owned(),
+            by: "dm-0".to_owned(),
+        };
+        assert!(!held.writes() && held.spoils_reading());
+        assert!(mounted(false).spoils_reading() && !mounted(true).spoils_reading());
     }
 
     #[test]

@@ -1,94 +1,106 @@
 //! A source that can be read at any offset: a regular file or a block device.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Seek, SeekFrom};
-use std::num::NonZeroU64;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
-use rustix::fs::{Advice, fadvise};
+use super::raw::RawDisk;
+use super::{Extent, ExtentKind, SourceError, SourceOptions};
+use crate::used::{Distrust, Layout, Pieces, ReadAt, UsedMap};
 
-use super::extent::{next_data, next_hole};
-use super::{Change, Extent, ExtentKind, SourceError};
-use crate::ByteSize;
-use crate::disk::{BlockDevice, DeviceNumber, System, Use, is_claimed};
-use crate::lock;
+/// The grid of what is left out: a block of it that holds a used byte is read. The blocks that are
+/// sent are the same (256 KiB, mimeo's unit of everything).
+const BLOCK: u64 = 256 << 10;
+
+/// Used bytes that are looked ahead for. Further than a few blocks would put the pieces of the map
+/// out of memory that those who read are at.
+const LOOK_AHEAD: u64 = 16 * BLOCK;
+
+/// Unused bytes that are told at once.
+const SKIP: u64 = 1 << 30;
 
 /// A regular file or a block device. Its length is fixed when it is opened.
+///
+/// It may leave out what no filesystem uses: such bytes read as zeros, and whole blocks of them are
+/// extents of their own.
 ///
 /// All methods take `&self` and may be called from several threads at once.
 #[derive(Debug)]
 pub struct DiskSource {
-    file: File,
-    path: PathBuf,
-    len: u64,
-    opened: State,
-    device: Option<Box<BlockDevice>>,
+    disk: Arc<RawDisk>,
+    used: Option<Used>,
 }
 
-/// What tells one file from another, and one state of it from a later one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct State {
-    /// Device and inode of a file; the device number of a block device.
-    identity: (u64, u64),
-    /// Seconds and nanoseconds; not of a block device, whose node's time says
-    /// nothing reliable about its content.
-    modified: Option<(i64, i64)>,
-}
-
-impl State {
-    fn of(meta: &Metadata) -> Self {
-        if meta.file_type().is_block_device() {
-            Self {
-                identity: (meta.rdev(), 0),
-                modified: None,
-            }
-        } else {
-            let modified = Some((meta.mtime(), meta.mtime_nsec()));
-            Self {
-                identity: (meta.dev(), meta.ino()),
-                modified,
-            }
-        }
-    }
+#[derive(Debug)]
+struct Used {
+    layout: Layout,
+    pieces: Pieces,
 }
 
 impl DiskSource {
-    /// Opens a regular file or a block device.
+    /// Opens a regular file or a block device, whose bytes are all read.
     ///
     /// # Errors
     /// As [`super::Source::open`].
     pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let file = File::open(path).map_err(|error| SourceError::opening(path, error))?;
-        let failed = |error| SourceError::io(path, "examine it", 0, error);
-        let meta = file.metadata().map_err(failed)?;
-        let kind = meta.file_type();
-        if !kind.is_file() && !kind.is_block_device() {
-            return Err(SourceError::Unsupported {
-                path: path.to_owned(),
-            });
+        Self::open_with(path, &SourceOptions::EXACT)
+    }
+
+    /// Opens a regular file or a block device. Where unused bytes are left out, its maps are read.
+    ///
+    /// # Errors
+    /// As [`super::Source::open_with`].
+    pub fn open_with(path: &Path, options: &SourceOptions) -> Result<Self, SourceError> {
+        let disk = RawDisk::open(path, |is_device| options.even_in_use(is_device))?;
+        let leaves_out = options.used.leaves_out(disk.is_device());
+        let mut source = Self {
+            disk: Arc::new(disk),
+            used: None,
+        };
+        if leaves_out {
+            let layout = Layout::examine(&source.whole());
+            if !options.force {
+                source.refuse_sleeping(&layout)?;
+            }
+            let pieces = Pieces::new(layout.map().clone());
+            source.used = Some(Used { layout, pieces });
         }
-        if kind.is_file() && !lock::for_reading(&file) {
-            return Err(SourceError::Locked {
-                path: path.to_owned(),
-            });
+        Ok(source)
+    }
+
+    /// All of its bytes, unused ones included, for [`Layout::examine`].
+    #[must_use]
+    pub fn whole(&self) -> Arc<dyn ReadAt> {
+        Arc::clone(&self.disk) as _
+    }
+
+    /// Bytes that are not holes.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn allocated(&self) -> Result<u64, SourceError> {
+        self.disk.allocated()
+    }
+
+    /// What the disk holds, where unused bytes are left out.
+    #[must_use]
+    pub fn layout(&self) -> Option<&Layout> {
+        self.used.as_ref().map(|used| &used.layout)
+    }
+
+    /// Which bytes are read, where unused ones are left out.
+    #[must_use]
+    pub fn used_map(&self) -> Option<&UsedMap> {
+        self.used.as_ref().map(|used| used.pieces.map())
+    }
+
+    /// Leaves out these byte ranges, too, although a filesystem uses them. Nothing happens where
+    /// unused bytes are not left out.
+    pub fn leave_out(&mut self, ranges: impl IntoIterator<Item = Range<u64>>) {
+        if let Some(used) = &mut self.used {
+            used.pieces = Pieces::new(used.pieces.map().without(ranges));
         }
-        let len = length(&file).map_err(failed)?;
-        if len == 0 {
-            return Err(SourceError::Empty {
-                name: path.display().to_string(),
-            });
-        }
-        let device = check_unused(path, &meta)?;
-        // Only advice: reading works as well without it.
-        let _ = fadvise(&file, 0, NonZeroU64::new(len), Advice::Sequential);
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            len,
-            opened: State::of(&meta),
-            device,
-        })
     }
 
     /// Length in bytes when it was opened; at least 1.
@@ -98,79 +110,59 @@ impl DiskSource {
         reason = "an empty source cannot be opened"
     )]
     pub fn len(&self) -> u64 {
-        self.len
+        self.disk.size()
     }
 
     /// Whether it is a block device.
     #[must_use]
     pub fn is_device(&self) -> bool {
-        self.device.is_some()
+        self.disk.is_device()
     }
 
-    /// Fills `buffer` with the bytes at `offset`.
+    /// Fills `buffer` with the bytes at `offset`; what is left out is zeros.
     ///
     /// # Errors
     /// [`SourceError::Shrunk`] if the source ends earlier than when it was
     /// opened, [`SourceError::Io`] with the offset of the byte that could not
-    /// be read, [`SourceError::OutOfRange`] beyond [`Self::len`].
+    /// be read, [`SourceError::OutOfRange`] beyond [`Self::len`],
+    /// [`SourceError::Map`] if a map is no longer what it was.
     pub fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
-        let wanted = buffer.len() as u64;
-        self.check_range(offset, wanted)?;
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let at = offset + filled as u64;
-            match self.file.read_at(&mut buffer[filled..], at) {
-                Ok(0) => return Err(self.shrunk(offset, wanted, filled as u64)),
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(SourceError::io(&self.path, "read", at, error)),
-            }
-        }
-        Ok(())
+        let Some(used) = &self.used else {
+            return self.disk.read_exact_at(offset, buffer);
+        };
+        self.disk.check_range(offset, buffer.len() as u64)?;
+        let read = |at, part: &mut [u8]| self.disk.read_exact_at(at, part).map_err(Failed::Disk);
+        used.pieces
+            .read(offset, buffer, read)
+            .map_err(|failed| match failed {
+                Failed::Disk(error) => error,
+                Failed::Map(why) => self.map_changed(why),
+            })
     }
 
     /// The extent that `offset` lies in, from there to its end.
     ///
-    /// Block devices, and files on file systems that know no holes, are data
-    /// throughout.
+    /// Block devices, and files on file systems that know no holes, have none. Unused are whole
+    /// blocks of 256 KiB, and a last one that is shorter; holes do not matter there.
     ///
     /// # Errors
     /// [`SourceError::Shrunk`] if the source has become shorter than `offset`,
-    /// [`SourceError::OutOfRange`] if it was never that long.
+    /// [`SourceError::OutOfRange`] if it was never that long,
+    /// [`SourceError::Map`] if a map is no longer what it was.
     pub fn extent_at(&self, offset: u64) -> Result<Extent, SourceError> {
-        self.check_range(offset, 1)?;
-        if self.is_device() {
-            return Ok(Extent {
-                kind: ExtentKind::Data,
-                end: self.len,
-            });
-        }
-        let failed = |error| SourceError::io(&self.path, "find holes", offset, error);
-        let Some(data) = next_data(&self.file, offset).map_err(failed)? else {
-            // Also said beyond the end of a file, and a file that was cut off
-            // must not pass for one that ends in zeros.
-            let now = length(&self.file).map_err(failed)?;
-            if now < self.len {
-                return Err(self.shrunk(offset, self.len - offset, now.saturating_sub(offset)));
-            }
-            return Ok(Extent {
-                kind: ExtentKind::Hole,
-                end: self.len,
-            });
+        let Some(used) = &self.used else {
+            return self.disk.extent_at(offset);
         };
-        if data > offset {
-            return Ok(Extent {
-                kind: ExtentKind::Hole,
-                end: data.min(self.len),
-            });
+        self.disk.check_range(offset, 1)?;
+        let known = blocks_at(&used.pieces, offset, self.len());
+        let known = known.map_err(|why| self.map_changed(why))?;
+        if known.kind == ExtentKind::Unused {
+            return Ok(known);
         }
-        let hole = next_hole(&self.file, offset).map_err(failed)?;
-        // A hole at `offset` itself means that it was punched just now; it is
-        // read as data then, so that every extent has a length.
-        let end = hole.filter(|hole| *hole > offset).unwrap_or(self.len);
+        let extent = self.disk.extent_at(offset)?;
         Ok(Extent {
-            kind: ExtentKind::Data,
-            end: end.min(self.len),
+            end: extent.end.min(known.end),
+            ..extent
         })
     }
 
@@ -181,104 +173,125 @@ impl DiskSource {
     /// # Errors
     /// [`SourceError::Changed`] saying what changed.
     pub fn check_unchanged(&self) -> Result<(), SourceError> {
-        let failed = |error| SourceError::io(&self.path, "examine it", 0, error);
-        let is = length(&self.file).map_err(failed)?;
-        if is != self.len {
-            return Err(self.changed(Change::Length { was: self.len, is }));
-        }
-        let held = State::of(&self.file.metadata().map_err(failed)?);
-        if held.modified != self.opened.modified {
-            return Err(self.changed(Change::Modified));
-        }
-        match fs::metadata(&self.path) {
-            Ok(meta) if State::of(&meta).identity != self.opened.identity => {
-                Err(self.changed(Change::Replaced))
-            }
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.changed(Change::Removed)),
-            Err(error) => Err(failed(error)),
-        }
+        self.disk.check_unchanged()
     }
 
     /// What it is, for people: `file win11.img, 50.0 GB`.
     #[must_use]
     pub fn describe(&self) -> String {
-        match &self.device {
-            Some(device) => device.to_string(),
-            None => format!("file {}, {}", self.path.display(), ByteSize(self.len)),
-        }
+        self.disk.describe()
     }
 
-    fn check_range(&self, offset: u64, length: u64) -> Result<(), SourceError> {
-        let end = offset.saturating_add(length);
-        if end <= self.len {
-            return Ok(());
+    /// A system that sleeps in the image would wake up on every machine.
+    fn refuse_sleeping(&self, layout: &Layout) -> Result<(), SourceError> {
+        for area in &layout.areas {
+            if let Some(why) = area.volume.refusal() {
+                return Err(SourceError::Hibernated {
+                    path: self.disk.path().to_owned(),
+                    area: area.name(),
+                    why: why.to_string(),
+                });
+            }
         }
-        Err(SourceError::OutOfRange {
-            path: self.path.clone(),
-            offset,
-            end,
-            len: self.len,
-        })
+        Ok(())
     }
 
-    fn shrunk(&self, offset: u64, wanted: u64, got: u64) -> SourceError {
-        SourceError::Shrunk {
-            path: self.path.clone(),
-            offset,
-            wanted,
-            got,
-        }
-    }
-
-    fn changed(&self, change: Change) -> SourceError {
-        SourceError::Changed {
-            path: self.path.clone(),
-            change,
+    fn map_changed(&self, why: Distrust) -> SourceError {
+        SourceError::Map {
+            path: self.disk.path().to_owned(),
+            why,
         }
     }
 }
 
-/// Length of a file or a block device; stat(2) says 0 for the latter.
-fn length(file: &File) -> io::Result<u64> {
-    let mut file = file;
-    file.seek(SeekFrom::End(0))
+impl ReadAt for DiskSource {
+    fn size(&self) -> u64 {
+        self.len()
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        DiskSource::read_exact_at(self, offset, buffer).map_err(io::Error::other)
+    }
 }
 
-/// Refuses a source that the running system may write to; returns what is
-/// known about it if it is a block device.
-fn check_unused(path: &Path, meta: &Metadata) -> Result<Option<Box<BlockDevice>>, SourceError> {
-    let system = System::host();
-    let (device, mut uses) = if meta.file_type().is_block_device() {
-        let failed = |source| SourceError::Inventory {
-            path: path.to_owned(),
-            source,
-        };
-        let system = system.map_err(failed)?;
-        let number = DeviceNumber::from_raw(meta.rdev());
-        let device = system
-            .device(number)
-            .ok_or_else(|| failed(System::unlisted(number)))?;
-        let mut uses = system.uses(&device);
-        if uses.is_empty() && is_claimed(path) {
-            uses.push(Use::Claimed {
-                device: device.name().to_owned(),
-            });
-        }
-        (Some(Box::new(device)), uses)
-    } else {
-        // Files work without sysfs too, in a container for instance.
-        (
-            None,
-            system.map_or_else(|_| Vec::new(), |system| system.file_uses(meta)),
-        )
+/// Why reading used bytes failed.
+enum Failed {
+    Disk(SourceError),
+    Map(Distrust),
+}
+
+impl From<Distrust> for Failed {
+    fn from(why: Distrust) -> Self {
+        Self::Map(why)
+    }
+}
+
+/// The blocks from the one at `offset` on that are all used in part, or all not at all.
+fn blocks_at(pieces: &Pieces, offset: u64, len: u64) -> Result<Extent, Distrust> {
+    let down = |at: u64| at / BLOCK * BLOCK;
+    let up = |at: u64| at.next_multiple_of(BLOCK).min(len);
+    let start = down(offset);
+    let limit = len.min(start + SKIP);
+    let unused = |end| Extent {
+        kind: ExtentKind::Unused,
+        end,
     };
-    uses.retain(Use::writes);
-    if uses.is_empty() {
-        return Ok(device);
+    let mut end = match pieces.first_used(&(start..limit))? {
+        None => return Ok(unused(limit)),
+        Some(run) if down(run.start) > start => return Ok(unused(down(run.start))),
+        Some(run) => up(run.end),
+    };
+    while end < len && end - start < LOOK_AHEAD {
+        match pieces.first_used(&(end..up(end + 1)))? {
+            Some(run) => end = up(run.end),
+            None => break,
+        }
     }
-    Err(SourceError::InUse {
-        path: path.to_owned(),
-        uses,
+    Ok(Extent {
+        kind: ExtentKind::Data,
+        end,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::used::{Fill, UsedMap};
+    use proptest::prelude::*;
+
+    /// A disk of `len` bytes of which `used` are.
+    fn pieces(used: &[Range<u64>], len: u64) -> Pieces {
+        let parts = used.iter().map(|run| (run.clone(), Fill::Used)).collect();
+        Pieces::new(UsedMap::new(len, parts, &Fill::Unused).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn a_block_is_unused_if_all_of_it_is(
+            marks in proptest::collection::vec(0_u64..40 * BLOCK, 0..12),
+            last in 1..=BLOCK,
+            offset in 0..39 * BLOCK,
+        ) {
+            let len = 39 * BLOCK + last;
+            let mut marks: Vec<u64> = marks.into_iter().map(|mark| mark.min(len)).collect();
+            marks.sort_unstable();
+            marks.dedup();
+            let used: Vec<_> = marks.chunks_exact(2).map(|pair| pair[0]..pair[1]).collect();
+            let pieces = pieces(&used, len);
+            let is_used = |block: u64| {
+                let range = block * BLOCK..len.min((block + 1) * BLOCK);
+                used.iter().any(|run| run.start < range.end && run.end > range.start)
+            };
+            let mut at = offset;
+            while at < len {
+                let extent = blocks_at(&pieces, at, len).unwrap();
+                prop_assert!(extent.end > at && extent.end <= len);
+                prop_assert!(extent.end.is_multiple_of(BLOCK) || extent.end == len);
+                for block in at / BLOCK..extent.end.div_ceil(BLOCK) {
+                    prop_assert_eq!(is_used(block), extent.kind == ExtentKind::Data);
+                }
+                at = extent.end;
+            }
+        }
+    }
 }

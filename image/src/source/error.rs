@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::ByteSize;
 use crate::disk::Use;
+use crate::used::Distrust;
 
 /// Why a source cannot be used or read. Each message says what failed, where,
 /// and what to do.
@@ -61,12 +62,41 @@ pub enum SourceError {
     Terminal,
     /// Somebody may write to it while it is read.
     #[error("image {}: it would change while it is read: {}; unmount it, mount it read-only, \
-             or start the machine from the network", path.display(), list(uses))]
+             take it out of LVM or md, or start the machine from the network; \
+             --used off --force copies it all the same", path.display(), list(uses))]
     InUse {
         /// The path.
         path: PathBuf,
         /// Who uses it.
         uses: Vec<Use>,
+    },
+    /// A system sleeps in it and goes on from there when it is started.
+    #[error("image {}: {area}: {why}; --force copies it whole as it is", path.display())]
+    Hibernated {
+        /// The path.
+        path: PathBuf,
+        /// Which partition.
+        area: String,
+        /// What shows it, and the remedy.
+        why: String,
+    },
+    /// What is unused of a stream is not known before it was read.
+    #[error(
+        "image {name}: of a stream nobody knows what is unused; leave out --used auto, or name a \
+             file or block device"
+    )]
+    StreamUsed {
+        /// Name of the stream.
+        name: String,
+    },
+    /// A map that was trusted is not what it was.
+    #[error("image {}: its map of used blocks changed while it was read: {why}; start again with an \
+             image that nobody changes, or with --used off", path.display())]
+    Map {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong now.
+        why: Distrust,
     },
     /// The source ends before the length it had when it was opened.
     #[error("image {}: only {got} of {wanted} bytes at offset {offset}, it has become shorter \
@@ -178,8 +208,11 @@ impl SourceError {
             | Self::Locked { .. }
             | Self::Terminal
             | Self::InUse { .. }
+            | Self::Hibernated { .. }
+            | Self::StreamUsed { .. }
             | Self::Inventory { .. } => true,
-            Self::Shrunk { .. }
+            Self::Map { .. }
+            | Self::Shrunk { .. }
             | Self::Changed { .. }
             | Self::OutOfRange { .. }
             | Self::Io { .. } => false,

@@ -13,6 +13,8 @@ pub enum ExtentKind {
     Data,
     /// Nothing was ever written there: it reads as zeros.
     Hole,
+    /// No filesystem uses it: it is left out, and reads as zeros.
+    Unused,
 }
 
 /// A range of one kind that begins where it was asked for.

@@ -1,12 +1,15 @@
 //! Where an image is read from.
 //!
 //! * [`DiskSource`]: a regular file or a block device, read at any offset, from
-//!   several threads, and as often as wanted.
+//!   several threads, and as often as wanted. It may leave out what no
+//!   filesystem uses ([`SourceOptions`]).
 //! * [`StreamSource`]: standard input or a named pipe, read once, in order.
 
 mod disk;
 mod error;
 mod extent;
+mod options;
+mod raw;
 mod stream;
 
 use std::ffi::OsStr;
@@ -18,6 +21,7 @@ pub use disk::DiskSource;
 pub use error::{Change, SourceError};
 pub use extent::{Extent, ExtentKind};
 pub(crate) use extent::{next_data, next_hole};
+pub use options::{SourceOptions, UsedMode};
 pub use stream::StreamSource;
 
 /// An opened source.
@@ -30,7 +34,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// Opens what `spec` names: `-` is standard input, everything else a path.
+    /// Opens what `spec` names, to read all of its bytes: `-` is standard input, everything else a
+    /// path.
     ///
     /// A named pipe need not have its writer yet: the first read waits for it.
     ///
@@ -38,8 +43,18 @@ impl Source {
     /// When it does not exist, may not be read, is empty, is no file, device or
     /// pipe, or is a device that is being written to by the running system.
     pub fn open(spec: &OsStr) -> Result<Self, SourceError> {
+        Self::open_with(spec, &SourceOptions::EXACT)
+    }
+
+    /// The same, with a say in what is read and what is refused.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; also when a hibernated system is in it and unused bytes are to be left out,
+    /// or when it is a stream and they are.
+    pub fn open_with(spec: &OsStr, options: &SourceOptions) -> Result<Self, SourceError> {
         if spec == "-" {
-            return StreamSource::stdin().map(Self::Stream);
+            let stream = StreamSource::stdin()?;
+            return Self::stream(stream, options);
         }
         let path = Path::new(spec);
         // Looked at before it is opened: opening some character devices acts.
@@ -51,14 +66,23 @@ impl Source {
                 path: path.to_owned(),
             })
         } else if kind.is_fifo() {
-            StreamSource::open_fifo(path).map(Self::Stream)
+            Self::stream(StreamSource::open_fifo(path)?, options)
         } else if kind.is_file() || kind.is_block_device() {
-            DiskSource::open(path).map(Self::Disk)
+            DiskSource::open_with(path, options).map(Self::Disk)
         } else {
             Err(SourceError::Unsupported {
                 path: path.to_owned(),
             })
         }
+    }
+
+    fn stream(stream: StreamSource, options: &SourceOptions) -> Result<Self, SourceError> {
+        if options.used == UsedMode::Auto {
+            return Err(SourceError::StreamUsed {
+                name: stream.describe().to_owned(),
+            });
+        }
+        Ok(Self::Stream(stream))
     }
 
     /// Length in bytes; `None` for a stream.

@@ -30,6 +30,15 @@ pub struct Area {
 }
 
 impl Area {
+    /// For people: `partition 3`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.partition {
+            Some(partition) => format!("partition {}", partition.number),
+            None => "the whole disk".to_owned(),
+        }
+    }
+
     /// Bytes of it that count as used.
     #[must_use]
     pub fn used(&self) -> u64 {

@@ -29,6 +29,28 @@ pub(crate) trait Allocation: std::fmt::Debug + Send + Sync {
     }
 }
 
+/// A piece of a map with its range: what is told lies within it, and is checked to go on.
+pub(crate) fn piece(
+    map: &dyn Allocation,
+    from: u64,
+    used: &mut Vec<Range<u64>>,
+) -> Result<u64, Distrust> {
+    used.clear();
+    let told = map.piece(from, used)?;
+    if told <= from || told > map.extent() {
+        return Err(Distrust::Damaged {
+            what: "a map that does not go on",
+        });
+    }
+    let mut at = from;
+    for run in used.iter_mut() {
+        *run = run.start.clamp(at, told)..run.end.clamp(at, told);
+        at = run.end;
+    }
+    used.retain(|run| !run.is_empty());
+    Ok(told)
+}
+
 /// Bytes that a checked map calls used; the map is walked through once.
 pub(crate) fn check(allocation: &dyn Allocation) -> Result<u64, Distrust> {
     let mut total = 0;
@@ -63,6 +85,8 @@ pub struct UsedMap {
     /// In order, without gaps, up to the disk's end.
     parts: Vec<(Range<u64>, Fill)>,
     len: u64,
+    /// Ranges that count as unused whatever the parts say: in order, apart from each other.
+    left_out: Arc<[Range<u64>]>,
 }
 
 impl UsedMap {
@@ -85,7 +109,55 @@ impl UsedMap {
         if at < len {
             all.push((at..len, rest.clone()));
         }
-        Some(Self { parts: all, len })
+        Some(Self {
+            parts: all,
+            len,
+            left_out: Arc::default(),
+        })
+    }
+
+    /// The same map, in which these byte ranges of the disk, too, count as unused. They may come in
+    /// any order, overlap, and reach beyond the end.
+    #[must_use]
+    pub fn without(&self, ranges: impl IntoIterator<Item = Range<u64>>) -> Self {
+        let mut all: Vec<_> = ranges.into_iter().collect();
+        all.extend_from_slice(&self.left_out);
+        all.retain(|range| !range.is_empty());
+        all.sort_by_key(|range| range.start);
+        all.dedup_by(|next, last| {
+            let joined = next.start <= last.end;
+            if joined {
+                last.end = last.end.max(next.end);
+            }
+            joined
+        });
+        Self {
+            left_out: all.into(),
+            ..self.clone()
+        }
+    }
+
+    /// Takes what is left out from ranges that were told from `first` on.
+    fn leave_out(&self, used: &mut Vec<Range<u64>>, first: usize) {
+        if self.left_out.is_empty() {
+            return;
+        }
+        let told = used.split_off(first);
+        for mut run in told {
+            let index = self.left_out.partition_point(|gap| gap.end <= run.start);
+            for gap in &self.left_out[index..] {
+                if gap.start >= run.end {
+                    break;
+                }
+                if run.start < gap.start {
+                    used.push(run.start..gap.start);
+                }
+                run.start = run.end.min(gap.end);
+            }
+            if !run.is_empty() {
+                used.push(run);
+            }
+        }
     }
 
     /// Length in bytes of the disk.
@@ -126,15 +198,15 @@ impl Allocation for UsedMap {
         let Some((range, fill)) = self.parts.get(index) else {
             return Ok(self.len);
         };
-        match fill {
-            Fill::Unused => Ok(range.end),
+        let first = used.len();
+        let told = match fill {
+            Fill::Unused => range.end,
             Fill::Used => {
                 used.push(range.clone());
-                Ok(range.end)
+                range.end
             }
             Fill::Mapped(map, at) => {
                 let inner = at + (from - range.start);
-                let first = used.len();
                 let limit = at + (range.end - range.start);
                 let told = map.piece(inner, used)?.min(limit);
                 // From offsets of the map to those of the disk.
@@ -142,9 +214,11 @@ impl Allocation for UsedMap {
                     let clamp = |offset: u64| offset.clamp(inner, told) - at + range.start;
                     *run = clamp(run.start)..clamp(run.end);
                 }
-                Ok(told - at + range.start)
+                told - at + range.start
             }
-        }
+        };
+        self.leave_out(used, first);
+        Ok(told)
     }
 }
 
@@ -174,22 +248,8 @@ impl<'a> Runs<'a> {
 
     /// Takes the next piece into the queue.
     fn advance(&mut self) -> Result<(), Distrust> {
-        let from = self.at;
-        self.piece.clear();
-        let told = self.map.piece(from, &mut self.piece)?;
-        if told <= from || told > self.map.extent() {
-            return Err(Distrust::Damaged {
-                what: "a map that does not go on",
-            });
-        }
-        let mut at = from;
-        for run in &self.piece {
-            let run = run.start.clamp(at, told)..run.end.clamp(at, told);
-            at = run.end;
-            if !run.is_empty() {
-                self.queue.push_back(run);
-            }
-        }
+        let told = piece(self.map, self.at, &mut self.piece)?;
+        self.queue.extend(self.piece.drain(..));
         self.at = told;
         Ok(())
     }
@@ -279,6 +339,16 @@ mod tests {
         let used = [0..15, 59..70, 75..90, 115..130, 140..150];
         assert_eq!(collect(map.runs()), used);
         assert_eq!(collect(map.unused()), [15..59, 70..75, 90..115, 130..140]);
+    }
+
+    #[test]
+    fn what_is_left_out_is_unused_wherever_it_lies() {
+        let map = map(&[5..20, 45..55, 99..100], 7);
+        let without = map.without([76..80, 60..62, 61..65, 0..3, 148..900, 20..30, 9..9]);
+        let used = [3..15, 59..60, 65..70, 75..76, 80..90, 115..130, 140..148];
+        assert_eq!(collect(without.runs()), used);
+        let again = without.without([3..15]);
+        assert_eq!(collect(again.runs()), used[1..]);
     }
 
     #[test]

@@ -17,7 +17,9 @@ mod distrust;
 mod layout;
 mod map;
 mod partition;
+mod pieces;
 mod read;
+mod remark;
 mod signature;
 mod volume;
 
@@ -35,9 +37,13 @@ pub use layout::{Area, Layout};
 pub use lvm::LogicalVolume;
 pub use map::{Runs, UsedMap};
 pub use partition::{Partition, Scheme, TableProblem};
+pub(crate) use pieces::Pieces;
 pub use read::ReadAt;
+pub use remark::Remark;
 pub use signature::Signature;
 pub use volume::{Verdict, Volume};
 
+#[cfg(test)]
+pub(crate) use map::Fill;
 #[cfg(test)]
 mod memory;

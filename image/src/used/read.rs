@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use super::Distrust;
-use crate::source::DiskSource;
 
 /// Something of fixed length that can be read at any offset, from several
 /// threads: a disk, an image file, a part of either.
@@ -18,16 +17,6 @@ pub trait ReadAt: fmt::Debug + Send + Sync {
     /// # Errors
     /// When they cannot be read, or lie beyond [`ReadAt::size`].
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-}
-
-impl ReadAt for DiskSource {
-    fn size(&self) -> u64 {
-        self.len()
-    }
-
-    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        DiskSource::read_exact_at(self, offset, buffer).map_err(io::Error::other)
-    }
 }
 
 /// What is shared between a layout and the maps that it hands out.

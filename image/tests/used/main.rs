@@ -11,6 +11,7 @@ mod fat;
 mod fixture;
 mod lvm;
 mod ntfs;
+mod source;
 mod swap;
 mod table;
 mod xfs;

@@ -1,0 +1,290 @@
+//! A regular file or a block device as it is, every byte of it.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Seek, SeekFrom};
+use std::num::NonZeroU64;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Advice, fadvise};
+
+use super::extent::{next_data, next_hole};
+use super::{Change, Extent, ExtentKind, SourceError};
+use crate::ByteSize;
+use crate::disk::{BlockDevice, DeviceNumber, System, Use, is_claimed};
+use crate::lock;
+use crate::used::ReadAt;
+
+/// A regular file or a block device. Its length is fixed when it is opened.
+#[derive(Debug)]
+pub(super) struct RawDisk {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    opened: State,
+    device: Option<Box<BlockDevice>>,
+}
+
+/// What tells one file from another, and one state of it from a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    /// Device and inode of a file; the device number of a block device.
+    identity: (u64, u64),
+    /// Seconds and nanoseconds; not of a block device, whose node's time says
+    /// nothing reliable about its content.
+    modified: Option<(i64, i64)>,
+}
+
+impl State {
+    fn of(meta: &Metadata) -> Self {
+        if meta.file_type().is_block_device() {
+            Self {
+                identity: (meta.rdev(), 0),
+                modified: None,
+            }
+        } else {
+            let modified = Some((meta.mtime(), meta.mtime_nsec()));
+            Self {
+                identity: (meta.dev(), meta.ino()),
+                modified,
+            }
+        }
+    }
+}
+
+impl RawDisk {
+    /// Opens a regular file or a block device; one that is in use only if `even_in_use`.
+    pub(super) fn open(
+        path: &Path,
+        even_in_use: impl Fn(bool) -> bool,
+    ) -> Result<Self, SourceError> {
+        let file = File::open(path).map_err(|error| SourceError::opening(path, error))?;
+        let failed = |error| SourceError::io(path, "examine it", 0, error);
+        let meta = file.metadata().map_err(failed)?;
+        let kind = meta.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            return Err(SourceError::Unsupported {
+                path: path.to_owned(),
+            });
+        }
+        if kind.is_file() && !lock::for_reading(&file) {
+            return Err(SourceError::Locked {
+                path: path.to_owned(),
+            });
+        }
+        let len = length(&file).map_err(failed)?;
+        if len == 0 {
+            return Err(SourceError::Empty {
+                name: path.display().to_string(),
+            });
+        }
+        let device = find_device(path, &meta)?;
+        if !even_in_use(device.is_some()) {
+            check_unused(path, &meta, device.as_deref())?;
+        }
+        // Only advice: reading works as well without it.
+        let _ = fadvise(&file, 0, NonZeroU64::new(len), Advice::Sequential);
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            len,
+            opened: State::of(&meta),
+            device,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes that are not holes; stat(2) counts them in units of 512.
+    pub(super) fn allocated(&self) -> Result<u64, SourceError> {
+        if self.is_device() {
+            return Ok(self.len);
+        }
+        let meta = self.file.metadata();
+        let meta = meta.map_err(|error| SourceError::io(&self.path, "examine it", 0, error))?;
+        Ok(meta.blocks().saturating_mul(512).min(self.len))
+    }
+
+    pub(super) fn is_device(&self) -> bool {
+        self.device.is_some()
+    }
+
+    /// Fills `buffer` with the bytes at `offset`.
+    pub(super) fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        let wanted = buffer.len() as u64;
+        self.check_range(offset, wanted)?;
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let at = offset + filled as u64;
+            match self.file.read_at(&mut buffer[filled..], at) {
+                Ok(0) => return Err(self.shrunk(offset, wanted, filled as u64)),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(SourceError::io(&self.path, "read", at, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The extent that `offset` lies in, from there to its end: data or a hole.
+    pub(super) fn extent_at(&self, offset: u64) -> Result<Extent, SourceError> {
+        self.check_range(offset, 1)?;
+        if self.is_device() {
+            return Ok(Extent {
+                kind: ExtentKind::Data,
+                end: self.len,
+            });
+        }
+        let failed = |error| SourceError::io(&self.path, "find holes", offset, error);
+        let Some(data) = next_data(&self.file, offset).map_err(failed)? else {
+            // Also said beyond the end of a file, and a file that was cut off
+            // must not pass for one that ends in zeros.
+            let now = length(&self.file).map_err(failed)?;
+            if now < self.len {
+                return Err(self.shrunk(offset, self.len - offset, now.saturating_sub(offset)));
+            }
+            return Ok(Extent {
+                kind: ExtentKind::Hole,
+                end: self.len,
+            });
+        };
+        if data > offset {
+            return Ok(Extent {
+                kind: ExtentKind::Hole,
+                end: data.min(self.len),
+            });
+        }
+        let hole = next_hole(&self.file, offset).map_err(failed)?;
+        // A hole at `offset` itself means that it was punched just now; it is
+        // read as data then, so that every extent has a length.
+        let end = hole.filter(|hole| *hole > offset).unwrap_or(self.len);
+        Ok(Extent {
+            kind: ExtentKind::Data,
+            end: end.min(self.len),
+        })
+    }
+
+    pub(super) fn check_unchanged(&self) -> Result<(), SourceError> {
+        let failed = |error| SourceError::io(&self.path, "examine it", 0, error);
+        let is = length(&self.file).map_err(failed)?;
+        if is != self.len {
+            return Err(self.changed(Change::Length { was: self.len, is }));
+        }
+        let held = State::of(&self.file.metadata().map_err(failed)?);
+        if held.modified != self.opened.modified {
+            return Err(self.changed(Change::Modified));
+        }
+        match fs::metadata(&self.path) {
+            Ok(meta) if State::of(&meta).identity != self.opened.identity => {
+                Err(self.changed(Change::Replaced))
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.changed(Change::Removed)),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match &self.device {
+            Some(device) => device.to_string(),
+            None => format!("file {}, {}", self.path.display(), ByteSize(self.len)),
+        }
+    }
+
+    pub(super) fn check_range(&self, offset: u64, length: u64) -> Result<(), SourceError> {
+        let end = offset.saturating_add(length);
+        if end <= self.len {
+            return Ok(());
+        }
+        Err(SourceError::OutOfRange {
+            path: self.path.clone(),
+            offset,
+            end,
+            len: self.len,
+        })
+    }
+
+    fn shrunk(&self, offset: u64, wanted: u64, got: u64) -> SourceError {
+        SourceError::Shrunk {
+            path: self.path.clone(),
+            offset,
+            wanted,
+            got,
+        }
+    }
+
+    fn changed(&self, change: Change) -> SourceError {
+        SourceError::Changed {
+            path: self.path.clone(),
+            change,
+        }
+    }
+}
+
+/// Length of a file or a block device; stat(2) says 0 for the latter.
+fn length(file: &File) -> io::Result<u64> {
+    let mut file = file;
+    file.seek(SeekFrom::End(0))
+}
+
+/// What is known about a source that is a block device.
+fn find_device(path: &Path, meta: &Metadata) -> Result<Option<Box<BlockDevice>>, SourceError> {
+    if !meta.file_type().is_block_device() {
+        return Ok(None);
+    }
+    let failed = |source| SourceError::Inventory {
+        path: path.to_owned(),
+        source,
+    };
+    let number = DeviceNumber::from_raw(meta.rdev());
+    let device = System::host().map_err(failed)?.device(number);
+    let device = device.ok_or_else(|| failed(System::unlisted(number)))?;
+    Ok(Some(Box::new(device)))
+}
+
+/// Refuses a source that may be written to while it is read: by the running system, or by what is
+/// built upon it.
+fn check_unused(
+    path: &Path,
+    meta: &Metadata,
+    device: Option<&BlockDevice>,
+) -> Result<(), SourceError> {
+    let system = System::host();
+    let mut uses = match device {
+        Some(device) => {
+            let system = system.map_err(|source| SourceError::Inventory {
+                path: path.to_owned(),
+                source,
+            })?;
+            let mut uses = system.uses(device);
+            if uses.is_empty() && is_claimed(path) {
+                uses.push(Use::Claimed {
+                    device: device.name().to_owned(),
+                });
+            }
+            uses
+        }
+        // Files work without sysfs too, in a container for instance.
+        None => system.map_or_else(|_| Vec::new(), |system| system.file_uses(meta)),
+    };
+    uses.retain(Use::spoils_reading);
+    if uses.is_empty() {
+        return Ok(());
+    }
+    Err(SourceError::InUse {
+        path: path.to_owned(),
+        uses,
+    })
+}
+
+impl ReadAt for RawDisk {
+    fn size(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        RawDisk::read_exact_at(self, offset, buffer).map_err(io::Error::other)
+    }
+}

@@ -47,6 +47,7 @@ impl Engine {
                         self.tell(severity, text);
                     }
                 }
+                Event::HeldUp(by) => self.tell_held_up(&by),
                 Event::Spoiled(number) => self.tell_spoiled(number),
                 Event::Restored(number) => {
                     if let Some(member) = self.endpoint.session().roster().member(number) {
@@ -63,6 +64,16 @@ impl Engine {
         }
         self.tell_if_nobody_came();
         over
+    }
+
+    fn tell_held_up(&self, by: &[ReceiverNumber]) {
+        let session = self.endpoint.session();
+        let members = by
+            .iter()
+            .filter_map(|&number| session.roster().member(number));
+        let slow = members.filter_map(|member| Some((&member.about, member.slow.as_ref()?)));
+        let text = slow::held_up(slow, session.slow_policy());
+        self.tell(Severity::Warn, text);
     }
 
     fn tell_circuit(&self, circuit: Circuit) {

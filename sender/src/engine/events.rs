@@ -6,6 +6,7 @@ use mimeo_console::human;
 use mimeo_protocol::ids::ReceiverNumber;
 use mimeo_protocol::pacing::{Circuit, Rate};
 use mimeo_protocol::sender::Event;
+use mimeo_protocol::wire::FailCode;
 
 use super::{Engine, pictures};
 use crate::run::{Severity, Update};
@@ -117,12 +118,19 @@ impl Engine {
         self.tell(Severity::Warn, text);
     }
 
+    /// After some time, and when the session is given up before that.
     fn tell_if_nobody_came(&mut self) {
+        let waited = self.opened.elapsed();
+        let session = self.endpoint.session();
+        let gives_up = || {
+            let reason = session.abort_reason();
+            reason.is_some_and(|(code, _)| *code == FailCode::NotStarted)
+        };
         let waiting = !self.started && !self.nobody_told;
-        if waiting && self.opened.elapsed() >= NOBODY_AFTER {
+        if waiting && (waited >= NOBODY_AFTER || gives_up()) {
             self.nobody_told = true;
-            if self.endpoint.session().roster().members().next().is_none() {
-                self.tell(Severity::Warn, self.room.nobody_came());
+            if session.roster().members().next().is_none() {
+                self.tell(Severity::Warn, self.room.nobody_came(waited));
             }
         }
     }

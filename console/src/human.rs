@@ -30,6 +30,15 @@ pub fn clock(time: Duration) -> String {
     }
 }
 
+/// Whole seconds, and tenths where there are few: `10 s`, `0.5 s`.
+#[must_use]
+pub fn seconds(time: Duration) -> String {
+    match time.as_secs_f64() {
+        few if few < 9.95 => format!("{few:.1} s"),
+        many => format!("{many:.0} s"),
+    }
+}
+
 /// A share from 0 to 1 in per cent: `1.2 %`.
 #[must_use]
 pub fn share(part: f64) -> String {
@@ -128,6 +137,14 @@ mod tests {
         assert_eq!(clock(Duration::from_millis(999)), "0:00");
         assert_eq!(clock(Duration::from_secs(425)), "7:05");
         assert_eq!(clock(Duration::from_secs(4025)), "1:07:05");
+    }
+
+    #[test]
+    fn few_seconds_have_tenths() {
+        assert_eq!(seconds(Duration::from_millis(500)), "0.5 s");
+        assert_eq!(seconds(Duration::from_millis(9949)), "9.9 s");
+        assert_eq!(seconds(Duration::from_millis(10_007)), "10 s");
+        assert_eq!(seconds(Duration::from_secs(125)), "125 s");
     }
 
     #[test]

@@ -69,3 +69,29 @@ pub fn image_rate(bytes: u64, transfer: Duration) -> Option<u64> {
     let time = transfer.as_secs_f64();
     (time > 0.0).then(|| (bits / time) as u64)
 }
+
+/// Transfers that are shorter have no rate that says anything of network or disk: most of their time
+/// is the search for a rate, the wait for a page to fill, and the last word.
+const TELLING: Duration = Duration::from_millis(500);
+
+/// [`image_rate`] for people, where the transfer took long enough to mean anything.
+#[must_use]
+pub fn telling_rate(bytes: u64, transfer: Duration) -> Option<u64> {
+    image_rate(bytes, transfer).filter(|_| transfer >= TELLING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_has_no_rate_for_people() {
+        let rates = |millis| {
+            let time = Duration::from_millis(millis);
+            (image_rate(1_000_000, time), telling_rate(1_000_000, time))
+        };
+        assert_eq!(rates(0), (None, None));
+        assert_eq!(rates(100), (Some(80_000_000), None));
+        assert_eq!(rates(500), (Some(16_000_000), Some(16_000_000)));
+    }
+}

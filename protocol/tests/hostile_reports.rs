@@ -12,7 +12,9 @@ use mimeo_protocol::sender::{
     About, Job, Parity, Session, SessionConfig, SlowRules, StartPolicy, Transmit,
 };
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, PageNumber, Place};
-use mimeo_protocol::wire::{ALL_SYMBOLS, Deficit, Effort, Report, Stage, ToSender};
+use mimeo_protocol::wire::{
+    ALL_SYMBOLS, Deficit, Effort, Remedy, Report, Spoiled, Stage, ToSender,
+};
 
 const BLOCKS: u32 = 4;
 
@@ -212,4 +214,27 @@ fn who_needs_what_lies_behind_the_end_does_not_hold_up_the_next_cycle() {
         }
     }
     assert_eq!(sender.session.position().cycle, Cycle(3));
+}
+
+#[test]
+fn what_the_sender_keeps_of_a_report_is_counted() {
+    let mut sender = Sender::new(1);
+    sender.read();
+    let mut bytes = |report| {
+        sender.report(1, report);
+        sender.session.state_bytes()
+    };
+    let run = size_of::<Deficit>();
+    let before = bytes(report());
+    assert_eq!(bytes(needs(0, 1)), before + run);
+    let spoiled = |block| Spoiled {
+        block: BlockNumber(block),
+        remedy: Remedy::OwnSymbols(1),
+    };
+    let spoiled = Report {
+        spoiled: (0..BLOCKS).map(spoiled).collect(),
+        ..needs(0, 1)
+    };
+    let expected = before + run + BLOCKS as usize * size_of::<Spoiled>();
+    assert_eq!(bytes(spoiled), expected);
 }

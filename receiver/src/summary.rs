@@ -1,12 +1,11 @@
 //! What the operator is left with: verified or not, and the run in figures.
 
-use mimeo_console::{Program as _, human};
+use mimeo_console::{Program as _, human, report};
 use mimeo_image::ByteSize;
 use mimeo_protocol::wire::ReadBack;
 
 use crate::exit::Exit;
 use crate::progress::{Receiver, kept};
-use crate::report::image_rate;
 use crate::run::Outcome;
 use crate::status::Status;
 
@@ -36,15 +35,20 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
 
 /// Size, time, rate and loss, of a run that received something.
 fn figures(status: &Status) -> Option<String> {
-    let rate = image_rate(status)?;
+    let done = status.bytes_done();
+    // Blocks that were not written to their end do not count.
+    if status.transfer_time.is_zero() || done == 0 {
+        return None;
+    }
+    let rate = report::telling_rate(done, status.transfer_time);
+    let rate = rate.map_or(String::new(), |rate| format!(" at {}", human::rate(rate)));
     let lost = status.expected.saturating_sub(status.received);
     let loss = lost as f64 / status.expected.max(1) as f64;
     let kept = kept(status).map_or(String::new(), |kept| format!(", {kept}"));
     Some(format!(
-        "{} in {} at {}{kept}, loss {}",
-        ByteSize(status.bytes_done()),
+        "{} in {}{rate}{kept}, loss {}",
+        ByteSize(done),
         human::clock(status.transfer_time),
-        human::rate(rate),
         human::share(loss)
     ))
 }
@@ -109,6 +113,17 @@ mod tests {
                 &format!("b3sum of the image: {}", "ab".repeat(32)),
             ]
         );
+    }
+
+    #[test]
+    fn a_run_of_a_moment_has_no_rate() {
+        let mut status = receiving();
+        status.transfer_time = std::time::Duration::from_millis(30);
+        let told = lines(&outcome(Exit::Verified, status.clone(), None));
+        assert_eq!(told[1], "500.0 MB in 0:00, loss 1.0 %");
+        status.bytes_written = 0;
+        let told = lines(&outcome(Exit::Failure, status, None));
+        assert!(!told[1].contains("0:00"), "{told:?}");
     }
 
     #[test]

@@ -123,8 +123,9 @@ pub struct Args {
     #[arg(long, value_name = "T", default_value = "60s", value_parser = duration::parse)]
     pub(crate) lost_timeout: Duration,
 
-    /// What becomes of receivers that are much slower than all others [default: demote; wait for a
-    /// stream from standard input]
+    /// What becomes of receivers that are much slower than all others: at most half of a room; where
+    /// more are slow it waits for them and says who they are [default: demote; wait for a stream from
+    /// standard input]
     #[arg(long, value_name = "HOW")]
     pub(crate) slow: Option<Policy>,
 

@@ -1,11 +1,11 @@
 //! What the operator is left with: a line for every machine, then the session in figures.
 
-use mimeo_console::{Program as _, human};
+use mimeo_console::{Program as _, human, report};
 use mimeo_image::ByteSize;
 use mimeo_protocol::wire::ReadBack;
 
 use crate::progress::{Sender, tally};
-use crate::report::{image_rate, overhead};
+use crate::report::overhead;
 use crate::run::Outcome;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
 
@@ -124,7 +124,7 @@ fn figures(status: &Status) -> Option<String> {
         ByteSize(status.bytes_passed).to_string(),
         format!("in {}", human::clock(status.transfer_time)),
     ];
-    if let Some(rate) = image_rate(status) {
+    if let Some(rate) = report::telling_rate(status.bytes_passed, status.transfer_time) {
         parts.push(format!("at {}", human::rate(rate)));
     }
     let mut line = parts.join(" ");
@@ -195,6 +195,13 @@ mod tests {
         assert_eq!(text, "1 receiver completed, at least 2 were asked for");
         let text = too_few(0, 2);
         assert_eq!(text, "0 receivers completed, at least 2 were asked for");
+    }
+
+    #[test]
+    fn a_session_of_a_moment_has_no_rate() {
+        let mut status = room();
+        status.transfer_time = std::time::Duration::from_millis(30);
+        assert_eq!(figures(&status).unwrap(), "1.0 GB in 0:00, overhead 3.0 %");
     }
 
     #[test]

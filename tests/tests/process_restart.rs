@@ -51,6 +51,15 @@ fn start_again(place: &Place, session: &mut Session, image: &Path, options: &[&s
     session.sender = Process::start(command, place.directory(), "again").unwrap();
 }
 
+/// For how many seconds a receiver says that its sender was silent before it was started again.
+fn silence(log: &str) -> u64 {
+    let (_, after) = log
+        .split_once("taking up its new session image after ")
+        .expect(log);
+    let (seconds, _) = after.split_once(" s").expect(log);
+    seconds.parse().expect(log)
+}
+
 #[test]
 fn a_sender_that_is_killed_and_started_again_sends_the_rest() {
     let place = place();
@@ -64,6 +73,7 @@ fn a_sender_that_is_killed_and_started_again_sends_the_rest() {
         assert_same(&image, &target(&place, number));
         assert_says(receiver, "the sender is silent; looking for it again");
         assert_says(receiver, "the sender was started again");
+        assert!(silence(&receiver.log) >= 2, "it was looked for after 2 s");
         let report = receiver.report.as_ref().unwrap();
         assert_eq!(report.sessions, 2);
         assert!(report.bytes_kept >= LENGTH / 3, "{report:?}");

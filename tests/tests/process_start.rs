@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use mimeo_benches::netlab::{is_installed, skip};
 use mimeo_benches::session::{Process, Session};
 use mimeo_tests::host::{
-    Place, assert_code, assert_same, assert_says, assert_success, finish, terminal, until,
+    PATIENCE, Place, assert_code, assert_same, assert_says, assert_success, finish, terminal, until,
 };
 
 /// Bytes of a symbol's datagram with IPv4 and UDP headers.
@@ -33,6 +33,25 @@ fn max_wait_starts_with_whoever_is_there_and_too_few_are_a_failure() {
     assert_same(&image, &target);
     assert_code(&outcome.sender, 5);
     assert_says(&outcome.sender, "at least 3");
+}
+
+#[test]
+fn who_gives_up_soon_says_what_to_check_all_the_same() {
+    let place = place();
+    let image = place.random("image", 1000);
+    let options = ["--start-timeout", "1s"];
+    let sender = place.run(place.sender(&image, &options), []).sender;
+    assert_code(&sender, 4);
+    assert_says(&sender, "no receiver has come in 1.");
+    assert_says(&sender, "IGMP");
+    let target = place.path("target");
+    let command = place.receiver(&target, &options);
+    let mut receiver = Process::start(command, place.directory(), "receiver").unwrap();
+    assert!(receiver.running.wait(PATIENCE).unwrap().is_some());
+    let receiver = receiver.finish_receiver().unwrap();
+    assert_code(&receiver, 4);
+    assert_says(&receiver, "no sender has been found in 1.");
+    assert_says(&receiver, "IGMP");
 }
 
 #[test]

@@ -204,6 +204,30 @@ fn an_image_that_is_replaced_is_told_to_everybody() {
     assert_image_failed(&place, session, &["it was replaced"]);
 }
 
+/// All of it was read ahead by then, so everybody gets the image as it was.
+#[test]
+fn an_image_that_changes_after_it_was_read_is_sent_as_it_was_and_told_of() {
+    let place = place();
+    let session = half_way(&place, 1, &[]);
+    let image = place.path("image");
+    let copy = place.file("copy", std::fs::read(&image).unwrap());
+    until("half is written", || {
+        let about = target(&place, 0).metadata();
+        about.is_ok_and(|about| about.blocks() >= LENGTH / 512 / 2)
+    });
+    File::options()
+        .write(true)
+        .open(&image)
+        .unwrap()
+        .set_len(1000)
+        .unwrap();
+    let outcome = finish(session);
+    assert_success(&outcome, &copy);
+    assert_same(&copy, &target(&place, 0));
+    assert_says(&outcome.sender, "its length changed from 16777216");
+    assert_says(&outcome.sender, "the image as it was then");
+}
+
 /// Nobody can know that there was more; the README says so.
 #[test]
 fn a_pipe_whose_writer_is_killed_is_a_shorter_image() {
@@ -249,12 +273,40 @@ fn a_target_that_fills_up_fails_alone() {
     let outcome = finish(session);
     drop((filler, small));
     assert_code(&outcome.receivers[0], 1);
+    assert!(
+        !outcome.receivers[0].log.contains("WARN"),
+        "{}",
+        outcome.receivers[0].log
+    );
     assert_says(&outcome.receivers[0], "no space left");
     assert_says(&outcome.receivers[0], full.to_str().unwrap());
     assert_code(&outcome.receivers[1], 0);
     assert_same(&image, &good);
     assert_code(&outcome.sender, 5);
     assert_says(&outcome.sender, "no space left");
+}
+
+#[test]
+fn a_target_that_will_be_too_full_is_told_of_before() {
+    let test = "a small file system";
+    if !root(test) {
+        return;
+    }
+    let place = place();
+    let Some(small) = Tmpfs::new(test, place.path("small"), 8) else {
+        return;
+    };
+    let (image, full) = (place.random("image", LENGTH), small.path("target"));
+    let outcome = place.run(place.sender(&image, &[]), [place.receiver(&full, &[])]);
+    drop(small);
+    let receiver = &outcome.receivers[0];
+    assert_code(receiver, 1);
+    let told = format!(
+        "warning: target {}: the image needs 16.7 MB",
+        full.display()
+    );
+    assert_says(receiver, &told);
+    assert_says(receiver, "name a target elsewhere");
 }
 
 #[test]

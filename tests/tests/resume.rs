@@ -96,7 +96,7 @@ fn a_room_that_holds_most_of_the_image_is_sent_the_rest_of_it() {
     for machine in 0..4 {
         assert_eq!(kept(&room, machine), 380);
     }
-    // 7 pages of two symbols, the last, short one of one.
+    // 13 pages of one symbol.
     let needed = room.operator.endpoint.session().counters().symbols_needed;
     assert_eq!(needed, 20 * SYMBOLS + 13);
     // 20 blocks of 187 datagrams at 100 Mbit/s are 0.45 s.
@@ -434,6 +434,6 @@ fn many_pages_that_are_asked_for_again_do_not_stop_the_room() {
     truth(&mut room);
     assert_eq!(room.verdict().confirmed, 2);
     assert!(kept(&room, late) > 700, "{}", kept(&room, late));
-    // 13 pages of four symbols are asked for at once; two new ones are sent in a row.
+    // 25 pages of three symbols are asked for at once; two new ones are sent in a row.
     assert!(longest.get() <= 10, "{}", longest.get());
 }

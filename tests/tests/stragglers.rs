@@ -4,6 +4,7 @@ mod common;
 
 use std::time::Duration;
 
+use mimeo_protocol::ids::ReceiverNumber;
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{Event, MemberState, SlowPolicy, SlowRules};
 use mimeo_protocol::units::BLOCK_SIZE;
@@ -240,12 +241,66 @@ fn the_slow_half_of_two_is_demoted() {
     assert_eq!(found(&room), 1, "alone it is nobody's straggler");
 }
 
-#[test]
-fn most_of_a_room_is_not_demoted_for_the_few() {
-    let profiles = [vec![fast(); 2], vec![disk(5_000_000); 4]].concat();
-    let mut room = room(SLOW_MOTION, SlowPolicy::Demote, 300, &profiles);
+/// How often, and for whom, it was told that most of the room is slow.
+fn held_up(room: &Room) -> Vec<Vec<ReceiverNumber>> {
+    let told = &room.operator.told;
+    let by = |event: &Event| match event {
+        Event::HeldUp(by) => Some(by.clone()),
+        _ => None,
+    };
+    told.iter().filter_map(by).collect()
+}
+
+/// A room of which most are slow: nobody is demoted, all of them are named, each once.
+fn most_are_slow(cap: Rate, policy: SlowPolicy, slow: &[MachineProfile], reason: SlowReason) {
+    let profiles = [vec![fast(); 2], slow.to_vec()].concat();
+    let mut room = room(cap, policy, 300, &profiles);
     truth(&mut room);
-    assert_eq!(found(&room), 0);
+    assert_eq!(
+        (found(&room), room.verdict().confirmed),
+        (0, profiles.len())
+    );
+    let mut by = held_up(&room).concat();
+    by.sort_unstable();
+    let slow = room.machines[2..].iter().filter_map(|it| it.last().number);
+    assert_eq!(by, slow.collect::<Vec<_>>(), "{policy:?}");
+    for machine in 0..profiles.len() {
+        let expected = (machine >= 2).then_some(reason);
+        assert_eq!(slow_reason(&room, machine), expected, "{policy:?}");
+    }
+}
+
+#[test]
+fn most_of_a_room_is_not_demoted_for_the_few_but_named() {
+    for policy in [SlowPolicy::Demote, SlowPolicy::Wait, SlowPolicy::Drop] {
+        let disks = vec![disk(5_000_000); 4];
+        most_are_slow(SLOW_MOTION, policy, &disks, SlowReason::Disk);
+        let ports = vec![port(20_000_000); 3];
+        let cap = Rate(100_000_000);
+        most_are_slow(cap, policy, &ports, SlowReason::Network);
+    }
+}
+
+/// Its reader takes nothing for a while, and something else makes it slow after that: what was told
+/// of it is what stays.
+#[test]
+fn the_reason_that_was_told_stays() {
+    let piped = MachineProfile {
+        piped: true,
+        ..hoarding_little(fast())
+    };
+    let profiles = [fast(), fast(), piped];
+    let mut room = room(SLOW_MOTION, SlowPolicy::Wait, 400, &profiles);
+    room.at(ms(1500), |room| room.stall(2, ms(3000)));
+    // Now it is its processor: 5000 datagrams per second, 60 Mbit/s.
+    room.at(ms(4600), |room| {
+        room.machines[2].profile.work = Duration::from_micros(200);
+    });
+    truth(&mut room);
+    assert_eq!(
+        (found(&room), slow_reason(&room, 2)),
+        (1, Some(SlowReason::Output))
+    );
 }
 
 #[test]
@@ -331,4 +386,16 @@ fn a_receiver_that_is_slow_again_and_again_does_not_flap() {
     assert_eq!(room.verdict().confirmed, 4);
     println!("found {}, last {:?}", found(&room), last(&room, 0..4));
     assert!(found(&room) <= 4, "{}", found(&room));
+}
+
+/// The sender waits for it until it is silent, and not because it were slow.
+#[test]
+fn who_was_switched_off_is_not_called_slow() {
+    for at in [900, 1300, 1730, 2000] {
+        let mut room = room(SLOW_MOTION, SlowPolicy::Demote, 400, &vec![fast(); 3]);
+        room.at(ms(at), |room| room.kill(2));
+        assert!(room.run_until(LIMIT, |room| room.operator.is_over()));
+        assert_eq!((found(&room), held_up(&room).len()), (0, 0), "{at} ms");
+        assert_eq!(room.member_on(2), Some(&MemberState::Lost), "{at} ms");
+    }
 }

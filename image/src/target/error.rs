@@ -200,8 +200,8 @@ pub enum TargetError {
     },
     /// Whoever read the stream has gone.
     #[error(
-        "target {name}: the program that reads it has ended after {written} bytes; look for \
-             its error message"
+        "target {name}: the program that reads it has ended after {written} bytes, those of a \
+             block that was begun included; look for its error message"
     )]
     Closed {
         /// Name of the stream.

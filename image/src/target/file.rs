@@ -147,8 +147,9 @@ impl FileTarget {
             });
         }
         let (file, path, created) = self.open_or_create()?;
-        warn_if_full(&file, &path, image_len.unwrap_or(0).saturating_sub(len));
+        let needed = image_len.unwrap_or(0).saturating_sub(len);
         Ok(FileWriter {
+            warning: too_full(&file, &path, needed),
             paged: PagedFile::new(file, path),
             len,
             created,
@@ -165,8 +166,8 @@ impl FileTarget {
         file.set_len(len).map_err(|error| {
             TargetError::preparing(&path, "make it as long as the image", error)
         })?;
-        warn_if_full(&file, &path, len);
         Ok(FileWriter {
+            warning: too_full(&file, &path, len),
             paged: PagedFile::new(file, path),
             len,
             created,
@@ -209,22 +210,25 @@ fn create(path: &Path) -> Result<File, TargetError> {
 }
 
 /// Only a hint: the image may have holes, and others may free or take space.
-fn warn_if_full(file: &File, path: &Path, needed: u64) {
-    let Ok(space) = fstatvfs(file) else { return };
+fn too_full(file: &File, path: &Path, needed: u64) -> Option<String> {
+    let space = fstatvfs(file).ok()?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
-    if needed > free {
-        tracing::warn!(
-            "{}: the image has {}, the file system only {} free; it fits only if it has enough holes",
+    (needed > free).then(|| {
+        format!(
+            "target {}: the image needs {} and the file system it is on has only {} free: it will be \
+             full before the end unless enough of the image is zeros; free some space, or name a \
+             target elsewhere",
             path.display(),
             ByteSize(needed),
             ByteSize(free),
-        );
-    }
+        )
+    })
 }
 
 /// A file that is being written.
 #[derive(Debug)]
 pub(super) struct FileWriter {
+    warning: Option<String>,
     paged: PagedFile,
     len: u64,
     created: bool,
@@ -232,6 +236,10 @@ pub(super) struct FileWriter {
 }
 
 impl FileWriter {
+    pub(super) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
     pub(super) fn medium(&self) -> Medium {
         self.paged.medium()
     }

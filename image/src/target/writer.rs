@@ -45,6 +45,15 @@ impl TargetWriter {
         }))
     }
 
+    /// What may go wrong, for people: the file system of a file may be too full.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::File(file) => file.warning(),
+            Kind::Device(_) | Kind::Stream(_) | Kind::Null(_) => None,
+        }
+    }
+
     /// Whether every write must begin where the one before it ended.
     #[must_use]
     pub fn is_sequential(&self) -> bool {

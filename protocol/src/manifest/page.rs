@@ -146,7 +146,7 @@ impl Page {
         self.first_block
     }
 
-    /// Its 1 to 64 entries, in the order of their places.
+    /// Its 1 to [`ENTRIES_PER_PAGE`] entries, in the order of their places.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries

@@ -21,7 +21,6 @@ pub(crate) struct Again {
     pub(super) search: SearchAgain,
     /// What the machine offers to any session.
     config: SessionConfig,
-    silent_since: Option<Instant>,
     /// Times that the writer was told to forget and has not answered: until then what it has
     /// done is of a former session.
     forgetting: u32,
@@ -32,9 +31,13 @@ impl Again {
         Self {
             search,
             config,
-            silent_since: None,
             forgetting: 0,
         }
+    }
+
+    /// Whether what is written leaves by a pipe.
+    pub(super) fn in_order(&self) -> bool {
+        self.config.in_order
     }
 
     /// Whether the stream is left in its socket: a target that is written in order cannot be
@@ -60,7 +63,6 @@ impl Engine {
         while let Some(event) = self.again.search.poll_event() {
             match event {
                 SearchAgainEvent::Silent => {
-                    self.again.silent_since = Some(now);
                     let text = "the sender is silent; looking for it again";
                     self.tell(Severity::Warn, text.to_owned());
                 }
@@ -115,10 +117,12 @@ impl Engine {
 
     fn take_up(&mut self, admitted: Admitted, window: u32) {
         let now = Instant::now();
-        let silent = self.again.silent_since.take();
+        // The former sender's, from its last word on.
+        let silent = self.endpoint.session().silent_since();
         let silent = silent.map_or(Duration::ZERO, |since| now.duration_since(since));
         let held = self.pictures.on_taken_up(&self.endpoint, admitted.sender);
-        let line = taken_up_text(&admitted.session_name, silent, held);
+        let in_order = self.again.in_order();
+        let line = taken_up_text(&admitted.session_name, silent, held, in_order);
         if let Some(writer) = &self.writer {
             writer.forget();
             self.again.forgetting += 1;
@@ -139,14 +143,17 @@ impl Engine {
     }
 }
 
-/// Which image the new session is of shows only when its manifest comes.
-fn taken_up_text(session_name: &str, silent: Duration, held: u64) -> String {
-    let held = match held {
-        0 => String::new(),
-        bytes => format!(
-            "; the {} on the target are kept where they agree with its image",
-            ByteSize(bytes)
-        ),
+/// Which image the new session is of shows only when its manifest comes. What has left by a pipe
+/// cannot be written again: it has to agree as a whole.
+fn taken_up_text(session_name: &str, silent: Duration, held: u64, in_order: bool) -> String {
+    let held = match (ByteSize(held), in_order) {
+        (ByteSize(0), _) => String::new(),
+        (bytes, false) => {
+            format!("; the {bytes} on the target are kept where they agree with its image")
+        }
+        (bytes, true) => {
+            format!("; the {bytes} that were passed on count if they agree with its image")
+        }
     };
     format!(
         "the sender was started again: taking up its new session {session_name} after {} s{held}",
@@ -166,12 +173,15 @@ mod tests {
     #[test]
     fn what_is_on_the_target_is_not_said_to_be_of_the_new_image() {
         let silent = Duration::from_millis(7900);
-        let said = |held| taken_up_text("lab", silent, held);
+        let said = |held| taken_up_text("lab", silent, held, false);
         let begin = "the sender was started again: taking up its new session lab after 7 s";
         assert_eq!(said(0), begin);
         assert_eq!(
             said(12_500_000),
             format!("{begin}; the 12.5 MB on the target are kept where they agree with its image")
         );
+        let passed = taken_up_text("lab", silent, 12_500_000, true);
+        let end = "the 12.5 MB that were passed on count if they agree with its image";
+        assert_eq!(passed, format!("{begin}; {end}"));
     }
 }

@@ -8,8 +8,14 @@ use crate::exit::Exit;
 use crate::status::Status;
 
 /// What was left undone, where anything was done: by this session, or by one before it that left
-/// `former_bytes` on the target.
-pub(super) fn with_remains(error: &str, status: &Status, former_bytes: u64) -> String {
+/// `former_bytes` on the target. Where the target is written `in_order` it is a pipe, which holds
+/// nothing: what came went on.
+pub(super) fn with_remains(
+    error: &str,
+    status: &Status,
+    former_bytes: u64,
+    in_order: bool,
+) -> String {
     if status.bytes_written == 0 && former_bytes == 0 {
         return error.to_owned();
     }
@@ -17,19 +23,22 @@ pub(super) fn with_remains(error: &str, status: &Status, former_bytes: u64) -> S
         return format!("{error}; {} is not verified", status.target);
     }
     let target = &status.target;
+    let holds = match in_order {
+        false => format!("{target} is incomplete: it holds"),
+        true => format!("what left by {target} is incomplete:"),
+    };
     // The bytes of a former session were those of an image that may have been another.
     if former_bytes > status.bytes_done() {
         let former = ByteSize(former_bytes);
         return format!(
-            "{error}; {target} is incomplete: it holds {former} of what the sender sent before it \
-             was started again"
+            "{error}; {holds} {former} of what the sender sent before it was started again"
         );
     }
     let of = status
         .image_len
         .map_or(String::new(), |len| format!(" of {}", ByteSize(len)));
     let written = ByteSize(status.bytes_done());
-    format!("{error}; {target} is incomplete: it holds {written}{of}")
+    format!("{error}; {holds} {written}{of}")
 }
 
 pub(super) fn exit_of(failure: &Failure) -> Exit {
@@ -73,7 +82,7 @@ mod tests {
             bytes_kept: kept,
             ..Status::default()
         };
-        with_remains("gone", &status, former)
+        with_remains("gone", &status, former, false)
     }
 
     #[test]
@@ -93,5 +102,18 @@ mod tests {
             said(1_000_000, 12_000_000, 12_500_000),
             "gone; disk is incomplete: it holds 13.0 MB of 20.0 MB"
         );
+    }
+    #[test]
+    fn a_pipe_holds_nothing() {
+        let mut status = Status {
+            target: "standard output".to_owned(),
+            bytes_written: 6_000_000,
+            ..Status::default()
+        };
+        let said = |status: &Status| with_remains("gone", status, 0, true);
+        let left = "gone; what left by standard output is incomplete: 6.0 MB";
+        assert_eq!(said(&status), left);
+        status.image_len = Some(20_000_000);
+        assert_eq!(said(&status), format!("{left} of 20.0 MB"));
     }
 }

@@ -113,6 +113,9 @@ impl Engine {
             let reader = target.reader(ReadMode::Cached).map_err(io::Error::other)?;
             self.checker = Some(Checker::start(reader, image_len, self.waiter.waker())?);
         }
+        if let Some(text) = target.warning() {
+            self.tell(Severity::Warn, text.to_owned());
+        }
         self.spent.set_medium(target.medium());
         let waker = self.waiter.waker();
         self.writer = Some(Writer::start(target, image_len, resume, waker)?);
@@ -157,11 +160,9 @@ impl Engine {
             Some("the session ended without a result".to_owned()),
         ));
         let status = self.pictures.last_of(&self.endpoint, exit, Instant::now());
-        (
-            exit,
-            error.map(|error| with_remains(&error, &status, self.pictures.former_bytes())),
-            status,
-        )
+        let (former, in_order) = (self.pictures.former_bytes(), self.again.in_order());
+        let error = error.map(|error| with_remains(&error, &status, former, in_order));
+        (exit, error, status)
     }
 
     /// Tells the session what the parts of this receiver do with their time.

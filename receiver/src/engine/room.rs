@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use mimeo_console::human;
 use mimeo_net::{Family, Interest, Interface, InterfaceError, Socket, SocketError};
 use mimeo_protocol::ids::Mac;
 use mimeo_protocol::wire::{CONTROL_GROUP_V4, CONTROL_GROUP_V6};
@@ -201,17 +202,18 @@ impl Room {
     }
 
     /// What to check when no sender is found.
-    pub(crate) fn nobody_found(&self) -> String {
+    pub(crate) fn nobody_found(&self, waited: Duration) -> String {
         let groups: Vec<String> = self
             .sides
             .iter()
             .map(|side| side.control_group.to_string())
             .collect();
         format!(
-            "no sender has been found in 10 s. This receiver is on {} and listens to {}. Check \
+            "no sender has been found in {}. This receiver is on {} and listens to {}. Check \
              that the sender runs with the same --session and --port, that a firewall lets UDP \
              pass, that both are in the same VLAN, and that a switch which snoops IGMP has a \
              querier; --sender HOST asks a host directly",
+            human::seconds(waited),
             self.describe(),
             groups.join(" and "),
         )

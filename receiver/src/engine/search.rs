@@ -64,13 +64,17 @@ impl Search<'_> {
                     "interrupted while looking for a sender".into(),
                 ));
             }
-            if now.duration_since(opened) >= self.timeout {
+            let waited = now.duration_since(opened);
+            if waited >= self.timeout {
+                if !nobody_told && seen.is_none() {
+                    self.tell(Severity::Warn, self.room.nobody_found(waited));
+                }
                 let text = "no session was found in time (--start-timeout)".to_owned();
                 return Err(seen.unwrap_or((Exit::NobodyInTime, text)));
             }
-            if !nobody_told && now.duration_since(opened) >= NOBODY_AFTER {
+            if !nobody_told && waited >= NOBODY_AFTER {
                 nobody_told = true;
-                self.tell(Severity::Warn, self.room.nobody_found());
+                self.tell(Severity::Warn, self.room.nobody_found(waited));
             }
             let until = rendezvous
                 .poll_timeout()

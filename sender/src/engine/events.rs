@@ -6,6 +6,7 @@ use mimeo_console::human;
 use mimeo_protocol::ids::ReceiverNumber;
 use mimeo_protocol::pacing::{Circuit, Rate};
 use mimeo_protocol::sender::Event;
+use mimeo_protocol::wire::FailCode;
 
 use super::{Engine, pictures};
 use crate::run::{Severity, Update};
@@ -47,6 +48,7 @@ impl Engine {
                         self.tell(severity, text);
                     }
                 }
+                Event::HeldUp(by) => self.tell_held_up(&by),
                 Event::Spoiled(number) => self.tell_spoiled(number),
                 Event::Restored(number) => {
                     if let Some(member) = self.endpoint.session().roster().member(number) {
@@ -63,6 +65,16 @@ impl Engine {
         }
         self.tell_if_nobody_came();
         over
+    }
+
+    fn tell_held_up(&self, by: &[ReceiverNumber]) {
+        let session = self.endpoint.session();
+        let members = by
+            .iter()
+            .filter_map(|&number| session.roster().member(number));
+        let slow = members.filter_map(|member| Some((&member.about, member.slow.as_ref()?)));
+        let text = slow::held_up(slow, session.slow_policy());
+        self.tell(Severity::Warn, text);
     }
 
     fn tell_circuit(&self, circuit: Circuit) {
@@ -106,12 +118,19 @@ impl Engine {
         self.tell(Severity::Warn, text);
     }
 
+    /// After some time, and when the session is given up before that.
     fn tell_if_nobody_came(&mut self) {
+        let waited = self.opened.elapsed();
+        let session = self.endpoint.session();
+        let gives_up = || {
+            let reason = session.abort_reason();
+            reason.is_some_and(|(code, _)| *code == FailCode::NotStarted)
+        };
         let waiting = !self.started && !self.nobody_told;
-        if waiting && self.opened.elapsed() >= NOBODY_AFTER {
+        if waiting && (waited >= NOBODY_AFTER || gives_up()) {
             self.nobody_told = true;
-            if self.endpoint.session().roster().members().next().is_none() {
-                self.tell(Severity::Warn, self.room.nobody_came());
+            if session.roster().members().next().is_none() {
+                self.tell(Severity::Warn, self.room.nobody_came(waited));
             }
         }
     }

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mimeo_console::Admission;
-use mimeo_image::source::Source;
+use mimeo_image::source::{Source, SourceError};
 use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
 use mimeo_protocol::block::{BlockDigest, ImageHasher};
 use mimeo_protocol::manifest::{Entry, Run};
@@ -24,7 +24,7 @@ use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::Config;
-use crate::run::{Command, Update};
+use crate::run::{Command, Severity, Update};
 pub(crate) use codes::shown as shown_code;
 use pictures::Pictures;
 use pipeline::{Pipeline, Produced, Reorder};
@@ -143,6 +143,7 @@ impl Engine {
             self.picture(false);
             ready = self.sleep();
         }
+        self.tell_if_source_changed();
         self.picture(true);
         let refused = self.source_refused;
         let reason = self.endpoint.session().abort_reason().cloned();
@@ -364,6 +365,24 @@ impl Engine {
             && let Err(error) = disk.check_unchanged()
         {
             self.abort(FailCode::SourceFailed, &error.to_string());
+        }
+    }
+
+    /// A source that changed after its end was read harms nobody: all hold, and have verified, what was
+    /// read. But that is not what the operator has there now.
+    fn tell_if_source_changed(&self) {
+        let session = self.endpoint.session();
+        let was_sent = session.end().is_some() && session.abort_reason().is_none();
+        let disk = self.disk.as_ref().filter(|_| was_sent);
+        if let Some(Err(SourceError::Changed { path, change })) =
+            disk.map(|disk| disk.check_unchanged())
+        {
+            let text = format!(
+                "image {}: {change}, but not before all of it was read: what was sent and verified is \
+                 the image as it was then; send it again if what is there now is wanted",
+                path.display()
+            );
+            self.tell(Severity::Warn, text);
         }
     }
 

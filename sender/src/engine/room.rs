@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use mimeo_console::human;
 use mimeo_net::{
     Family, Interest, Interface, InterfaceError, SendError, Socket, SocketError, Waiter,
 };
@@ -135,12 +136,13 @@ impl Room {
     }
 
     /// What to check when nobody comes.
-    pub(crate) fn nobody_came(&self) -> String {
+    pub(crate) fn nobody_came(&self, waited: Duration) -> String {
         format!(
-            "no receiver has come in 10 s. This sender is on {} and announces itself on {}. \
+            "no receiver has come in {}. This sender is on {} and announces itself on {}. \
              Check that receivers run with the same --session and --port, that a firewall lets \
              UDP port {} pass, that they are in the same VLAN, and that a switch which snoops \
              IGMP has a querier",
+            human::seconds(waited),
             self.describe(),
             self.control_group,
             self.control_group.port(),

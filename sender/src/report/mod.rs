@@ -141,7 +141,7 @@ impl<'a> ReceiverDoc<'a> {
 }
 
 /// Bits of the image that were passed per second of the transfer, once there was one.
-pub(crate) fn image_rate(status: &Status) -> Option<u64> {
+fn image_rate(status: &Status) -> Option<u64> {
     report::image_rate(status.bytes_passed, status.transfer_time)
 }
 

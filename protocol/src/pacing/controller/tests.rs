@@ -265,6 +265,20 @@ fn a_port_that_is_slower_than_the_start_is_found() {
     assert!((7e6..12e6).contains(&run.rate), "{}", run.rate);
 }
 
+/// What is sent waits for up to 1.2 s before anybody can tell of it.
+#[test]
+fn a_slow_port_behind_a_long_queue_is_found() {
+    for (mbit, queue) in [(5, 200), (10, 200), (20, 2000), (40, 2000)] {
+        let slow = Rate(mbit * 1_000_000);
+        let mut links = [Link::new(slow, 0.0)];
+        links[0].queue = queue;
+        let run = run(&mut links, Some(Rate(200_000_000)), UNLIMITED, 20.0);
+        let (share, lost) = (run.rate / slow.as_f64(), run.loss[0]);
+        let room = format!("{mbit} Mbit/s, queue {queue}: {share}, lost {lost}");
+        assert!((0.9..1.2).contains(&share) && lost <= 0.05, "{room}");
+    }
+}
+
 #[test]
 fn own_drops_are_heeded() {
     let mut link = Link::new(Rate(400_000_000), 0.0);

@@ -3,7 +3,7 @@
 use super::Session;
 use crate::ids::ReceiverNumber;
 use crate::sender::roster::Member;
-use crate::wire::{Deficit, PageRun};
+use crate::wire::{Deficit, PageRun, Spoiled};
 
 impl Session {
     /// Bytes that the state machine holds for those of its receivers that proved themselves, with
@@ -23,6 +23,7 @@ fn member_bytes(member: &Member) -> usize {
     let runs = member.report.as_ref().map_or(0, |report| {
         report.deficits.capacity() * size_of::<Deficit>()
             + report.missing_pages.capacity() * size_of::<PageRun>()
+            + report.spoiled.capacity() * size_of::<Spoiled>()
     });
     size_of::<ReceiverNumber>() + size_of::<Member>() + member.about.host_name.capacity() + runs
 }

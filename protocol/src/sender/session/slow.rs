@@ -15,7 +15,8 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 
 impl Session {
     /// What becomes of slow receivers: without a second cycle none can be served later.
-    pub(super) fn slow_policy(&self) -> SlowPolicy {
+    #[must_use]
+    pub fn slow_policy(&self) -> SlowPolicy {
         match self.stragglers.rules().policy {
             SlowPolicy::Demote if !self.config.seekable => SlowPolicy::Wait,
             policy => policy,
@@ -100,6 +101,7 @@ impl Session {
         for finding in findings {
             match finding {
                 Finding::Slow(number, slow) => found |= self.on_slow(now, number, slow),
+                Finding::HoldUp(slow) => self.on_held_up(&slow),
                 Finding::Challenge if self.slow_policy() == SlowPolicy::Wait => {}
                 Finding::Challenge => {
                     if self.controller.challenge(now, self.last_seq) {
@@ -158,6 +160,7 @@ impl Session {
                 limits_rate: self.controller.is_limit(number),
                 link: Rate(u64::from(member.about.link_speed) * 1_000_000).datagrams(),
                 ahead: member.ahead,
+                heard_at: member.heard_at,
             })
         };
         let heard = self.roster.members();
@@ -173,15 +176,18 @@ impl Session {
         let Some(member) = self.roster.member_mut(number) else {
             return false;
         };
-        let known = member.slow.replace(slow).is_some();
         match policy {
             SlowPolicy::Wait => {
-                if !known {
+                // What was told of it stays: while the room waits, others of its parts may come to
+                // look as if they were the reason.
+                if member.slow.is_none() {
+                    member.slow = Some(slow);
                     self.events.push_back(Event::Slow(number));
                 }
                 return false;
             }
             SlowPolicy::Demote => {
+                member.slow = Some(slow);
                 member.state = MemberState::Demoted {
                     reason: slow.reason,
                 };
@@ -191,6 +197,7 @@ impl Session {
                 self.tell_standing(now, number);
             }
             SlowPolicy::Drop => {
+                member.slow = Some(slow);
                 let code = FailCode::TooSlow;
                 let text = format!("too slow for the room ({})", slow.reason.name());
                 let state = MemberState::Failed {
@@ -203,6 +210,21 @@ impl Session {
         }
         self.stragglers.on_standing(number);
         true
+    }
+
+    /// Most of the room is slow: it waits for them, and the operator is told of each once.
+    fn on_held_up(&mut self, slow: &[(ReceiverNumber, Slow)]) {
+        let mut by = Vec::new();
+        for &(number, slow) in slow {
+            let member = self.roster.member_mut(number);
+            if let Some(member) = member.filter(|member| member.slow.is_none()) {
+                member.slow = Some(slow);
+                by.push(number);
+            }
+        }
+        if !by.is_empty() {
+            self.events.push_back(Event::HeldUp(by));
+        }
     }
 
     /// A receiver that was demoted counts again; blocks of this cycle below `from` come to it

@@ -167,6 +167,9 @@ pub enum Event {
     Member(ReceiverNumber),
     /// A receiver is too slow: it is demoted, or the room waits for it.
     Slow(ReceiverNumber),
+    /// These are too slow, too, the slowest first, but most of the room is: it waits for them,
+    /// whatever is to become of slow ones.
+    HeldUp(Vec<ReceiverNumber>),
     /// Blocks of a receiver did not have their digest, the first, or many more than before.
     Spoiled(ReceiverNumber),
     /// A receiver that was demoted counts again.

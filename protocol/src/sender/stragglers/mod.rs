@@ -8,15 +8,17 @@
 //! is known from the controller's trials.
 //!
 //! Receivers of the same kind differ, but not by half: a room of equals is never parted, however
-//! slow it is.
+//! slow it is. Nor is one of which most are slow: it is theirs, and the operator is told who they are.
 
 mod record;
+mod rules;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 pub(super) use record::Totals;
 use record::{LONG, Record, SHORT, Speed, brake_share};
+pub use rules::{SlowPolicy, SlowRules};
 
 use crate::ids::ReceiverNumber;
 use crate::pacing::{Carries, SYMBOL_BITS};
@@ -46,39 +48,6 @@ const FULL_BLOCK: f64 = 187.0;
 /// datagrams in a pass.
 const MOST_SYMBOLS: f64 = 255.0;
 
-/// What becomes of a receiver that is too slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SlowPolicy {
-    /// It keeps what it catches and is served in a later cycle.
-    #[default]
-    Demote,
-    /// The room waits for it.
-    Wait,
-    /// It is sent away.
-    Drop,
-}
-
-/// When a receiver is too slow, and what becomes of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SlowRules {
-    /// What becomes of it.
-    pub policy: SlowPolicy,
-    /// The sender must have waited for it for this long.
-    pub after: Duration,
-    /// It takes less than this share of what all others could take: 0 to 1.
-    pub below: f64,
-}
-
-impl Default for SlowRules {
-    fn default() -> Self {
-        Self {
-            policy: SlowPolicy::Demote,
-            after: Duration::from_millis(500),
-            below: 0.5,
-        }
-    }
-}
-
 /// What kept the sender from sending although it had something to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Brake {
@@ -106,6 +75,8 @@ pub(super) struct Look {
     pub(super) link: f64,
     /// Whether it has granted more than is needed now.
     pub(super) ahead: bool,
+    /// When its newest report came.
+    pub(super) heard_at: Instant,
 }
 
 /// What is known of the stream at a moment.
@@ -149,10 +120,12 @@ pub struct Slow {
 }
 
 /// What a look at the room comes to.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Finding {
     /// This one is too slow.
     Slow(ReceiverNumber, Slow),
+    /// These are, the slowest first, but too many for the others to go on without them.
+    HoldUp(Vec<(ReceiverNumber, Slow)>),
     /// Some paths seem to be slow, but it is not known what the others carry.
     Challenge,
     /// This one was demoted and has kept up for long enough.
@@ -321,7 +294,8 @@ impl Stragglers {
         let out = dropped + looks.iter().filter(|look| look.demoted).count();
         // At most half of all; those that were not watched for long enough count with the fast.
         let most = ((looks.len() + dropped + done) / 2).saturating_sub(out);
-        let Some(slow) = slowest(&speeds, most, below) else {
+        let few = slowest(&speeds, most, below);
+        let Some(slow) = few.or_else(|| slowest(&speeds, speeds.len(), below)) else {
             return Vec::new();
         };
         let (slow, others) = speeds.split_at(slow);
@@ -336,16 +310,24 @@ impl Stragglers {
         if slow.iter().any(|(_, speed)| braking(speed))
             && room(|speed| speed.proven) * below <= fastest
         {
-            return self.challenge(now).into_iter().collect();
+            // What a challenge costs the slow ones is worth it where the others can leave them.
+            let challenge = few.and_then(|_| self.challenge(now));
+            return challenge.into_iter().collect();
         }
         let room = room(|speed| speed.most);
-        slow.iter()
-            .map(|(number, speed)| {
-                if let Some(record) = self.records.get_mut(number) {
-                    record.found += 1;
-                }
-                Finding::Slow(*number, slow_of(speed, room, stream))
-            })
+        let found = slow
+            .iter()
+            .map(|(number, speed)| (*number, slow_of(speed, room, stream)));
+        if few.is_none() {
+            return vec![Finding::HoldUp(found.collect())];
+        }
+        for (number, _) in slow {
+            if let Some(record) = self.records.get_mut(number) {
+                record.found += 1;
+            }
+        }
+        found
+            .map(|(number, slow)| Finding::Slow(number, slow))
             .collect()
     }
 

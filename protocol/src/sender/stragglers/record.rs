@@ -74,6 +74,10 @@ impl Totals {
     }
 
     fn loss(&self) -> f64 {
+        if self.expected <= 0.0 {
+            // Nothing is known to have been sent, so nothing is known to be lost.
+            return 0.0;
+        }
         1.0 - self.received.min(self.expected) / self.expected.max(1.0)
     }
 }
@@ -91,6 +95,8 @@ struct Sample {
     at: Instant,
     totals: Totals,
     bound: Bound,
+    /// Whether a report came in this period.
+    heard: bool,
 }
 
 /// How fast a receiver is, in datagrams of the stream per second.
@@ -135,6 +141,7 @@ impl Parts {
 pub(super) struct Record {
     parts: Parts,
     samples: VecDeque<Sample>,
+    heard_at: Option<Instant>,
     current: Bound,
     /// How often it was found to be slow.
     pub(super) found: u32,
@@ -163,6 +170,7 @@ impl Record {
             at: now,
             totals,
             bound,
+            heard: self.heard_at.replace(look.heard_at) != Some(look.heard_at),
         };
         self.samples.push_back(sample);
         if self.samples.len() > LONG + 1 {
@@ -236,9 +244,12 @@ impl Record {
         })
     }
 
+    /// Without the time since it was last heard: who says nothing any more is not slow but silent,
+    /// and stops gating for that.
     fn bound(&self) -> Bound {
         let newest = self.samples.iter().rev().take(SHORT);
-        newest.fold(Bound::default(), |sum, sample| Bound {
+        let known = newest.skip_while(|sample| !sample.heard);
+        known.fold(Bound::default(), |sum, sample| Bound {
             credit: sum.credit + sample.bound.credit,
             window: sum.window + sample.bound.window,
             path: sum.path + sample.bound.path,

@@ -27,6 +27,8 @@ struct Fake {
     piped: bool,
     /// Whether its disk has not ended a write since the beginning.
     hangs: bool,
+    /// Whether nothing comes from it any more.
+    dead: bool,
 }
 
 fn fast() -> Fake {
@@ -45,6 +47,7 @@ fn fast() -> Fake {
         window: 8192,
         piped: false,
         hangs: false,
+        dead: false,
     }
 }
 
@@ -63,6 +66,7 @@ struct Tester {
     periods: u32,
     fakes: Vec<Fake>,
     reports: Vec<Report>,
+    heard_at: Vec<Instant>,
     position: Position,
     link: f64,
 }
@@ -103,9 +107,11 @@ impl Tester {
             covered_up_to: BlockNumber(0),
             deficits: Vec::new(),
         };
+        let now = epoch();
         Self {
             stragglers: Stragglers::new(SlowRules::default()),
-            now: epoch(),
+            now,
+            heard_at: vec![now; fakes.len()],
             periods: 0,
             fakes: fakes.to_vec(),
             reports: vec![report; fakes.len()],
@@ -130,7 +136,8 @@ impl Tester {
         self.position.datagrams += datagrams as u64;
         self.position.slots += (datagrams / FULL_BLOCK) as u32;
         let mut looks = Vec::new();
-        for ((number, fake), report) in (1..).zip(&self.fakes).zip(&mut self.reports) {
+        let reports = self.reports.iter_mut().zip(&mut self.heard_at);
+        for ((number, fake), (report, heard_at)) in (1..).zip(&self.fakes).zip(reports) {
             let number = ReceiverNumber(number);
             let (written, busy) = match fake.hangs {
                 true => (0.0, 1000.0 * seconds),
@@ -140,13 +147,16 @@ impl Tester {
                 }
             };
             let busy = busy as u32;
-            report.blocks_done += written as u32;
-            report.busy_ms += busy;
-            report.effort.disk_bytes += (written * BLOCK_SIZE as f64) as u64;
-            report.effort.disk_ms += busy;
-            report.effort.session_ms += (1000.0 * datagrams / fake.session) as u32;
-            report.expected += datagrams as u64;
-            report.received += (datagrams * (1.0 - fake.loss)) as u64;
+            if !fake.dead {
+                *heard_at = self.now;
+                report.blocks_done += written as u32;
+                report.busy_ms += busy;
+                report.effort.disk_bytes += (written * BLOCK_SIZE as f64) as u64;
+                report.effort.disk_ms += busy;
+                report.effort.session_ms += (1000.0 * datagrams / fake.session) as u32;
+                report.expected += datagrams as u64;
+                report.received += (datagrams * (1.0 - fake.loss)) as u64;
+            }
             if let Some((brake, share)) = fake.bound {
                 let time = PERIOD.mul_f64(share);
                 self.stragglers
@@ -162,6 +172,7 @@ impl Tester {
                 limits_rate: fake.limits_rate,
                 link: self.link,
                 ahead: fake.ahead,
+                heard_at: *heard_at,
             });
         }
         assert!(self.stragglers.is_due(self.now));
@@ -223,13 +234,54 @@ fn all_below_the_gap_are_found_at_once_though_only_the_slowest_brakes() {
 fn never_more_than_half_and_never_a_room_of_equals() {
     let slow = slow_disk(PACE / 10.0);
     assert_eq!(found(&[fast(), slow, slow], PACE / 10.0), []);
+    let held_up = Tester::new(&[fast(), slow, slow]).run(5, PACE / 10.0);
+    let (6, [Finding::HoldUp(by)]) = held_up.as_ref().map(|(at, all)| (*at, &all[..])).unwrap()
+    else {
+        panic!("{held_up:?}")
+    };
+    let by: Vec<_> = by
+        .iter()
+        .map(|(number, slow)| (number.0, slow.reason))
+        .collect();
+    assert_eq!(by, [(2, SlowReason::Disk), (3, SlowReason::Disk)]);
     assert_eq!(found(&[slow; 8], PACE / 10.0), []);
     let nearly = slow_disk(PACE / 6.0);
     assert_eq!(found(&[nearly, nearly, slow, nearly], PACE / 10.0), []);
     let mut room = Tester::new(&[fast(), fast(), fast(), slow]);
-    // Two of five were sent away before.
+    // Four of eight were sent away before.
     room.position.dropped = 4;
-    assert_eq!(room.run(5, PACE / 10.0), None);
+    let (_, findings) = room.run(5, PACE / 10.0).unwrap();
+    assert!(matches!(&findings[..], [Finding::HoldUp(by)] if by.len() == 1));
+}
+
+#[test]
+fn who_says_nothing_any_more_is_not_slow() {
+    for brake in [Brake::Window, Brake::Credit] {
+        let mut room = Tester::new(&[fast(), fast(), fast()]);
+        assert_eq!(room.run(2, PACE), None);
+        room.fakes[2] = Fake {
+            dead: true,
+            bound: Some((brake, 0.9)),
+            ..fast()
+        };
+        assert_eq!(room.run(3, 0.0), None);
+        // It was slow, and not dead.
+        room.fakes[2].dead = false;
+        let (_, findings) = room.run(1, PACE / 10.0).unwrap();
+        assert_eq!(slow_ones(&findings).len(), 1, "{findings:?}");
+    }
+}
+
+#[test]
+fn where_nothing_was_sent_nothing_is_lost() {
+    let mut room = Tester::new(&[fast(), fast(), slow_disk(PACE / 10.0)]);
+    room.fakes[2].hangs = true;
+    let (_, findings) = room.run(5, 0.0).unwrap();
+    let [Finding::Slow(ReceiverNumber(3), slow)] = findings[..] else {
+        panic!("{findings:?}")
+    };
+    assert_eq!(slow.reason, SlowReason::Disk);
+    assert!(slow.room > 0, "{slow:?}");
 }
 
 #[test]
@@ -339,7 +391,7 @@ fn buffers_that_wait_for_what_is_lost_are_the_networks() {
 #[test]
 fn who_has_everything_counts_with_the_fast() {
     let fakes = [fast(), slow_disk(PACE / 10.0), slow_disk(PACE / 20.0)];
-    assert_eq!(found(&fakes, PACE / 20.0), []);
+    assert_eq!(found(&fakes, PACE / 20.0), [], "they are too many");
     let mut room = Tester::new(&fakes);
     room.position.done = 1;
     let (_, findings) = room.run(5, PACE / 20.0).unwrap();

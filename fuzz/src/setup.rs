@@ -9,8 +9,14 @@ use mimeo_protocol::ids::{Mac, Nonce, ReceiverNumber, SessionId};
 use mimeo_protocol::keys::{JoinKeys, Secret, Signer, SigningKey, Verifier, VerifyingKey};
 use mimeo_protocol::receiver::{Admitted, RendezvousConfig, Resume};
 use mimeo_protocol::sender::{EndpointConfig, Parity, SlowPolicy, SlowRules, StartPolicy};
-use mimeo_protocol::wire::{Auth, Welcome, WelcomeBody, data_group};
+use mimeo_protocol::wire::{Auth, MAX_DATAGRAM, Welcome, WelcomeBody, data_group};
 use mimeo_protocol::{pacing, receiver, sender};
+
+/// A buffer for a datagram, which does not grow while one is written.
+#[must_use]
+pub fn buffer() -> Vec<u8> {
+    Vec::with_capacity(MAX_DATAGRAM)
+}
 
 /// The name of all sessions that a receiver looks for.
 pub const NAME: &str = "room";
@@ -144,7 +150,9 @@ pub fn sender_config(bits: u16, image_len: u64) -> sender::SessionConfig {
         parity: match bits >> 7 & 3 {
             0 | 1 => Parity::Auto,
             2 => Parity::Fixed(1),
-            _ => Parity::Fixed(255),
+            // Sealing so many symbols takes longer than all the rest.
+            _ if bit(12) => Parity::Fixed(255),
+            _ => Parity::Fixed(9),
         },
         slow: SlowRules {
             policy: policies[usize::from(bits >> 9 & 3) % 3],

@@ -123,7 +123,7 @@ pub fn endpoint_config(auth: Auth) -> EndpointConfig {
         session_name: NAME.to_owned(),
         auth,
         secret: secret(),
-        seed: [3; 32],
+        seed: Secret::new([3; 32]),
         signing_key: signing_key(),
         group: data_group(session_id, false),
     }
@@ -178,7 +178,7 @@ pub fn rendezvous_config(bits: u8) -> RendezvousConfig {
         auth,
         secret: (auth != Auth::Open).then(secret),
         sender_key: bit(5).then(sender_key),
-        seed: [5; 32],
+        seed: Secret::new([5; 32]),
         mac: Mac([2, 0, 0, 0, 0, 1]),
         target_id: 1,
         link_speed: 1000,
@@ -224,8 +224,8 @@ pub fn welcome_body(session: SessionId, image_len: Option<u64>) -> WelcomeBody {
 
 /// The key that all of a session's members share.
 #[must_use]
-pub fn group_key(session: SessionId) -> [u8; 32] {
-    [session.0[0] ^ 0x55; 32]
+pub fn group_key(session: SessionId) -> Secret {
+    Secret::new([session.0[0] ^ 0x55; 32])
 }
 
 /// The keys between a session's sender and a receiver.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Nonce, Seq, SessionId, Slot};
-use mimeo_protocol::keys::{JoinKeys, SealKey};
+use mimeo_protocol::keys::{JoinKeys, SealKey, Secret};
 use mimeo_protocol::manifest::{Entry, Page, Run, StoredBlock};
 use mimeo_protocol::receiver::{
     BufferId, Difference, Endpoint, Event, Finding, SearchAgain, SearchAgainEvent, SymbolBuffer,
@@ -102,7 +102,7 @@ impl Room {
         let admitted = setup::admitted(session, body);
         let search = setup::rendezvous_config(0);
         Self {
-            again: SearchAgain::new(search, [6; 32], &admitted),
+            again: SearchAgain::new(search, Secret::new([6; 32]), &admitted),
             verifies: config.verify,
             endpoint: Endpoint::new(now, config, admitted),
             image,

@@ -70,10 +70,10 @@ impl Exchange {
 
     /// The seed that a sender answers with, drawn from its own.
     #[must_use]
-    pub fn sender_seed(&self, seed: &[u8; 32], number: ReceiverNumber) -> [u8; KEY_LEN] {
+    pub fn sender_seed(&self, seed: &Secret, number: ReceiverNumber) -> Secret {
         let number = number.0.to_be_bytes();
         let info: [&[u8]; 3] = [b"mimeo 1 sender exchange", &number, &self.receiver_nonce.0];
-        derive(seed, &self.session.0, &info)
+        derive(seed.bytes(), &self.session.0, &info)
     }
 
     fn receiver(&self, seed: &[u8; KEY_LEN]) -> (Side, Vec<u8>) {

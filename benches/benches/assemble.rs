@@ -77,7 +77,7 @@ fn signer() -> Signer {
 fn welcome() -> WelcomeBody {
     WelcomeBody {
         group: (Ipv4Addr::new(239, 255, 1, 1), 50_000).into(),
-        group_key: GROUP_KEY,
+        group_key: Secret::new(GROUP_KEY),
         sender_key: signer().key.verifying_key(),
         image_len: None,
         cycle: Cycle(1),
@@ -124,7 +124,7 @@ fn place_group(now: Instant, session: &mut Session, headers: &[SymbolHeader]) {
 /// The receiver's whole way from a datagram to a body: opening included.
 fn assemble(criterion: &mut Criterion) {
     let now = Instant::now();
-    let key = SealKey::new(&GROUP_KEY);
+    let key = SealKey::new(&Secret::new(GROUP_KEY));
     let symbol = random_bytes(4, SYMBOL_SIZE);
     let mut endpoint = Endpoint::new(now, session_config(), admitted());
     let mut rounds = Rounds::default();

@@ -5,7 +5,7 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use mimeo_protocol::keys::SealKey;
+use mimeo_protocol::keys::{SealKey, Secret};
 use mimeo_protocol::units::SYMBOL_SIZE;
 use mimeo_protocol::wire::{SYMBOL_DATAGRAM, SYMBOL_HEADER, SymbolHeader};
 
@@ -24,7 +24,7 @@ fn seal_burst(key: &SealKey, first: u64, body: &[u8], burst: &mut [u8]) {
 }
 
 fn seal(criterion: &mut Criterion) {
-    let key = SealKey::new(&GROUP_KEY);
+    let key = SealKey::new(&Secret::new(GROUP_KEY));
     let body = random_bytes(1, PAYLOAD);
     let mut burst = vec![0; BURST * SYMBOL_DATAGRAM];
     let mut first = 0;
@@ -51,7 +51,7 @@ fn open_burst(key: &SealKey, burst: &[u8], slots: &mut [u8]) {
 }
 
 fn open(criterion: &mut Criterion) {
-    let key = SealKey::new(&GROUP_KEY);
+    let key = SealKey::new(&Secret::new(GROUP_KEY));
     let body = random_bytes(1, PAYLOAD);
     let mut burst = vec![0; BURST * SYMBOL_DATAGRAM];
     seal_burst(&key, 0, &body, &mut burst);

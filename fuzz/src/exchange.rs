@@ -144,7 +144,7 @@ impl Scene {
             Action::Cookie(cookie) => {
                 if let Some(nonce) = self.nonce {
                     let cookie = [*cookie; COOKIE_LEN];
-                    let mut bytes = Vec::new();
+                    let mut bytes = setup::buffer();
                     Cookie { nonce, cookie }.encode(&mut bytes);
                     self.receiver_hears(&bytes);
                 }
@@ -191,7 +191,7 @@ impl Scene {
         let shown = self.cookies.iter().rev();
         let mut shown = shown.filter(|(_, cookie)| joined.shows && cookie.nonce == nonce);
         let message = joined.message.unwrap_or_else(|| asks());
-        let mut bytes = Vec::new();
+        let mut bytes = setup::buffer();
         Join {
             session_id: setup::session_id(0),
             nonce,
@@ -240,7 +240,7 @@ impl Scene {
 
     fn drain_receiver(&mut self) {
         self.receiver.handle_timeout(self.now);
-        let mut out = Vec::new();
+        let mut out = setup::buffer();
         let mut sent = 0;
         while let Some(to) = self.receiver.poll_transmit(self.now, &mut out) {
             sent += 1;
@@ -272,7 +272,7 @@ impl Scene {
         let mut plain = Vec::new();
         ToSender::AbortSeen.encode(&mut plain);
         let tag = admitted.session_id.tag();
-        let mut out = Vec::new();
+        let mut out = setup::buffer();
         unicast_header(Kind::ToSender, tag, 1, admitted.number, &mut out);
         admitted.keys.to_sender.seal_behind(1, 0, &plain, &mut out);
         let before = self.sender.strays();
@@ -282,7 +282,7 @@ impl Scene {
 
     fn drain_sender(&mut self) {
         self.sender.handle_timeout(self.now);
-        let mut out = Vec::new();
+        let mut out = setup::buffer();
         let mut sent = 0;
         while let Some(outgoing) = self.sender.poll_transmit(self.now, &mut out) {
             sent += 1;

@@ -1,6 +1,8 @@
 //! FEC: any k distinct symbols give the block back, whatever their order; other lists are refused
 //! and change nothing.
 
+use std::sync::OnceLock;
+
 use arbitrary::Arbitrary;
 use mimeo_protocol::fec::Code;
 use mimeo_protocol::units::{Esi, MAX_SOURCE_SYMBOLS, MAX_SYMBOLS, SYMBOL_SIZE};
@@ -52,19 +54,24 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Bytes that differ from symbol to symbol, at little cost.
-fn source(k: usize, seed: &[u8]) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for &byte in seed {
-        state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    let words = (0..k * SYMBOL_SIZE / 8).flat_map(|_| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 13).to_le_bytes()
+/// Bytes that differ from symbol to symbol. Where they begin depends on the seed, and they are made
+/// once: making them takes as long as coding them.
+fn source(k: usize, seed: &[u8]) -> &'static [u8] {
+    const PLACES: usize = 1 << 16;
+    static ALL: OnceLock<Vec<u8>> = OnceLock::new();
+    let all = ALL.get_or_init(|| {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let bytes = (0..PLACES + MAX_SOURCE_SYMBOLS * SYMBOL_SIZE).map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            state.to_be_bytes()[0]
+        });
+        bytes.collect()
     });
-    words.collect()
+    let mix = |state: u32, byte: &u8| (state ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    let from = seed.iter().fold(0x811c_9dc5, mix) as usize % PLACES;
+    &all[from..from + k * SYMBOL_SIZE]
 }
 
 fn distinct(code: Code, body: &[u8], padded: &[u8], picks: &[u8]) {

@@ -129,7 +129,7 @@ impl Search {
             Action::Welcome(welcomed) => self.welcome(welcomed),
             Action::Cookie { mine, cookie } => {
                 let (nonce, cookie) = (self.nonce(*mine), [*cookie; COOKIE_LEN]);
-                let mut bytes = Vec::new();
+                let mut bytes = setup::buffer();
                 Cookie { nonce, cookie }.encode(&mut bytes);
                 self.hear(0, &bytes);
             }
@@ -208,7 +208,7 @@ impl Search {
 
     fn drain(&mut self) {
         self.machine.handle_timeout(self.now);
-        let mut out = Vec::new();
+        let mut out = setup::buffer();
         let mut sent = 0;
         while let Some(to) = self.machine.poll_transmit(self.now, &mut out) {
             sent += 1;
@@ -273,7 +273,7 @@ impl Search {
 
 impl Announced {
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = setup::buffer();
         Announce {
             session_id: setup::session_id(self.session),
             auth: setup::auth(self.auth),

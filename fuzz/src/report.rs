@@ -96,7 +96,7 @@ fn to_receiver(bytes: &[u8]) {
 }
 
 fn round_trip(message: &ToSender) {
-    let mut bytes = Vec::new();
+    let mut bytes = crate::setup::buffer();
     message.encode(&mut bytes);
     assert_eq!(ToSender::decode(&bytes).as_ref(), Ok(message));
 }
@@ -109,7 +109,7 @@ fn round_trip(message: &ToSender) {
 /// Where it does not hold.
 pub fn check(report: &Report) {
     check_runs(report);
-    let mut bytes = Vec::new();
+    let mut bytes = crate::setup::buffer();
     report.encode(&mut bytes);
     assert!(bytes.len() <= MAX_REPORT, "{}", bytes.len());
     let again = Report::decode(&bytes).expect("what was encoded decodes");

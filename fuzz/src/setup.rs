@@ -9,8 +9,14 @@ use mimeo_protocol::ids::{Mac, Nonce, ReceiverNumber, SessionId};
 use mimeo_protocol::keys::{JoinKeys, Secret, Signer, SigningKey, Verifier, VerifyingKey};
 use mimeo_protocol::receiver::{Admitted, RendezvousConfig, Resume};
 use mimeo_protocol::sender::{EndpointConfig, Parity, SlowPolicy, SlowRules, StartPolicy};
-use mimeo_protocol::wire::{Auth, Welcome, WelcomeBody, data_group};
+use mimeo_protocol::wire::{Auth, MAX_DATAGRAM, Welcome, WelcomeBody, data_group};
 use mimeo_protocol::{pacing, receiver, sender};
+
+/// A buffer for a datagram, which does not grow while one is written.
+#[must_use]
+pub fn buffer() -> Vec<u8> {
+    Vec::with_capacity(MAX_DATAGRAM)
+}
 
 /// The name of all sessions that a receiver looks for.
 pub const NAME: &str = "room";
@@ -117,7 +123,7 @@ pub fn endpoint_config(auth: Auth) -> EndpointConfig {
         session_name: NAME.to_owned(),
         auth,
         secret: secret(),
-        seed: [3; 32],
+        seed: Secret::new([3; 32]),
         signing_key: signing_key(),
         group: data_group(session_id, false),
     }
@@ -144,7 +150,9 @@ pub fn sender_config(bits: u16, image_len: u64) -> sender::SessionConfig {
         parity: match bits >> 7 & 3 {
             0 | 1 => Parity::Auto,
             2 => Parity::Fixed(1),
-            _ => Parity::Fixed(255),
+            // Sealing so many symbols takes longer than all the rest.
+            _ if bit(12) => Parity::Fixed(255),
+            _ => Parity::Fixed(9),
         },
         slow: SlowRules {
             policy: policies[usize::from(bits >> 9 & 3) % 3],
@@ -170,7 +178,7 @@ pub fn rendezvous_config(bits: u8) -> RendezvousConfig {
         auth,
         secret: (auth != Auth::Open).then(secret),
         sender_key: bit(5).then(sender_key),
-        seed: [5; 32],
+        seed: Secret::new([5; 32]),
         mac: Mac([2, 0, 0, 0, 0, 1]),
         target_id: 1,
         link_speed: 1000,
@@ -216,8 +224,8 @@ pub fn welcome_body(session: SessionId, image_len: Option<u64>) -> WelcomeBody {
 
 /// The key that all of a session's members share.
 #[must_use]
-pub fn group_key(session: SessionId) -> [u8; 32] {
-    [session.0[0] ^ 0x55; 32]
+pub fn group_key(session: SessionId) -> Secret {
+    Secret::new([session.0[0] ^ 0x55; 32])
 }
 
 /// The keys between a session's sender and a receiver.

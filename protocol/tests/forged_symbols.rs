@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::ids::{Cycle, Seq, SessionId, Slot};
-use mimeo_protocol::keys::{Signer, SigningKey};
+use mimeo_protocol::keys::{Secret, Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, IdentityHasher, Page, StoredBlock};
 use mimeo_protocol::receiver::{Event, Placement, Resume, Session, SessionConfig};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Esi, PageNumber, Place, SYMBOL_SIZE};
@@ -41,7 +41,7 @@ impl Receiver {
         };
         let welcome = WelcomeBody {
             group: SocketAddr::from(([239, 255, 1, 2], 50_000)),
-            group_key: [1; 32],
+            group_key: Secret::new([1; 32]),
             sender_key: signer().key.verifying_key(),
             image_len: config.image_len,
             cycle: Cycle(1),

@@ -141,7 +141,7 @@ fn join(
 ) -> Result<(Box<Admitted>, SearchAgain), NotJoined> {
     let rendezvous = rendezvous_config(config, room, target)?;
     let admitted = search.run(rendezvous.clone())?;
-    let again = SearchAgain::new(rendezvous, random()?, &admitted);
+    let again = SearchAgain::new(rendezvous, Secret::new(random()?), &admitted);
     Ok((admitted, again))
 }
 
@@ -197,7 +197,7 @@ fn rendezvous_config(
         auth,
         secret,
         sender_key: config.sender_key,
-        seed: random()?,
+        seed: Secret::new(random()?),
         mac: room.mac(),
         target_id: target_id(&config.target),
         link_speed: room.link_speed(),
@@ -237,7 +237,7 @@ fn described(target: &Target, resume: bool) -> String {
 /// The same for the same target, whenever and wherever.
 fn target_id(target: &OsStr) -> u64 {
     let digest = derive(target.as_encoded_bytes(), b"", &[b"mimeo 1 target"]);
-    let (id, _) = digest.split_first_chunk().expect("32 bytes hold 8");
+    let (id, _) = digest.bytes().split_first_chunk().expect("32 bytes hold 8");
     u64::from_be_bytes(*id)
 }
 

@@ -4,6 +4,9 @@
 //! and tells what happens as [`run::Update`]s; the operator's side shows these and passes on
 //! what the operator wants. The engine and the operator meet only in [`run`] and [`status`].
 
+#[cfg(fuzzing)]
+compile_error!("with --cfg fuzzing hashes stand for signatures and for the exchange of a join");
+
 pub mod cli;
 pub mod config;
 mod engine;

@@ -135,23 +135,27 @@ fn endpoint_config(
     group: SocketAddr,
 ) -> Result<EndpointConfig, String> {
     let (auth, secret) = match &config.admission {
-        Admission::Open => (Auth::Open, Secret::new(random_bytes()?)),
+        Admission::Open => (Auth::Open, random_secret()?),
         Admission::Key(key) => (Auth::KeyFile, Secret::new(*key.bytes())),
         Admission::Code(code) => (Auth::Code, Secret::of_code(code)),
     };
     let signing_key = match &config.signing_key {
         Some(key) => key.clone(),
-        None => SigningKey::from_seed(&random_bytes()?),
+        None => SigningKey::from_seed(random_secret()?.bytes()),
     };
     Ok(EndpointConfig {
         session_id,
         session_name: config.session_name.clone(),
         auth,
         secret,
-        seed: random_bytes()?,
+        seed: random_secret()?,
         signing_key,
         group,
     })
+}
+
+fn random_secret() -> Result<Secret, String> {
+    random_bytes().map(Secret::new)
 }
 
 fn random_bytes() -> Result<[u8; 32], String> {

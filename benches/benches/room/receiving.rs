@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::Decoder;
 use mimeo_protocol::ids::Mac;
+use mimeo_protocol::keys::Secret;
 use mimeo_protocol::receiver::{
     Assembled, Endpoint, Event, Rendezvous, RendezvousConfig, RendezvousEvent, Resume,
     SessionConfig,
@@ -33,7 +34,7 @@ impl Receiving {
             auth: Auth::Open,
             secret: None,
             sender_key: None,
-            seed: [8; 32],
+            seed: Secret::new([8; 32]),
             mac: Mac([2, 0, 0, 0, 0, 1]),
             target_id: 1,
             link_speed: 1000,

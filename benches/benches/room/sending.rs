@@ -37,7 +37,7 @@ impl<'a> Sending<'a> {
             session_name: "bench".to_owned(),
             auth: Auth::Open,
             secret: Secret::new([6; 32]),
-            seed: [7; 32],
+            seed: Secret::new([7; 32]),
             signing_key: SigningKey::from_seed(&[8; 32]),
             group: data_group(session_id, false),
         };

@@ -178,7 +178,7 @@ pub fn run(data: &[u8]) {
         room.drain();
     }
     // It takes longer than most of the rest.
-    if input.config >> 9 & 7 == 0 {
+    if input.config >> 9 & 15 == 0 {
         room.end_in_peace();
     }
 }

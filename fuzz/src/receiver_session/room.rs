@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Nonce, Seq, SessionId, Slot};
-use mimeo_protocol::keys::{JoinKeys, SealKey};
+use mimeo_protocol::keys::{JoinKeys, SealKey, Secret};
 use mimeo_protocol::manifest::{Entry, Page, Run, StoredBlock};
 use mimeo_protocol::receiver::{
     BufferId, Difference, Endpoint, Event, Finding, SearchAgain, SearchAgainEvent, SymbolBuffer,
@@ -102,7 +102,7 @@ impl Room {
         let admitted = setup::admitted(session, body);
         let search = setup::rendezvous_config(0);
         Self {
-            again: SearchAgain::new(search, [6; 32], &admitted),
+            again: SearchAgain::new(search, Secret::new([6; 32]), &admitted),
             verifies: config.verify,
             endpoint: Endpoint::new(now, config, admitted),
             image,
@@ -215,7 +215,8 @@ impl Room {
             session_tag: self.member.session.tag(),
             ..header
         };
-        let mut datagram = vec![0; SYMBOL_DATAGRAM];
+        let mut datagram = std::mem::take(&mut self.last);
+        datagram.resize(SYMBOL_DATAGRAM, 0);
         let (head, sealed) = datagram
             .split_first_chunk_mut::<SYMBOL_HEADER>()
             .expect("it fits");
@@ -226,7 +227,7 @@ impl Room {
 
     pub(super) fn hear_control(&mut self, control: &GroupControl) {
         self.seq += 1;
-        let mut plain = Vec::new();
+        let mut plain = setup::buffer();
         control.encode(&mut plain);
         self.hear_sealed_to_group(self.seq, &plain);
     }
@@ -234,7 +235,7 @@ impl Room {
     /// A forged number does not change the sender's own.
     pub(super) fn hear_forged_control(&mut self, seq: Near, control: &GroupControl) {
         self.forged = true;
-        let mut plain = Vec::new();
+        let mut plain = setup::buffer();
         control.encode(&mut plain);
         self.hear_sealed_to_group(seq.to_u48(self.seq + 1), &plain);
     }
@@ -267,7 +268,7 @@ impl Room {
     }
 
     pub(super) fn hear_sealed_to_group(&mut self, seq: u64, plain: &[u8]) {
-        let mut datagram = Vec::new();
+        let mut datagram = setup::buffer();
         group_header(self.member.session.tag(), Seq(seq), &mut datagram);
         self.member.group.seal_behind(seq, 0, plain, &mut datagram);
         self.hear_and_keep(datagram);
@@ -278,7 +279,7 @@ impl Room {
             // Credit that was granted from a forged position is taken back.
             self.member.credit = Slot(0);
         }
-        let mut plain = Vec::new();
+        let mut plain = setup::buffer();
         message.encode(&mut plain);
         self.hear_sealed(&plain);
     }
@@ -294,7 +295,7 @@ impl Room {
         let member = &mut self.member;
         member.told += 1;
         let number = mimeo_protocol::ids::ReceiverNumber(member.number);
-        let mut datagram = Vec::new();
+        let mut datagram = setup::buffer();
         let tag = member.session.tag();
         unicast_header(Kind::ToReceiver, tag, member.told, number, &mut datagram);
         let key = &member.keys.to_receiver;
@@ -442,7 +443,7 @@ impl Room {
 
     fn poll(&mut self) {
         self.search_again();
-        let mut out = Vec::new();
+        let mut out = setup::buffer();
         for sent in 0.. {
             while let Some(event) = self.endpoint.poll_event() {
                 self.on_event(event);
@@ -457,7 +458,7 @@ impl Room {
 
     fn search_again(&mut self) {
         self.again.handle_timeout(self.now, self.endpoint.session());
-        let mut out = Vec::new();
+        let mut out = setup::buffer();
         for sent in 0.. {
             if self.again.poll_transmit(self.now, &mut out).is_none() {
                 break;
@@ -575,7 +576,7 @@ impl Room {
         let mut symbols = esis.iter().zip(symbols.chunks_exact(SYMBOL_SIZE));
         let is_true = symbols.all(|(esi, symbol)| {
             let byte = content(block.0, esi.0);
-            symbol.iter().all(|&found| found == byte)
+            symbol == [byte; SYMBOL_SIZE]
         });
         assert!(is_true || self.forged);
         assert!(is_true || !self.sifted.contains(&block), "spoiled twice");

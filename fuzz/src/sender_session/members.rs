@@ -47,7 +47,7 @@ impl Members {
         let member = &mut self.all[who];
         member.sent += 1;
         let tag = setup::session_id(0).tag();
-        let mut out = Vec::new();
+        let mut out = setup::buffer();
         unicast_header(Kind::ToSender, tag, member.sent, member.number, &mut out);
         let key = &member.keys.to_sender;
         key.seal_behind(member.sent, 0, plain, &mut out);

@@ -85,7 +85,7 @@ pub fn run(data: &[u8]) {
         room.drain();
     }
     // It takes longer than most of the rest.
-    if input.config >> 12 == 0 {
+    if input.config >> 13 == 0 {
         room.end_in_silence();
     }
 }

@@ -8,10 +8,14 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use spake2::{Ed25519Group, Identity, Password, Spake2};
+#[cfg(not(fuzzing))]
+use spake2 as scheme;
 
+#[cfg(fuzzing)]
+use super::stand_in as scheme;
 use super::{KEY_LEN, Secret, derive};
 use crate::ids::{Nonce, ReceiverNumber, SessionId};
+use scheme::{Ed25519Group, Identity, Password, Spake2};
 
 /// Bytes of a message: the side and a point of the curve.
 pub const EXCHANGE_LEN: usize = 33;
@@ -66,10 +70,10 @@ impl Exchange {
 
     /// The seed that a sender answers with, drawn from its own.
     #[must_use]
-    pub fn sender_seed(&self, seed: &[u8; 32], number: ReceiverNumber) -> [u8; KEY_LEN] {
+    pub fn sender_seed(&self, seed: &Secret, number: ReceiverNumber) -> Secret {
         let number = number.0.to_be_bytes();
         let info: [&[u8]; 3] = [b"mimeo 1 sender exchange", &number, &self.receiver_nonce.0];
-        derive(seed, &self.session.0, &info)
+        derive(seed.bytes(), &self.session.0, &info)
     }
 
     fn receiver(&self, seed: &[u8; KEY_LEN]) -> (Side, Vec<u8>) {

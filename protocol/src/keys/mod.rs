@@ -4,10 +4,14 @@
 //! Every key seals the datagrams of one party in one direction and its nonce is the datagram's
 //! sequence number, so a nonce never repeats under a key. A key depends on the session's 128
 //! random bits and on both sides' join nonces, so it does not come back after a restart.
+//!
+//! In fuzz targets, and nowhere else, hashes stand for curves: `stand_in`.
 
 mod exchange;
 mod replay;
 mod signing;
+#[cfg(fuzzing)]
+mod stand_in;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce as AeadNonce, UnboundKey};
 use aws_lc_rs::hkdf;
@@ -24,8 +28,11 @@ use crate::wire::TAG;
 /// Bytes of a secret and of a key.
 pub const KEY_LEN: usize = 32;
 
-/// What both sides hold, or what keys are drawn from: the key file, what stands for the join code,
-/// the outcome of an [`Exchange`], or with `--open` a random number that the welcome carries.
+/// What both sides hold, what keys are drawn from, and keys before they are used: the key file, what
+/// stands for the join code, the outcome of an [`Exchange`], with `--open` a random number that the
+/// welcome carries, seeds, the group's key.
+///
+/// It is wiped when it is dropped, and never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret([u8; KEY_LEN]);
 
@@ -40,10 +47,10 @@ impl Secret {
     #[must_use]
     pub fn of_code(code: &impl std::fmt::Display) -> Self {
         let text = zeroize::Zeroizing::new(code.to_string());
-        Self(derive(text.as_bytes(), b"", &[b"mimeo 1 join code"]))
+        derive(text.as_bytes(), b"", &[b"mimeo 1 join code"])
     }
 
-    /// The bytes, for the welcome of an open session.
+    /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
@@ -77,11 +84,11 @@ impl hkdf::KeyType for KeyLen {
 
 /// HKDF: `KEY_LEN` bytes for a purpose, from a secret and the salt that makes it fresh.
 #[must_use]
-pub fn derive(secret: &[u8], salt: &[u8], info: &[&[u8]]) -> [u8; KEY_LEN] {
+pub fn derive(secret: &[u8], salt: &[u8], info: &[&[u8]]) -> Secret {
     let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(secret);
-    let mut key = [0; KEY_LEN];
+    let mut key = Secret([0; KEY_LEN]);
     prk.expand(info, KeyLen)
-        .and_then(|okm| okm.fill(&mut key))
+        .and_then(|okm| okm.fill(&mut key.0))
         .expect("32 bytes are within HKDF's limit of 255 hashes");
     key
 }
@@ -96,10 +103,11 @@ impl std::fmt::Debug for SealKey {
 }
 
 impl SealKey {
-    /// A key from its bytes.
+    /// The key of these bytes.
     #[must_use]
-    pub fn new(bytes: &[u8; KEY_LEN]) -> Self {
-        let key = UnboundKey::new(&AES_256_GCM, bytes).expect("the key has AES-256's length");
+    pub fn new(bytes: &Secret) -> Self {
+        let key =
+            UnboundKey::new(&AES_256_GCM, bytes.bytes()).expect("the key has AES-256's length");
         Self(LessSafeKey::new(key))
     }
 
@@ -183,10 +191,7 @@ impl JoinKeys {
         let number = number.0.to_be_bytes();
         let key = |purpose: &[u8]| {
             let info: [&[u8]; 4] = [purpose, &receiver_nonce.0, &sender_nonce.0, &number];
-            let mut bytes = derive(&secret.0, &session.0, &info);
-            let key = SealKey::new(&bytes);
-            zeroize::Zeroize::zeroize(&mut bytes);
-            key
+            SealKey::new(&derive(&secret.0, &session.0, &info))
         };
         Self {
             welcome: key(b"mimeo 1 welcome"),
@@ -237,7 +242,10 @@ mod tests {
         let salt: Vec<u8> = (0..=0x0c).collect();
         let info: Vec<u8> = (0xf0..=0xf9).collect();
         let okm = derive(&[0x0b; 22], &salt, &[&info]);
-        assert_eq!(okm[..8], [0x3c, 0xb2, 0x5f, 0x25, 0xfa, 0xac, 0xd5, 0x7a]);
-        assert_eq!(okm[28..], [0xec, 0xc4, 0xc5, 0xbf]);
+        assert_eq!(
+            okm.bytes()[..8],
+            [0x3c, 0xb2, 0x5f, 0x25, 0xfa, 0xac, 0xd5, 0x7a]
+        );
+        assert_eq!(okm.bytes()[28..], [0xec, 0xc4, 0xc5, 0xbf]);
     }
 }

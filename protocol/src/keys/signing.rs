@@ -7,9 +7,13 @@
 
 use std::fmt;
 
-use ed25519_dalek::Signer as _;
+#[cfg(not(fuzzing))]
+use ed25519_dalek as scheme;
+use scheme::Signer as _;
 
 use super::KEY_LEN;
+#[cfg(fuzzing)]
+use super::stand_in as scheme;
 use crate::block::write_hex;
 use crate::ids::SessionId;
 
@@ -50,13 +54,13 @@ pub struct NoKey;
 
 /// The sender's secret; its memory is wiped when it is dropped.
 #[derive(Clone)]
-pub struct SigningKey(ed25519_dalek::SigningKey);
+pub struct SigningKey(scheme::SigningKey);
 
 impl SigningKey {
     /// The key of a seed: 32 random bytes.
     #[must_use]
     pub fn from_seed(seed: &[u8; KEY_LEN]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+        Self(scheme::SigningKey::from_bytes(seed))
     }
 
     /// What its signatures are verified with.
@@ -80,7 +84,7 @@ impl fmt::Debug for SigningKey {
 
 /// What the sender's signatures are verified with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct VerifyingKey(ed25519_dalek::VerifyingKey);
+pub struct VerifyingKey(scheme::VerifyingKey);
 
 impl VerifyingKey {
     /// A key from its bytes.
@@ -89,7 +93,7 @@ impl VerifyingKey {
     ///
     /// [`NoKey`] for bytes under which no signature counts.
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Result<Self, NoKey> {
-        match ed25519_dalek::VerifyingKey::from_bytes(bytes) {
+        match scheme::VerifyingKey::from_bytes(bytes) {
             Ok(key) if !key.is_weak() => Ok(Self(key)),
             _ => Err(NoKey),
         }
@@ -113,7 +117,7 @@ impl VerifyingKey {
         bytes: &[u8],
         signature: &[u8; SIGNATURE_LEN],
     ) -> Result<(), NotSigned> {
-        let signature = ed25519_dalek::Signature::from_bytes(signature);
+        let signature = scheme::Signature::from_bytes(signature);
         self.0
             .verify_strict(&message(context, session, bytes), &signature)
             .map_err(|_| NotSigned)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::rendezvous::{Admitted, JoinTarget, Rendezvous, RendezvousConfig, RendezvousEvent};
 use super::session::Session;
 use crate::ids::SessionId;
-use crate::keys::{KEY_LEN, derive};
+use crate::keys::{Secret, derive};
 
 /// Silence after which a sender is looked for: four times as long as any sender is silent.
 const SEARCH_AFTER: Duration = Duration::from_secs(2);
@@ -49,7 +49,7 @@ enum State {
 #[derive(Debug)]
 pub struct SearchAgain {
     config: RendezvousConfig,
-    seed: [u8; KEY_LEN],
+    seed: Secret,
     searches: u64,
     state: State,
     events: VecDeque<SearchAgainEvent>,
@@ -59,7 +59,7 @@ impl SearchAgain {
     /// For a receiver that was admitted to a session; `config` is what it was found with. `seed`
     /// is random, new for each run.
     #[must_use]
-    pub fn new(config: RendezvousConfig, seed: [u8; KEY_LEN], admitted: &Admitted) -> Self {
+    pub fn new(config: RendezvousConfig, seed: Secret, admitted: &Admitted) -> Self {
         let config = RendezvousConfig {
             session_name: Some(admitted.session_name.clone()),
             instead_of: Some(admitted.session_id),
@@ -156,7 +156,7 @@ impl SearchAgain {
     fn search(&mut self, now: Instant, told: Vec<Discriminant<RendezvousEvent>>) {
         self.searches += 1;
         let number = self.searches.to_be_bytes();
-        self.config.seed = derive(&self.seed, b"", &[b"mimeo 1 search", &number]);
+        self.config.seed = derive(self.seed.bytes(), b"", &[b"mimeo 1 search", &number]);
         let rendezvous = Box::new(Rendezvous::new(now, self.config.clone()));
         self.state = State::Searching { rendezvous, told };
     }

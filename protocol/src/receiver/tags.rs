@@ -30,12 +30,14 @@ impl DigestTags {
     pub fn note(&mut self, entry: &Entry) {
         let tag = tag(entry);
         self.make_room(entry);
-        for index in self.indices(entry) {
-            if self.tags.len() <= index {
-                self.tags.resize(index + 1, UNKNOWN);
-            }
-            self.tags[index] = tag;
+        let indices = self.indices(entry);
+        if indices.is_empty() {
+            return;
         }
+        if self.tags.len() < indices.end {
+            self.tags.resize(indices.end, UNKNOWN);
+        }
+        self.tags[indices].fill(tag);
     }
 
     /// Whether the entry says what was noted. `None`: nothing was noted where it is about.

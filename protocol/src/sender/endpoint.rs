@@ -59,7 +59,7 @@ pub struct EndpointConfig {
     /// What receivers hold too; in an open session what keys are drawn from.
     pub secret: Secret,
     /// Random bytes, new for each run: the group key, nonces and cookies come from them.
-    pub seed: [u8; 32],
+    pub seed: Secret,
     /// Signs what is written by: the manifest's pages and the end record.
     pub signing_key: SigningKey,
     /// Where the data flows.
@@ -100,7 +100,7 @@ impl Fetch {
 pub struct Endpoint {
     config: EndpointConfig,
     session: Session,
-    group_key_bytes: [u8; 32],
+    group_secret: Secret,
     group_key: SealKey,
     admission: Admission,
     cookies: Cookies,
@@ -119,15 +119,16 @@ impl Endpoint {
     /// An endpoint whose session waits for receivers.
     #[must_use]
     pub fn new(now: Instant, config: EndpointConfig, session: SessionConfig) -> Self {
-        let group_key_bytes = derive(&config.seed, &config.session_id.0, &[b"mimeo 1 group"]);
+        let group = &[b"mimeo 1 group".as_slice()];
+        let group_secret = derive(config.seed.bytes(), &config.session_id.0, group);
         let signer = Signer {
             key: config.signing_key.clone(),
             session: config.session_id,
         };
         Self {
-            group_key: SealKey::new(&group_key_bytes),
-            group_key_bytes,
-            admission: Admission::new(config.seed),
+            group_key: SealKey::new(&group_secret),
+            group_secret,
+            admission: Admission::new(),
             cookies: Cookies::new(now, &config.seed),
             guesses: Guesses::new(config.auth),
             announces: Allowance::new(now),

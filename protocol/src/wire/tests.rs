@@ -244,7 +244,7 @@ fn welcome_and_announce_round_trip() {
     for group in ["239.255.3.4:50000", "[ff12::4d69:1]:50001"] {
         let body = WelcomeBody {
             group: group.parse().unwrap(),
-            group_key: [5; 32],
+            group_key: crate::keys::Secret::new([5; 32]),
             sender_key: SigningKey::from_seed(&[6; 32]).verifying_key(),
             image_len: None,
             cycle: Cycle(1),

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use zeroize::Zeroizing;
+
 use super::{Kind, Reader, WireError, Write, clear_body, clear_header};
 use crate::ids::{Cycle, Nonce, ReceiverNumber, SessionId, Slot};
 use crate::keys::{JoinKeys, Secret, VerifyingKey};
@@ -73,9 +75,11 @@ impl Welcome {
     /// Puts the body in, sealed together with all that stands before it: once for each join, as the
     /// welcome key has one nonce.
     pub fn seal(&mut self, keys: &JoinKeys, body: &WelcomeBody) {
-        let (mut datagram, mut plain) = (Vec::new(), Vec::new());
-        self.encode_header(&mut datagram);
+        // Long enough that no part of the group's key is left behind.
+        let mut plain = Zeroizing::new(Vec::with_capacity(256));
         body.encode(&mut plain);
+        let mut datagram = Vec::new();
+        self.encode_header(&mut datagram);
         let header = datagram.len();
         keys.welcome.seal_behind(0, 0, &plain, &mut datagram);
         self.sealed = datagram.split_off(header);
@@ -87,6 +91,7 @@ impl Welcome {
         let mut header = Vec::new();
         self.encode_header(&mut header);
         let plain = keys.welcome.open_vec(0, &header, &self.sealed).ok()?;
+        let plain = Zeroizing::new(plain);
         WelcomeBody::decode(&plain).ok()
     }
 }
@@ -97,7 +102,7 @@ pub struct WelcomeBody {
     /// Where the data flows.
     pub group: SocketAddr,
     /// Key of the group's datagrams.
-    pub group_key: [u8; 32],
+    pub group_key: Secret,
     /// What pages and the end record are verified with.
     pub sender_key: VerifyingKey,
     /// Bytes, `None` for a stream of unknown length.
@@ -125,7 +130,7 @@ impl WelcomeBody {
         out.push(family);
         out.extend_from_slice(&address);
         out.put_u16(self.group.port());
-        out.extend_from_slice(&self.group_key);
+        out.extend_from_slice(self.group_key.bytes());
         out.extend_from_slice(&self.sender_key.to_bytes());
         out.put_u64(self.image_len.unwrap_or(UNKNOWN));
         out.put_u32(self.cycle.0);
@@ -155,7 +160,7 @@ impl WelcomeBody {
         }
         let body = Self {
             group: SocketAddr::new(ip, reader.u16("group port")?),
-            group_key: reader.array("group key")?,
+            group_key: Secret::new(reader.array("group key")?),
             sender_key: VerifyingKey::from_bytes(&reader.array("sender key")?).map_err(|_| {
                 WireError::Value {
                     field: "sender key",
@@ -177,18 +182,31 @@ mod tests {
     use super::*;
     use crate::keys::SigningKey;
 
-    #[test]
-    fn a_welcome_opens_under_its_secret_and_as_it_was_sealed() {
-        let body = WelcomeBody {
+    fn body() -> WelcomeBody {
+        WelcomeBody {
             group: "239.255.1.2:50000".parse().unwrap(),
-            group_key: [3; 32],
+            group_key: Secret::new([251; 32]),
             sender_key: SigningKey::from_seed(&[4; 32]).verifying_key(),
             image_len: None,
             cycle: Cycle(1),
             slot: Slot(6),
             begun: BlockNumber(6),
             receivers: 12,
-        };
+        }
+    }
+
+    #[test]
+    fn the_groups_key_is_not_shown() {
+        let shown = format!("{:?}", body());
+        assert!(
+            !shown.contains("251, 251") && !shown.contains("fbfb"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_welcome_opens_under_its_secret_and_as_it_was_sealed() {
+        let body = body();
         let secret = Secret::new([5; 32]);
         let mut welcome = Welcome {
             session_id: SessionId([1; 16]),

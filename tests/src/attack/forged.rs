@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::ids::{Cycle, ReceiverNumber, Seq, SessionId, Slot};
-use mimeo_protocol::keys::{SealKey, Signer, SigningKey};
+use mimeo_protocol::keys::{SealKey, Secret, Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, Identity, Page, Run, StoredBlock};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Esi, PageNumber, Place, SYMBOL_SIZE};
 use mimeo_protocol::wire::{
@@ -70,8 +70,8 @@ impl Forger {
     #[must_use]
     pub fn outside(session: SessionId) -> Self {
         Self {
-            group: SealKey::new(&[0xbb; 32]),
-            unicast: SealKey::new(&[0xbc; 32]),
+            group: SealKey::new(&Secret::new([0xbb; 32])),
+            unicast: SealKey::new(&Secret::new([0xbc; 32])),
             session,
         }
     }

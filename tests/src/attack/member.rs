@@ -80,7 +80,7 @@ impl Member {
                 auth,
                 secret: Some(secret),
                 sender_key: None,
-                seed: [host.number() as u8; 32],
+                seed: Secret::new([host.number() as u8; 32]),
                 mac: Mac([2, 0, 0, 0, 0, 0xbb]),
                 target_id: 1,
                 link_speed: 0,

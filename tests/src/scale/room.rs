@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Cycle, Mac, ReceiverNumber};
+use mimeo_protocol::keys::Secret;
 use mimeo_protocol::sender::{About, MemberState, Phase};
 use mimeo_protocol::wire::{SymbolKind, ToSender, WelcomeBody};
 
@@ -179,7 +180,7 @@ impl Room {
         let position = session.position();
         let welcome = WelcomeBody {
             group: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            group_key: [0; 32],
+            group_key: Secret::new([0; 32]),
             sender_key: signer().key.verifying_key(),
             image_len: session.image_len(),
             cycle: position.cycle,

@@ -124,7 +124,8 @@ impl Incarnation {
                     self.session = Some(admitted.session_id);
                     self.welcome = Some(admitted.body.clone());
                     self.sessions += 1;
-                    let again = SearchAgain::new(self.config.clone(), self.config.seed, &admitted);
+                    let again =
+                        SearchAgain::new(self.config.clone(), self.config.seed.clone(), &admitted);
                     self.again = Some(again);
                     self.endpoint = Some(Endpoint::new(now, config, *admitted));
                 }

@@ -174,7 +174,7 @@ impl Machine {
             auth: self.profile.auth,
             secret: self.profile.secret.clone(),
             sender_key: self.profile.sender_key,
-            seed: self.dice.bytes(),
+            seed: Secret::new(self.dice.bytes()),
             mac: match self.profile.nameless {
                 true => Mac::default(),
                 false => Mac([2, 0, mac[0], mac[1], high, low]),

@@ -45,7 +45,7 @@ pub enum Sight {
 pub struct Tap {
     secret: Secret,
     /// What the sender of each session draws from.
-    seeds: HashMap<SessionId, [u8; 32]>,
+    seeds: HashMap<SessionId, Secret>,
     /// The receiver's message in the exchange of each join.
     asked: HashMap<Nonce, Vec<u8>>,
     group: Option<SealKey>,
@@ -66,7 +66,7 @@ impl Tap {
     }
 
     /// A sender draws from this seed.
-    pub fn on_sender(&mut self, session: SessionId, seed: [u8; 32]) {
+    pub fn on_sender(&mut self, session: SessionId, seed: Secret) {
         self.seeds.insert(session, seed);
     }
 
@@ -148,7 +148,7 @@ impl Tap {
         let seed = self.seeds.get(&welcome.session_id)?;
         let seed = exchange.sender_seed(seed, welcome.number);
         let asked = self.asked.get(&welcome.receiver_nonce)?;
-        Some(exchange.answer(&seed, asked).ok()?.1)
+        Some(exchange.answer(seed.bytes(), asked).ok()?.1)
     }
 }
 

@@ -61,7 +61,7 @@ struct Attempt {
     nonce: Nonce,
     cookie: [u8; COOKIE_LEN],
     /// What the receiver's side of the exchange is made of, and its message.
-    exchange: Option<(Exchange, [u8; KEY_LEN], Vec<u8>)>,
+    exchange: Option<(Exchange, Secret, Vec<u8>)>,
 }
 
 /// The state machine of the rendezvous; `poll_*` as in the session.
@@ -287,17 +287,18 @@ impl Rendezvous {
     fn attempt(&mut self, to: Searching) -> Attempt {
         self.attempts += 1;
         let number = self.attempts.to_be_bytes();
-        let nonce = derive(&self.config.seed, b"", &[b"mimeo 1 nonce", &number]);
-        let (nonce, _) = nonce.split_first_chunk().expect("32 bytes hold 16");
+        let own = self.config.seed.bytes();
+        let nonce = derive(own, b"", &[b"mimeo 1 nonce", &number]);
+        let (nonce, _) = nonce.bytes().split_first_chunk().expect("32 bytes hold 16");
         let nonce = Nonce(*nonce);
-        let seed = derive(&self.config.seed, b"", &[b"mimeo 1 exchange", &number]);
+        let seed = derive(own, b"", &[b"mimeo 1 exchange", &number]);
         let exchange = self.config.secret.clone().map(|secret| {
             let exchange = Exchange {
                 secret,
                 session: to.announce.session_id,
                 receiver_nonce: nonce,
             };
-            let message = exchange.ask(&seed);
+            let message = exchange.ask(seed.bytes());
             (exchange, seed, message)
         });
         Attempt {
@@ -381,7 +382,7 @@ impl Attempt {
     /// The keys and the content of a welcome, if its sender holds what this receiver holds.
     fn open(&self, welcome: &Welcome) -> Option<(JoinKeys, WelcomeBody)> {
         let secret = match &self.exchange {
-            Some((exchange, seed, _)) => exchange.finish(seed, &welcome.exchange).ok()?,
+            Some((exchange, seed, _)) => exchange.finish(seed.bytes(), &welcome.exchange).ok()?,
             None if self.to.announce.auth == Auth::Open => {
                 Secret::new(<[u8; KEY_LEN]>::try_from(&*welcome.secret).ok()?)
             }

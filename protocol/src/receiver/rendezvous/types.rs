@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::ids::{Mac, ReceiverNumber, SessionId};
-use crate::keys::{JoinKeys, KEY_LEN, Secret, VerifyingKey};
+use crate::keys::{JoinKeys, Secret, VerifyingKey};
 use crate::wire::{Announce, Auth, RejectReason, WelcomeBody};
 
 /// What a receiver looks for and what it says about itself.
@@ -19,7 +19,7 @@ pub struct RendezvousConfig {
     /// The only sender that anything is taken from; without it any that knows the secret.
     pub sender_key: Option<VerifyingKey>,
     /// Random and secret, new for each search: nonces and exchanges come from it.
-    pub seed: [u8; KEY_LEN],
+    pub seed: Secret,
     /// Hardware address of the interface.
     pub mac: Mac,
     /// A digest of the target's name: a receiver that is started again for the same target takes

@@ -65,16 +65,14 @@ impl Peer {
 /// All receivers that were welcomed and are not forgotten.
 #[derive(Debug)]
 pub(super) struct Admission {
-    seed: [u8; 32],
     next: u16,
     peers: HashMap<ReceiverNumber, Peer>,
     by_nonce: HashMap<Nonce, ReceiverNumber>,
 }
 
 impl Admission {
-    pub(super) fn new(seed: [u8; 32]) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            seed,
             next: 1,
             peers: HashMap::new(),
             by_nonce: HashMap::new(),
@@ -101,10 +99,10 @@ impl Admission {
         body: &WelcomeBody,
     ) -> Result<(ReceiverNumber, About, Vec<u8>), NotAdmitted> {
         let number = ReceiverNumber(self.next);
-        let (exchange, secret) = self.exchange(config, number, join)?;
+        let (exchange, secret) = exchange(config, number, join)?;
         // Numbers are not given twice: a number is a part of what its keys are drawn from.
         self.next = self.next.checked_add(1).ok_or(NotAdmitted::Full)?;
-        let sender_nonce = self.draw_nonce(config, number);
+        let sender_nonce = draw_nonce(config, number);
         let in_clear = match config.auth {
             Auth::Open => secret.bytes().to_vec(),
             Auth::KeyFile | Auth::Code => Vec::new(),
@@ -136,36 +134,6 @@ impl Admission {
         Ok((number, about(from, join), datagram))
     }
 
-    /// The sender's side of the exchange: its message and what keys are drawn from.
-    fn exchange(
-        &self,
-        config: &EndpointConfig,
-        number: ReceiverNumber,
-        join: &Join,
-    ) -> Result<(Vec<u8>, Secret), NotAdmitted> {
-        if config.auth == Auth::Open {
-            return Ok((Vec::new(), config.secret.clone()));
-        }
-        let exchange = Exchange {
-            secret: config.secret.clone(),
-            session: config.session_id,
-            receiver_nonce: join.nonce,
-        };
-        let seed = exchange.sender_seed(&self.seed, number);
-        Ok(exchange.answer(&seed, &join.exchange)?)
-    }
-
-    fn draw_nonce(&self, config: &EndpointConfig, number: ReceiverNumber) -> Nonce {
-        let number = number.0.to_be_bytes();
-        let bytes = derive(
-            &self.seed,
-            &config.session_id.0,
-            &[b"mimeo 1 sender nonce", &number],
-        );
-        let (nonce, _) = bytes.split_first_chunk().expect("32 bytes hold 16");
-        Nonce(*nonce)
-    }
-
     /// Receivers whose keys are held.
     pub(super) fn len(&self) -> usize {
         self.peers.len()
@@ -182,6 +150,32 @@ impl Admission {
             stays
         });
     }
+}
+
+/// The sender's side of the exchange: its message and what keys are drawn from.
+fn exchange(
+    config: &EndpointConfig,
+    number: ReceiverNumber,
+    join: &Join,
+) -> Result<(Vec<u8>, Secret), NotAdmitted> {
+    if config.auth == Auth::Open {
+        return Ok((Vec::new(), config.secret.clone()));
+    }
+    let exchange = Exchange {
+        secret: config.secret.clone(),
+        session: config.session_id,
+        receiver_nonce: join.nonce,
+    };
+    let seed = exchange.sender_seed(&config.seed, number);
+    Ok(exchange.answer(seed.bytes(), &join.exchange)?)
+}
+
+fn draw_nonce(config: &EndpointConfig, number: ReceiverNumber) -> Nonce {
+    let number = number.0.to_be_bytes();
+    let info: [&[u8]; 2] = [b"mimeo 1 sender nonce", &number];
+    let drawn = derive(config.seed.bytes(), &config.session_id.0, &info);
+    let (nonce, _) = drawn.bytes().split_first_chunk().expect("32 bytes hold 16");
+    Nonce(*nonce)
 }
 
 fn about(from: SocketAddr, join: &Join) -> About {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::hmac;
 
 use crate::ids::Nonce;
-use crate::keys::derive;
+use crate::keys::{Secret, derive};
 use crate::wire::COOKIE_LEN;
 
 /// A cookie is valid in the period in which it was made and in the next one.
@@ -21,10 +21,10 @@ pub(super) struct Cookies {
 
 impl Cookies {
     /// `seed` is the session's.
-    pub(super) fn new(now: Instant, seed: &[u8; 32]) -> Self {
-        let key = derive(seed, b"", &[b"mimeo 1 cookie"]);
+    pub(super) fn new(now: Instant, seed: &Secret) -> Self {
+        let key = derive(seed.bytes(), b"", &[b"mimeo 1 cookie"]);
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            key: hmac::Key::new(hmac::HMAC_SHA256, key.bytes()),
             opened: now,
         }
     }
@@ -85,7 +85,7 @@ mod tests {
     )]
     fn a_cookie_is_of_one_join_from_one_address_for_a_while() {
         let start = Instant::now();
-        let cookies = Cookies::new(start, &[1; 32]);
+        let cookies = Cookies::new(start, &Secret::new([1; 32]));
         let (from, nonce) = (SocketAddr::from(([10, 0, 0, 1], 5)), Nonce([3; 16]));
         let cookie = cookies.make(start, from, &nonce);
         let valid = |after: u64, from, nonce, cookie| {
@@ -107,7 +107,7 @@ mod tests {
         ));
         assert!(!valid(0, from, &Nonce([4; 16]), &cookie));
         assert!(!valid(0, from, &nonce, &[0; COOKIE_LEN]));
-        let other = Cookies::new(start, &[2; 32]);
+        let other = Cookies::new(start, &Secret::new([2; 32]));
         assert!(!other.is_valid(start, from, &nonce, &cookie));
     }
 }

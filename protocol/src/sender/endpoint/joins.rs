@@ -134,7 +134,7 @@ impl Endpoint {
         let position = self.session.position();
         let body = WelcomeBody {
             group: self.config.group,
-            group_key: self.group_key_bytes,
+            group_key: self.group_secret.clone(),
             sender_key: self.config.signing_key.verifying_key(),
             image_len: self.session.image_len(),
             cycle: position.cycle,

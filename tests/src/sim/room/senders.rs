@@ -153,8 +153,8 @@ pub(super) fn operator(
     tap: &mut Tap,
 ) -> Operator {
     let session_id = SessionId(dice.bytes());
-    let seed = dice.bytes();
-    tap.on_sender(session_id, seed);
+    let seed = Secret::new(dice.bytes());
+    tap.on_sender(session_id, seed.clone());
     let endpoint = EndpointConfig {
         session_id,
         session_name: "room".to_owned(),

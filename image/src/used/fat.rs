@@ -29,24 +29,53 @@ const PIECE: u64 = 65_536;
 
 const REMEDY: &str = "eject it properly, or run chkdsk or fsck.fat on it";
 
+/// Where the root directory lies.
+#[derive(Clone, Debug)]
+pub(crate) enum Root {
+    /// At these bytes of the volume: FAT12 and FAT16.
+    Fixed(Range<u64>),
+    /// In the chain of this cluster.
+    Chain(u32),
+}
+
+impl Root {
+    /// `fixed` is in front of the first cluster.
+    fn find(boot: &[u8], kind: Kind, fixed: Range<u64>) -> Result<Self, Distrust> {
+        Ok(match kind {
+            Kind::Fat32 => Self::Chain(boot.le32(44)?),
+            Kind::Fat12 | Kind::Fat16 => Self::Fixed(fixed),
+        })
+    }
+}
+
 /// A filesystem whose boot sector is believed.
 #[derive(Debug)]
-struct Fat {
-    volume: Reader,
+pub(crate) struct Fat {
+    pub(crate) volume: Reader,
     kind: Kind,
     /// Bytes.
     len: u64,
     /// Byte offsets of the tables that have to agree; the second is a copy.
     tables: Vec<u64>,
+    pub(crate) root: Root,
     /// Byte offset of cluster 2, the first one.
     data: u64,
     /// Bytes of a cluster.
-    cluster: u64,
-    clusters: u64,
+    pub(crate) cluster: u64,
+    pub(crate) clusters: u64,
+    /// The boot sector.
+    boot: Vec<u8>,
+}
+
+/// Reads the boot sector of a filesystem that has to be clean.
+pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
+    let fat = Fat::read(volume)?;
+    fat.check_clean()?;
+    Ok(Arc::new(fat))
 }
 
 /// Reads the boot sector.
-pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
+fn parse(volume: Reader) -> Result<Fat, Distrust> {
     let boot = read(&*volume, 0, 512, "the boot sector")?;
     let range = |what, value: u64| Err(Distrust::Range { what, value });
     let sector = u64::from(boot.le16(11)?);
@@ -91,20 +120,22 @@ pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
         });
     }
     let all_tables = (0..copies).map(|copy| (reserved + copy * table) * sector);
+    let data = head * sector;
     let fat = Fat {
         tables: mirrored(&boot, kind, all_tables.collect())?,
+        root: Root::find(&boot, kind, data - root * sector..data)?,
         volume,
         kind,
         len,
-        data: head * sector,
+        data,
         cluster,
         clusters,
+        boot,
     };
     if fat.entries(0, clusters + 2).end > table * sector {
         return range("the size of the table", table);
     }
-    fat.check_clean(&boot)?;
-    Ok(Arc::new(fat))
+    Ok(fat)
 }
 
 /// The tables in use: FAT32 may have turned mirroring off (`BPB_ExtFlags`).
@@ -131,6 +162,34 @@ fn mirrored(boot: &[u8], kind: Kind, tables: Vec<u64>) -> Result<Vec<u64>, Distr
 }
 
 impl Fat {
+    /// Reads the boot sector. What is found may lag behind if the filesystem is not clean.
+    pub(crate) fn read(volume: Reader) -> Result<Self, Distrust> {
+        parse(volume)
+    }
+
+    /// Byte offset of a cluster, counted from 2.
+    pub(crate) fn place(&self, cluster: u32) -> Result<u64, Distrust> {
+        let index = u64::from(cluster).checked_sub(2);
+        let index = index.filter(|index| *index < self.clusters);
+        let index = index.ok_or(Distrust::Range {
+            what: "a cluster of a file",
+            value: cluster.into(),
+        })?;
+        Ok(self.data + index * self.cluster)
+    }
+
+    /// The cluster that follows one of a file, by the first table in use; `None` after the last one.
+    pub(crate) fn next(&self, cluster: u32) -> Result<Option<u32>, Distrust> {
+        self.place(cluster)?;
+        let what = "the file allocation table";
+        let first = u64::from(cluster) & !1;
+        let place = self.entries(first, 2);
+        let len = (place.end - place.start) as usize;
+        let bytes = read(&*self.volume, self.tables[0] + place.start, len, what)?;
+        let next = self.entry(&bytes, u64::from(cluster) - first)?;
+        Ok((next <= self.bad_cluster()).then_some(next))
+    }
+
     /// Bytes of a table that hold these entries.
     fn entries(&self, first: u64, count: u64) -> Range<u64> {
         match self.kind {
@@ -183,8 +242,8 @@ impl Fat {
         }
     }
 
-    /// Entry 1 and a byte of the boot sector tell.
-    fn check_clean(&self, boot: &[u8]) -> Result<(), Distrust> {
+    /// Whether it was unmounted: entry 1 and a byte of the boot sector tell.
+    pub(crate) fn check_clean(&self) -> Result<(), Distrust> {
         let (state, clean, good) = match self.kind {
             Kind::Fat12 => (37, 0, 0),
             Kind::Fat16 => (37, 0x8000, 0x4000),
@@ -193,7 +252,7 @@ impl Fat {
         let flags = self.entry(&self.read_entries(0, 2)?, 1)?;
         let what = if flags & good != good {
             "the disk had errors"
-        } else if flags & clean != clean || boot.byte(state)? & 1 != 0 {
+        } else if flags & clean != clean || self.boot.byte(state)? & 1 != 0 {
             "it was not unmounted"
         } else {
             return Ok(());

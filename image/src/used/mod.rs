@@ -16,20 +16,20 @@ mod checksum;
 mod distrust;
 mod layout;
 mod map;
-mod partition;
+pub(crate) mod partition;
 mod pieces;
-mod read;
+pub(crate) mod read;
 mod remark;
-mod signature;
+pub(crate) mod signature;
 mod volume;
 
 mod btrfs;
 mod exfat;
-mod ext;
-mod fat;
-mod lvm;
-mod ntfs;
-mod swap;
+pub(crate) mod ext;
+pub(crate) mod fat;
+pub(crate) mod lvm;
+pub(crate) mod ntfs;
+pub(crate) mod swap;
 mod xfs;
 
 pub use distrust::Distrust;

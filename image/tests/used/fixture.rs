@@ -211,7 +211,7 @@ impl Drop for Fuse {
 
 /// A file as a disk.
 #[derive(Debug)]
-struct Disk(File);
+pub struct Disk(pub File);
 
 impl ReadAt for Disk {
     fn size(&self) -> u64 {

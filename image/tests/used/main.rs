@@ -14,4 +14,5 @@ mod ntfs;
 mod source;
 mod swap;
 mod table;
+mod volumes;
 mod xfs;

@@ -5,6 +5,7 @@
 
 mod features;
 mod group;
+mod inode;
 mod superblock;
 
 use std::ops::Range;
@@ -17,32 +18,54 @@ use super::{Distrust, checksum};
 use group::Group;
 use superblock::{Checksums, Superblock};
 
+pub(crate) use inode::{CLASSIC, Inode};
+
 /// Where the superblock lies, and how long it is.
 const SUPERBLOCK: (u64, usize) = (1024, 1024);
 
 /// A filesystem whose superblock is believed.
 #[derive(Debug)]
-struct Ext {
-    volume: Reader,
+pub(crate) struct Ext {
+    pub(crate) volume: Reader,
     superblock: Superblock,
 }
 
-/// Reads the superblock.
+/// Reads the superblock of a filesystem that has to be clean.
 pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
-    let (at, len) = SUPERBLOCK;
-    let bytes = read(&*volume, at, len, "the superblock")?;
-    let superblock = Superblock::parse(&bytes)?;
-    let filesystem = superblock.blocks * superblock.block_size;
-    if filesystem > volume.size() {
-        return Err(Distrust::Size {
-            filesystem,
-            volume: volume.size(),
-        });
-    }
-    Ok(Arc::new(Ext { volume, superblock }))
+    let ext = Ext::read(volume)?;
+    ext.check_clean()?;
+    Ok(Arc::new(ext))
 }
 
 impl Ext {
+    /// Reads the superblock. What it says may lag behind if the filesystem is not clean.
+    pub(crate) fn read(volume: Reader) -> Result<Self, Distrust> {
+        let superblock = Superblock::parse(&superblock(&volume)?)?;
+        let filesystem = superblock.blocks * superblock.block_size;
+        if filesystem > volume.size() {
+            return Err(Distrust::Size {
+                filesystem,
+                volume: volume.size(),
+            });
+        }
+        Ok(Self { volume, superblock })
+    }
+
+    /// Whether it was unmounted and found to be whole.
+    pub(crate) fn check_clean(&self) -> Result<(), Distrust> {
+        features::check_clean(&superblock(&self.volume)?)
+    }
+
+    /// Bytes of a block.
+    pub(crate) fn block_size(&self) -> u64 {
+        self.superblock.block_size
+    }
+
+    /// Blocks of the filesystem.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.superblock.blocks
+    }
+
     /// The descriptor of a group, checked.
     fn group(&self, number: u64) -> Result<Group, Distrust> {
         let at = self.superblock.descriptor_at(number);
@@ -81,6 +104,11 @@ impl Ext {
         }
         Ok(bitmap)
     }
+}
+
+fn superblock(volume: &Reader) -> Result<Vec<u8>, Distrust> {
+    let (at, len) = SUPERBLOCK;
+    read(&**volume, at, len, "the superblock")
 }
 
 impl Allocation for Ext {

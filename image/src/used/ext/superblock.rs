@@ -2,7 +2,7 @@
 
 use super::features::{
     BIGALLOC, BITS_64, CSUM_SEED, GDT_CSUM, META_BG, METADATA_CSUM, SPARSE_SUPER, SPARSE_SUPER2,
-    check_clean, check_features, features,
+    check_features, features,
 };
 use super::group::Group;
 use crate::used::Distrust;
@@ -62,6 +62,7 @@ pub(super) struct Superblock {
     /// Blocks.
     group_size: u64,
     inode_table_blocks: u64,
+    pub(super) inodes: Inodes,
     pub(super) descriptor_len: usize,
     /// Groups whose descriptors lie in a block of their own group's beginning start
     /// with this number of descriptor blocks; `None` without meta_bg.
@@ -69,6 +70,28 @@ pub(super) struct Superblock {
     reserved_descriptor_blocks: u64,
     backups: Backups,
     pub(super) checksums: Checksums,
+}
+
+/// How many inodes there are, and how large they are.
+#[derive(Debug)]
+pub(super) struct Inodes {
+    pub(super) count: u64,
+    pub(super) per_group: u64,
+    /// Bytes.
+    pub(super) size: u64,
+}
+
+impl Inodes {
+    fn parse(bytes: &[u8]) -> Result<Self, Distrust> {
+        Ok(Self {
+            count: bytes.le32(0x0)?.into(),
+            per_group: bytes.le32(0x28)?.into(),
+            size: match bytes.le32(0x4c)? {
+                0 => 128,
+                _ => bytes.le16(0x58)?.into(),
+            },
+        })
+    }
 }
 
 /// Which groups begin with a copy of the superblock.
@@ -86,7 +109,6 @@ impl Superblock {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Distrust> {
         let checksums = checksums(bytes)?;
         check_features(bytes)?;
-        check_clean(bytes)?;
         let [compat, incompat, ro_compat] = features(bytes)?;
         let has = |set: u32, flag: u32| set & flag != 0;
         let shift = |at: usize, what: &'static str| match bytes.le32(at)? {
@@ -111,10 +133,7 @@ impl Superblock {
                 0
             })
         };
-        let inode_size = match bytes.le32(0x4c)? {
-            0 => 128,
-            _ => u64::from(bytes.le16(0x58)?),
-        };
+        let inodes = Inodes::parse(bytes)?;
         let superblock = Self {
             block_size,
             cluster_size,
@@ -122,7 +141,8 @@ impl Superblock {
             free_blocks: u64::from(bytes.le32(0xc)?) | high(0x158)?,
             first_block: bytes.le32(0x14)?.into(),
             group_size: bytes.le32(0x20)?.into(),
-            inode_table_blocks: (u64::from(bytes.le32(0x28)?) * inode_size).div_ceil(block_size),
+            inode_table_blocks: (inodes.per_group * inodes.size).div_ceil(block_size),
+            inodes,
             descriptor_len: if has(incompat, BITS_64) {
                 bytes.le16(0xfe)?.into()
             } else {
@@ -193,7 +213,7 @@ impl Superblock {
         Ok(())
     }
 
-    fn groups(&self) -> u64 {
+    pub(super) fn groups(&self) -> u64 {
         (self.blocks - self.first_block).div_ceil(self.group_size)
     }
 

@@ -78,6 +78,18 @@ pub(crate) fn open(volume: &Reader) -> Result<(UsedMap, Vec<LogicalVolume>), Dis
     Ok((map, volumes))
 }
 
+/// The logical volumes with their names, each as one range of bytes.
+pub(crate) fn volumes(volume: &Reader) -> Result<Vec<(String, Arc<Linear>)>, Distrust> {
+    let group = find_group(&**volume)?;
+    let linear = |(name, segments): &(String, Vec<Segment>)| {
+        (
+            name.clone(),
+            Arc::new(Linear::new(Arc::clone(volume), segments)),
+        )
+    };
+    Ok(group.volumes.iter().map(linear).collect())
+}
+
 /// The ranges of the physical volume that a segment takes: what its map speaks for, and the rest.
 fn fills(segment: &Segment, found: &Volume) -> Vec<(Range<u64>, Fill)> {
     let Range { start, end } = segment.logical;
@@ -94,7 +106,7 @@ fn fills(segment: &Segment, found: &Volume) -> Vec<(Range<u64>, Fill)> {
 
 /// A logical volume as one range of bytes.
 #[derive(Debug)]
-struct Linear {
+pub(crate) struct Linear {
     physical: Reader,
     segments: Vec<Segment>,
     len: u64,
@@ -107,6 +119,19 @@ impl Linear {
             segments: segments.to_vec(),
             len: segments.last().map_or(0, |segment| segment.logical.end),
         }
+    }
+}
+
+impl Linear {
+    /// Where bytes of it lie on the physical volume, in order.
+    pub(crate) fn places(&self, range: Range<u64>) -> Vec<Range<u64>> {
+        let place = |segment: &Segment| {
+            let start = range.start.max(segment.logical.start);
+            let end = range.end.min(segment.logical.end);
+            let at = |offset: u64| segment.physical + (offset - segment.logical.start);
+            (start < end).then(|| at(start)..at(end))
+        };
+        self.segments.iter().filter_map(place).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //! records, attribute headers, data runs, attribute lists, `$Volume`,
 //! `$LogFile`, index records).
 
+mod directory;
 mod hibernation;
 mod log;
 mod record;
@@ -16,20 +17,24 @@ use super::Distrust;
 use super::bits::set_runs;
 use super::map::Allocation;
 use super::read::{Fields, Reader, read};
-use record::Record;
 use stream::Stream;
+
+pub(crate) use record::Record;
+pub(crate) use stream::{COMPRESSED, ENCRYPTED, Run};
 
 /// File records with fixed numbers.
 const MFT: u64 = 0;
 const LOG_FILE: u64 = 2;
 const VOLUME: u64 = 3;
-const ROOT: u64 = 5;
+pub(crate) const ROOT: u64 = 5;
 const BITMAP: u64 = 6;
 
 /// Types of attributes.
 const ATTRIBUTE_LIST: u32 = 0x20;
 const VOLUME_INFORMATION: u32 = 0x70;
-const DATA: u32 = 0x80;
+pub(crate) const DATA: u32 = 0x80;
+/// Says that a file is something else: a link, or compressed by a filter driver.
+pub(crate) const REPARSE_POINT: u32 = 0xc0;
 
 /// Flags of the volume: dirty; a check was under way.
 const DIRTY: u16 = 0x0001;
@@ -46,14 +51,23 @@ const REMEDY: &str =
 
 /// What the boot sector says, and where the file records lie.
 #[derive(Debug)]
-struct Ntfs {
-    volume: Reader,
+pub(crate) struct Ntfs {
+    pub(crate) volume: Reader,
     /// Bytes.
-    cluster: u64,
+    pub(crate) cluster: u64,
     clusters: u64,
     /// Bytes of a file record.
     record: usize,
     mft: Stream,
+}
+
+/// The content of an attribute.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// In the record itself.
+    Resident(Vec<u8>),
+    /// In clusters.
+    Runs(Stream),
 }
 
 /// A filesystem whose bitmap is believed.
@@ -66,10 +80,7 @@ struct Map {
 /// Reads the boot sector and finds the bitmap.
 pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
     let ntfs = Ntfs::open(volume)?;
-    hibernation::check(&ntfs)?;
-    ntfs.check_flags()?;
-    let log_file = ntfs.file(LOG_FILE)?;
-    log::check(&ntfs, &log_file)?;
+    let log_file = ntfs.check_clean()?;
     let bitmap = ntfs.file(BITMAP)?;
     let expected = ntfs.clusters.div_ceil(8);
     if bitmap.size < expected {
@@ -89,7 +100,8 @@ pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
 }
 
 impl Ntfs {
-    fn open(volume: Reader) -> Result<Self, Distrust> {
+    /// Reads the boot sector. What is found may lag behind if the volume is not clean.
+    pub(crate) fn open(volume: Reader) -> Result<Self, Distrust> {
         let boot = read(&*volume, 0, 512, "the boot sector")?;
         let sector = u64::from(boot.le16(11)?);
         let range = |what, value: u64| Err(Distrust::Range { what, value });
@@ -139,7 +151,32 @@ impl Ntfs {
         Ok(ntfs)
     }
 
+    /// Whether nobody sleeps in it, and all that was changed is in its place. Tells where the log is.
+    pub(crate) fn check_clean(&self) -> Result<Stream, Distrust> {
+        hibernation::check(self)?;
+        self.check_flags()?;
+        let log_file = self.file(LOG_FILE)?;
+        log::check(self, &log_file)?;
+        Ok(log_file)
+    }
+
+    /// Clusters of the volume.
+    pub(crate) fn clusters(&self) -> u64 {
+        self.clusters
+    }
+
+    /// The file record that a reference names, if it is still that of the same file.
+    pub(crate) fn follow(&self, reference: u64) -> Result<Option<Record>, Distrust> {
+        let record = self.record(reference & record::NUMBER, &self.mft)?;
+        let is_same = u64::from(record.sequence()?) == reference >> 48;
+        Ok(is_same.then_some(record))
+    }
+
     /// A file record that is in use.
+    pub(crate) fn base(&self, number: u64) -> Result<Record, Distrust> {
+        self.record(number, &self.mft)
+    }
+
     fn record(&self, number: u64, mft: &Stream) -> Result<Record, Distrust> {
         let what = "a file record";
         let at = number.checked_mul(self.record as u64);
@@ -156,8 +193,7 @@ impl Ntfs {
         self.stream(&base, DATA, &[], Some(&self.mft))
     }
 
-    /// Where an attribute of a file lies, which may go on in records that an attribute list
-    /// names. Those of `$MFT` itself lie in what was found of it before: `mft` is `None` then.
+    /// Where an attribute of a system file lies.
     fn stream(
         &self,
         base: &Record,
@@ -165,19 +201,51 @@ impl Ntfs {
         name: &[u8],
         mft: Option<&Stream>,
     ) -> Result<Stream, Distrust> {
+        let what = match self.gather(base, kind, name, mft)? {
+            Some(Content::Runs(stream)) => return stream.complete(self.cluster, self.clusters),
+            Some(Content::Resident(_)) => "a file is not where it belongs",
+            None => "a file has no data",
+        };
+        Err(Distrust::Damaged { what })
+    }
+
+    /// An attribute of a file, if it has it.
+    pub(crate) fn attribute(
+        &self,
+        base: &Record,
+        kind: u32,
+        name: &[u8],
+    ) -> Result<Option<Content>, Distrust> {
+        self.gather(base, kind, name, Some(&self.mft))
+    }
+
+    /// An attribute of a file, which may go on in records that an attribute list names. Those of
+    /// `$MFT` itself lie in what was found of it before: `mft` is `None` then.
+    fn gather(
+        &self,
+        base: &Record,
+        kind: u32,
+        name: &[u8],
+        mft: Option<&Stream>,
+    ) -> Result<Option<Content>, Distrust> {
         let mut stream = Stream::default();
         let Some(list) = base.find(ATTRIBUTE_LIST, &[], None)? else {
-            let attribute = base.find(kind, name, Some(0))?.ok_or(Distrust::Damaged {
-                what: "a file has no data",
-            })?;
+            let Some(attribute) = base.find(kind, name, Some(0))? else {
+                return Ok(None);
+            };
+            if attribute.is_resident()? {
+                return Ok(Some(Content::Resident(attribute.value()?.to_vec())));
+            }
             stream.append(attribute, self.clusters)?;
-            return stream.complete(self.cluster);
+            return Ok(Some(Content::Runs(stream)));
         };
+        let mut is_there = false;
         let entries = if list.is_resident()? {
             list.value()?.to_vec()
         } else {
             let mut place = Stream::default();
             place.append(list, self.clusters)?;
+            let place = place.complete(self.cluster, self.clusters)?;
             let len = place.size.min(MAX_LIST) as usize;
             self.read_stream(&place, 0, len, "an attribute list")?
         };
@@ -207,13 +275,17 @@ impl Ntfs {
             let attribute = attribute.ok_or(Distrust::Damaged {
                 what: "an attribute list names a record without that attribute",
             })?;
+            if attribute.is_resident()? && !is_there {
+                return Ok(Some(Content::Resident(attribute.value()?.to_vec())));
+            }
             stream.append(attribute, self.clusters)?;
+            is_there = true;
         }
-        stream.complete(self.cluster)
+        Ok(is_there.then_some(Content::Runs(stream)))
     }
 
     /// Reads a part of a stream, over the ends of its runs.
-    fn read_stream(
+    pub(crate) fn read_stream(
         &self,
         stream: &Stream,
         from: u64,

@@ -9,8 +9,9 @@ pub(super) const NUMBER: u64 = (1 << 48) - 1;
 /// Bytes that one entry of the update sequence protects, whatever the sector size.
 const STRIDE: usize = 512;
 
-/// The flag of a record that stands for a file.
+/// The flags of a record that stands for a file, and for a directory.
 const IN_USE: u16 = 1;
+const IS_DIRECTORY: u16 = 2;
 
 /// Checks the update sequence of a structure, and puts back the bytes that it replaced: the last
 /// two of every 512 are the same number if all were written together.
@@ -41,7 +42,7 @@ pub(super) fn mend(bytes: &mut [u8], magic: &[u8; 4]) -> Result<(), Distrust> {
 
 /// A file record whose update sequence is right.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(crate) struct Record {
     pub(super) number: u64,
     bytes: Vec<u8>,
 }
@@ -60,6 +61,16 @@ impl Record {
     /// How often the record was used anew.
     pub(super) fn sequence(&self) -> Result<u16, Distrust> {
         self.bytes.le16(0x10)
+    }
+
+    /// What names the file in a directory.
+    pub(crate) fn reference(&self) -> Result<u64, Distrust> {
+        Ok(self.number | u64::from(self.sequence()?) << 48)
+    }
+
+    /// Whether it is that of a directory.
+    pub(crate) fn is_directory(&self) -> Result<bool, Distrust> {
+        Ok(self.bytes.le16(0x16)? & IS_DIRECTORY != 0)
     }
 
     /// Number of the record that this one goes on from.

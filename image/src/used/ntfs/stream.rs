@@ -9,20 +9,44 @@ use crate::used::read::Fields;
 /// Runs that are kept, 24 MiB of them; what is in more pieces is not followed.
 const MAX_RUNS: usize = 1 << 20;
 
+/// Clusters of an attribute, holes included: as bytes they fit 63 bits, whatever the cluster size.
+const MAX_CLUSTERS: u64 = 1 << 42;
+
+/// Attributes whose content is not what lies in their runs: compressed, encrypted.
+pub(crate) const COMPRESSED: u16 = 0x00ff;
+pub(crate) const ENCRYPTED: u16 = 0x4000;
+
 /// The runs of an attribute, in order.
 #[derive(Debug, Default)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     /// Bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
+    /// Bytes that were written; the rest reads as zeros.
+    pub(crate) initialized: u64,
+    /// Compressed, encrypted, sparse: what any part of it says.
+    pub(crate) flags: u16,
     runs: Vec<Run>,
 }
 
+/// Clusters that follow each other.
 #[derive(Debug)]
-struct Run {
+pub(crate) struct Run {
     /// Clusters, counted in the attribute.
-    index: Range<u64>,
-    /// The first one, counted on the volume.
-    start: u64,
+    pub(crate) index: Range<u64>,
+    /// The first one, counted on the volume; `None` for a hole.
+    pub(crate) start: Option<u64>,
+}
+
+impl Run {
+    fn len(&self) -> u64 {
+        self.index.end - self.index.start
+    }
+
+    /// Its clusters, counted on the volume.
+    fn place(&self) -> Option<Range<u64>> {
+        let start = self.start?;
+        Some(start..start + self.len())
+    }
 }
 
 impl Stream {
@@ -50,12 +74,10 @@ impl Stream {
                 what: "the parts of a file do not follow each other",
             });
         }
-        // Compressed, sparse or encrypted: none of the files that are followed is.
-        if attribute.0.le16(12)? != 0 {
-            return Err(Distrust::Arrangement("compressed system files"));
-        }
+        self.flags |= attribute.0.le16(12)?;
         if self.runs.is_empty() {
             self.size = attribute.0.le64(0x30)?;
+            self.initialized = attribute.0.le64(0x38)?;
         }
         let mut at = usize::from(attribute.0.le16(0x20)?);
         let mut start = 0_i64;
@@ -68,11 +90,12 @@ impl Stream {
             let len = signed(attribute.0.part(at + 1, count)?)?;
             start = start.wrapping_add(signed(attribute.0.part(at + 1 + count, distance)?)?);
             at += 1 + count + distance;
+            // No distance at all stands for a hole.
+            let is_hole = distance == 0;
             let place = u64::try_from(start).ok().zip(u64::try_from(len).ok());
             let place = place.filter(|(start, len)| {
-                *len > 0
-                    && distance > 0
-                    && start.checked_add(*len).is_some_and(|end| end <= clusters)
+                let end = start.checked_add(*len);
+                *len > 0 && (is_hole || end.is_some_and(|end| end <= clusters))
             });
             let Some((start, len)) = place else {
                 return Err(Distrust::Range {
@@ -80,35 +103,49 @@ impl Stream {
                     value: start.cast_unsigned(),
                 });
             };
-            self.push(start, len, clusters)?;
+            self.push((!is_hole).then_some(start), len)?;
         }
         Ok(())
     }
 
-    fn push(&mut self, start: u64, len: u64, clusters: u64) -> Result<(), Distrust> {
+    fn push(&mut self, start: Option<u64>, len: u64) -> Result<(), Distrust> {
         let end = self.end();
-        if len > clusters - end {
-            return Err(Distrust::Damaged {
-                what: "a system file is larger than the volume",
-            });
-        }
+        let stop = end.checked_add(len).filter(|stop| *stop <= MAX_CLUSTERS);
+        let stop = stop.ok_or(Distrust::Range {
+            what: "a data run",
+            value: len,
+        })?;
         if self.runs.len() > MAX_RUNS {
-            return Err(Distrust::Arrangement("a system file in very many pieces"));
+            return Err(Distrust::Arrangement("a file in very many pieces"));
         }
         match self.runs.last_mut() {
-            Some(run) if run.start + (run.index.end - run.index.start) == start => {
-                run.index.end += len;
+            Some(run) if start.is_some() && run.place().map(|it| it.end) == start => {
+                run.index.end = stop;
             }
             _ => self.runs.push(Run {
-                index: end..end + len,
+                index: end..stop,
                 start,
             }),
         }
         Ok(())
     }
 
-    /// Whether all of it was found.
-    pub(super) fn complete(self, cluster: u64) -> Result<Self, Distrust> {
+    /// Whether all of a system file was found, in clusters of its own.
+    pub(super) fn complete(self, cluster: u64, clusters: u64) -> Result<Self, Distrust> {
+        if self.flags != 0 {
+            return Err(Distrust::Arrangement("compressed system files"));
+        }
+        if let Some(hole) = self.runs.iter().find(|run| run.start.is_none()) {
+            return Err(Distrust::Range {
+                what: "a data run",
+                value: hole.index.start,
+            });
+        }
+        if self.end() > clusters {
+            return Err(Distrust::Damaged {
+                what: "a system file is larger than the volume",
+            });
+        }
         let found = self.end().saturating_mul(cluster);
         if found < self.size {
             return Err(Distrust::Count {
@@ -126,14 +163,17 @@ impl Stream {
         let run = self.runs.partition_point(|run| run.index.end <= index);
         let run = self.runs.get(run)?;
         let inside = offset - run.index.start * cluster;
-        let len = (run.index.end - run.index.start) * cluster;
-        Some((run.start * cluster + inside, len - inside))
+        Some((run.start? * cluster + inside, run.len() * cluster - inside))
+    }
+
+    /// In order and without gaps, from the attribute's first cluster on.
+    pub(crate) fn runs(&self) -> &[Run] {
+        &self.runs
     }
 
     /// Clusters of the volume that it lies in.
     pub(super) fn places(&self) -> impl Iterator<Item = Range<u64>> + '_ {
-        let place = |run: &Run| run.start..run.start + (run.index.end - run.index.start);
-        self.runs.iter().map(place)
+        self.runs.iter().filter_map(Run::place)
     }
 }
 

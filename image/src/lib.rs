@@ -7,6 +7,7 @@
 //!   looks; [`Target::prepare`] turns it into a [`TargetWriter`], which changes
 //!   what it stands for.
 //! * [`used`]: which bytes of a disk its filesystems use.
+//! * [`golden`]: what makes clones of an image clash, or fail to start.
 //! * [`files`]: a look at the files of a filesystem, without mounting it.
 //! * [`disk`]: which block devices exist, what they hold and who uses them.
 //!
@@ -15,6 +16,7 @@
 
 pub mod disk;
 pub mod files;
+pub mod golden;
 mod lock;
 mod retry;
 mod size;

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use crate::config::Config;
 use crate::engine::{Ended, Engine, Parts, Room, shown_code};
 use crate::exit::Exit;
+use crate::golden;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
 use crate::summary;
 
@@ -97,6 +98,9 @@ fn session(
     .map_err(|error| failed(Exit::Failure, &error))?;
     let line = format!("sending {} through {}", source.describe(), room.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));
+    for warning in golden::warnings(&source) {
+        let _ = updates.send(Update::Line(Severity::Warn, warning));
+    }
     say_how_to_join(config, &updates);
     let endpoint_config = endpoint_config(config, session_id, room.data_group())
         .map_err(|error| failed(Exit::Failure, &error))?;

@@ -6,7 +6,11 @@
 mod common;
 mod conformance;
 mod damage;
+mod disk;
 #[allow(dead_code, reason = "maps need more of it")]
 #[path = "../used/fixture.rs"]
 mod fixture;
+mod golden;
+#[path = "../used/volumes.rs"]
+mod volumes;
 mod walk;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{info, keygen};
+use crate::{check, info, keygen};
 
 /// In front of errors.
 const NAME: &str = "mimeo-image";
@@ -14,7 +14,7 @@ const NAME: &str = "mimeo-image";
 const EXITS: &str = "\
 Exit codes:
   0  done
-  1  failure
+  1  failure; of check: something that is to be mended
   2  usage: the command line cannot be carried out
   3  the image or device was refused";
 
@@ -23,7 +23,7 @@ Exit codes:
 #[command(
     name = NAME,
     version,
-    about = "Says what is on a disk, makes the keys of a room",
+    about = "Says what is on a disk and whether it is fit to be cloned, makes the keys of a room",
     after_help = EXITS,
     max_term_width = 100
 )]
@@ -35,11 +35,12 @@ struct Args {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     Info(info::Args),
     Keygen(keygen::Args),
 }
 
-/// Why a subcommand was not carried out. The message says what failed, where, and what to do.
+/// Why a subcommand does not end in success. The message says what failed, where, and what to do.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// It cannot be, as it is given.
@@ -48,6 +49,8 @@ pub(crate) enum Error {
     Failure(String),
     /// What it is about must not or cannot be read.
     Refused(String),
+    /// It was carried out, and found something that is to be mended: what it prints.
+    Findings(String),
 }
 
 /// What a subcommand leaves behind.
@@ -74,11 +77,16 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Error::Failure(text)) => complain(&text, 1),
         Err(Error::Usage(text)) => complain(&text, 2),
         Err(Error::Refused(text)) => complain(&text, 3),
+        Err(Error::Findings(output)) => {
+            let _ = writeln!(io::stdout(), "{output}");
+            ExitCode::from(1)
+        }
     }
 }
 
 fn run(command: &Command) -> Result<Done, Error> {
     match command {
+        Command::Check(args) => check::run(args),
         Command::Info(args) => info::run(args),
         Command::Keygen(args) => keygen::run(args),
     }

@@ -2,6 +2,7 @@
 //!
 //! Each subcommand is a file of its own: its arguments, and a function that carries them out.
 
+mod check;
 mod cli;
 mod info;
 mod keygen;

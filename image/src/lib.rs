@@ -8,6 +8,7 @@
 //!   what it stands for.
 //! * [`used`]: which bytes of a disk its filesystems use.
 //! * [`golden`]: what makes clones of an image clash, or fail to start.
+//! * [`scrub`]: what of the used bytes no clone needs.
 //! * [`files`]: a look at the files of a filesystem, without mounting it.
 //! * [`disk`]: which block devices exist, what they hold and who uses them.
 //!
@@ -19,6 +20,7 @@ pub mod files;
 pub mod golden;
 mod lock;
 mod retry;
+pub mod scrub;
 mod size;
 pub mod source;
 pub mod target;

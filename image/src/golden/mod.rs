@@ -20,6 +20,7 @@ use crate::used::partition;
 use crate::used::read::{Reader, Window};
 use crate::used::{Distrust, Partition, ReadAt, Scheme, Signature, lvm, signature, swap};
 
+pub(crate) use linux::swap_files;
 pub use problem::Problem;
 
 /// The type of an EFI system partition in a GPT and in an MBR.

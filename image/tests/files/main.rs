@@ -11,6 +11,7 @@ mod disk;
 #[path = "../used/fixture.rs"]
 mod fixture;
 mod golden;
+mod scrub;
 #[path = "../used/volumes.rs"]
 mod volumes;
 mod walk;

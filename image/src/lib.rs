@@ -7,12 +7,14 @@
 //!   looks; [`Target::prepare`] turns it into a [`TargetWriter`], which changes
 //!   what it stands for.
 //! * [`used`]: which bytes of a disk its filesystems use.
+//! * [`fit`]: whether a disk fits a target that is larger or smaller, and what has to move then.
 //! * [`disk`]: which block devices exist, what they hold and who uses them.
 //!
 //! This crate knows neither the protocol nor the network. It is for Linux: the
 //! inventory of disks comes from sysfs, holes from `SEEK_DATA`.
 
 pub mod disk;
+pub mod fit;
 mod lock;
 mod retry;
 mod size;

@@ -12,13 +12,13 @@
 //! what is kept in memory does not grow with the disk.
 
 mod bits;
-mod checksum;
+pub(crate) mod checksum;
 mod distrust;
 mod layout;
 mod map;
-mod partition;
+pub(crate) mod partition;
 mod pieces;
-mod read;
+pub(crate) mod read;
 mod remark;
 mod signature;
 mod volume;

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 mod engine;
 pub mod exit;
+mod fit;
 mod operator;
 mod parse;
 mod progress;

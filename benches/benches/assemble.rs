@@ -56,6 +56,7 @@ fn session_config() -> SessionConfig {
         buffers: 254,
         window: 8192,
         in_order: false,
+        target_len: None,
         resume: Resume::Off,
         idle_timeout: Duration::from_secs(60),
         seed: 1,
@@ -84,6 +85,7 @@ fn welcome() -> WelcomeBody {
         slot: Slot(0),
         begun: BlockNumber(0),
         receivers: 1,
+        needs: None,
     }
 }
 

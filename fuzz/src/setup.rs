@@ -9,7 +9,9 @@ use mimeo_protocol::ids::{Mac, Nonce, ReceiverNumber, SessionId};
 use mimeo_protocol::keys::{JoinKeys, Secret, Signer, SigningKey, Verifier, VerifyingKey};
 use mimeo_protocol::receiver::{Admitted, RendezvousConfig, Resume};
 use mimeo_protocol::sender::{EndpointConfig, Parity, SlowPolicy, SlowRules, StartPolicy};
-use mimeo_protocol::wire::{Auth, MAX_DATAGRAM, Welcome, WelcomeBody, data_group};
+use mimeo_protocol::wire::{
+    Auth, LastPartition, MAX_DATAGRAM, TargetNeeds, Welcome, WelcomeBody, data_group,
+};
 use mimeo_protocol::{pacing, receiver, sender};
 
 /// A buffer for a datagram, which does not grow while one is written.
@@ -126,6 +128,7 @@ pub fn endpoint_config(auth: Auth) -> EndpointConfig {
         seed: Secret::new([3; 32]),
         signing_key: signing_key(),
         group: data_group(session_id, false),
+        needs: None,
     }
 }
 
@@ -199,6 +202,8 @@ pub fn receiver_config(bits: u16, image_len: Option<u64>) -> receiver::SessionCo
         buffers: [4, 1, 33, 2][usize::from(bits & 3)],
         window: [64, 1, 2048, 0][usize::from(bits >> 2 & 3)],
         in_order: bit(4),
+        // The end of a shorter target lies within the second block.
+        target_len: bit(5).then_some(300_000),
         resume: [Resume::Off, Resume::IfPart, Resume::Always][usize::from(bits >> 5 & 3) % 3],
         idle_timeout: Duration::from_secs(if bit(7) { 5 } else { 60 }),
         seed: u64::from(bits >> 10),
@@ -219,6 +224,11 @@ pub fn welcome_body(session: SessionId, image_len: Option<u64>) -> WelcomeBody {
         slot: mimeo_protocol::ids::Slot(0),
         begun: mimeo_protocol::units::BlockNumber(0),
         receivers: 1,
+        needs: image_len.map(|len| TargetNeeds {
+            least: len / 2,
+            sector: Some(512),
+            last: Some(LastPartition { number: 1, end: 1 }),
+        }),
     }
 }
 

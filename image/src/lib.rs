@@ -10,6 +10,7 @@
 //! * [`golden`]: what makes clones of an image clash, or fail to start.
 //! * [`scrub`]: what of the used bytes no clone needs.
 //! * [`files`]: a look at the files of a filesystem, without mounting it.
+//! * [`fit`]: whether a disk fits a target that is larger or smaller, and what has to move then.
 //! * [`disk`]: which block devices exist, what they hold and who uses them.
 //!
 //! This crate knows neither the protocol nor the network. It is for Linux: the
@@ -17,6 +18,7 @@
 
 pub mod disk;
 pub mod files;
+pub mod fit;
 pub mod golden;
 mod lock;
 mod retry;

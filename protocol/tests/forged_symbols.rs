@@ -33,6 +33,7 @@ impl Receiver {
             buffers,
             window: 64,
             in_order: false,
+            target_len: None,
             resume: Resume::Off,
             idle_timeout: Duration::from_secs(60),
             seed: 1,
@@ -48,6 +49,7 @@ impl Receiver {
             slot: Slot(0),
             begun: BlockNumber(0),
             receivers: 1,
+            needs: None,
         };
         let session = Session::new(now, config, signer().session, &welcome);
         Self {

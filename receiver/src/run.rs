@@ -5,13 +5,15 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use mimeo_console::Admission;
+use mimeo_image::ByteSize;
+use mimeo_image::fit::{Last, Needs};
 use mimeo_image::target::{Target, TargetError};
 use mimeo_net::Waiter;
 use mimeo_protocol::keys::{Secret, derive};
 use mimeo_protocol::receiver::{
     Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, Resume, SearchAgain, SessionConfig,
 };
-use mimeo_protocol::wire::{Auth, FailCode};
+use mimeo_protocol::wire::{Auth, FailCode, TargetNeeds, WelcomeBody};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::config::Config;
@@ -108,8 +110,8 @@ fn session(
         }
         Err(error) => return not_joined(&pictures, Exit::Failure, error.to_string()),
     };
-    let (sender, image_len) = (admitted.sender, admitted.body.image_len);
-    let session = session_config(config, &admitted, window, target.is_sequential());
+    let (sender, image) = (admitted.sender, Image::of(&admitted.body));
+    let session = session_config(config, &admitted, window, &target);
     let again = Again::new(again, session.clone());
     let endpoint = Endpoint::new(Instant::now(), session, *admitted);
     let mut engine = Engine::new(Parts {
@@ -123,7 +125,7 @@ fn session(
         pictures,
         again,
     });
-    prepare(&mut engine, target, image_len, config);
+    prepare(&mut engine, target, &image, config);
     let (exit, error, status) = engine.run();
     Outcome {
         exit,
@@ -147,15 +149,27 @@ fn join(
 
 /// The target's size is checked here, before a byte of it is changed; what it cannot hold is told
 /// to the sender.
-fn prepare(engine: &mut Engine, target: Target, image_len: Option<u64>, config: &Config) {
-    let prepared = if config.resume {
-        target.resume(image_len, config.target_options.yes)
-    } else {
-        target.prepare(image_len)
-    };
+fn prepare(engine: &mut Engine, mut target: Target, image: &Image, config: &Config) {
+    let (capacity, image_len) = (target.capacity(), image.len);
+    let fits = image.needs().map_or(Ok(()), |needs| target.check(&needs));
+    let prepared = fits.and_then(|()| match config.resume {
+        true => target.resume(image_len, config.target_options.yes),
+        false => target.prepare(image_len),
+    });
+    if prepared.is_ok()
+        && let (Some(capacity), Some(len)) = (capacity, image_len)
+        && len > capacity
+    {
+        let left = ByteSize(len - capacity);
+        let text = format!(
+            "this disk is shorter than the image: the last {left} of it, behind all partitions, \
+             are not written"
+        );
+        engine.tell(Severity::Info, text);
+    }
     match prepared {
         Ok(writer) => {
-            if let Err(error) = engine.set_target(writer, image_len, config.resume) {
+            if let Err(error) = engine.set_target(writer, image_len, config.resume, config.verify) {
                 let text = format!("cannot start to work on the target: {error}");
                 engine.give_up(Exit::Failure, FailCode::Internal, &text);
             }
@@ -163,6 +177,43 @@ fn prepare(engine: &mut Engine, target: Target, image_len: Option<u64>, config: 
         Err(error) => {
             engine.give_up(exit_of(&error), FailCode::TargetRefused, &error.to_string());
         }
+    }
+}
+
+/// What the welcome tells of the image.
+struct Image {
+    len: Option<u64>,
+    needs: Option<TargetNeeds>,
+}
+
+impl Image {
+    fn of(body: &WelcomeBody) -> Self {
+        Self {
+            len: body.image_len,
+            needs: body.needs,
+        }
+    }
+
+    /// What a target must have; `None` of a stream.
+    fn needs(&self) -> Option<Needs> {
+        let len = self.len?;
+        let Some(TargetNeeds {
+            least,
+            sector,
+            last,
+        }) = self.needs
+        else {
+            return Some(Needs::exactly(len));
+        };
+        Some(Needs {
+            len,
+            least,
+            sector,
+            last: last.map(|last| Last {
+                number: last.number,
+                end: last.end,
+            }),
+        })
     }
 }
 
@@ -258,7 +309,7 @@ fn session_config(
     config: &Config,
     admitted: &Admitted,
     window: u32,
-    in_order: bool,
+    target: &Target,
 ) -> SessionConfig {
     let buffers = config.memory / BUFFER_SIZE as u64;
     // Who says yes to overwriting what is there says yes to overwriting another image.
@@ -271,7 +322,8 @@ fn session_config(
         resume,
         buffers: u32::try_from(buffers).unwrap_or(u32::MAX),
         window,
-        in_order,
+        in_order: target.is_sequential(),
+        target_len: target.capacity(),
         idle_timeout: config.idle_timeout,
         seed: seed_of(admitted),
         image_len: admitted.body.image_len,

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 mod engine;
 pub mod exit;
+mod fit;
 mod golden;
 mod operator;
 mod parse;

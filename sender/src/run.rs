@@ -10,12 +10,13 @@ use mimeo_net::Waiter;
 use mimeo_protocol::ids::SessionId;
 use mimeo_protocol::keys::{Secret, SigningKey};
 use mimeo_protocol::sender::{Endpoint, EndpointConfig, SessionConfig, StartPolicy};
-use mimeo_protocol::wire::{Auth, FailCode};
+use mimeo_protocol::wire::{Auth, FailCode, TargetNeeds};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::config::Config;
 use crate::engine::{Ended, Engine, Parts, Room, shown_code};
 use crate::exit::Exit;
+use crate::fit::look_at;
 use crate::golden;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
 use crate::summary;
@@ -102,7 +103,8 @@ fn session(
         let _ = updates.send(Update::Line(Severity::Warn, warning));
     }
     say_how_to_join(config, &updates);
-    let endpoint_config = endpoint_config(config, session_id, room.data_group())
+    let needs = look_at(&source, &updates);
+    let endpoint_config = endpoint_config(config, session_id, room.data_group(), needs)
         .map_err(|error| failed(Exit::Failure, &error))?;
     let session = session_config(config, &source);
     let endpoint = Endpoint::new(Instant::now(), endpoint_config, session);
@@ -137,6 +139,7 @@ fn endpoint_config(
     config: &Config,
     session_id: SessionId,
     group: SocketAddr,
+    needs: Option<TargetNeeds>,
 ) -> Result<EndpointConfig, String> {
     let (auth, secret) = match &config.admission {
         Admission::Open => (Auth::Open, random_secret()?),
@@ -155,6 +158,7 @@ fn endpoint_config(
         seed: random_secret()?,
         signing_key,
         group,
+        needs,
     })
 }
 

@@ -97,6 +97,7 @@ impl Receiving {
                     buffers: 254,
                     window: 8192,
                     in_order: false,
+                    target_len: None,
                     resume: Resume::Off,
                     idle_timeout: Duration::from_secs(60),
                     seed: 9,

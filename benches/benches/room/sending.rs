@@ -40,6 +40,7 @@ impl<'a> Sending<'a> {
             seed: Secret::new([7; 32]),
             signing_key: SigningKey::from_seed(&[8; 32]),
             group: data_group(session_id, false),
+            needs: None,
         };
         let session = SessionConfig {
             image_len: Some(image.len() as u64),

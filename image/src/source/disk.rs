@@ -119,6 +119,12 @@ impl DiskSource {
         self.disk.is_device()
     }
 
+    /// Bytes of a logical sector of a block device.
+    #[must_use]
+    pub fn sector(&self) -> Option<u32> {
+        self.disk.sector()
+    }
+
     /// Fills `buffer` with the bytes at `offset`; what is left out is zeros.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::{Advice, fadvise, ioctl_blksszget};
 
 use super::extent::{next_data, next_hole};
 use super::{Change, Extent, ExtentKind, SourceError};
@@ -109,6 +109,12 @@ impl RawDisk {
 
     pub(super) fn is_device(&self) -> bool {
         self.device.is_some()
+    }
+
+    /// Bytes of a logical sector of a block device.
+    pub(super) fn sector(&self) -> Option<u32> {
+        self.device.as_ref()?;
+        ioctl_blksszget(&self.file).ok()
     }
 
     /// Fills `buffer` with the bytes at `offset`.

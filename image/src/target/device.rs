@@ -12,6 +12,7 @@ use super::paged::PagedFile;
 use super::zeroout::{align, zero_out};
 use super::{Medium, ReadMode, TargetError, TargetOptions, TargetReader};
 use crate::disk::{BlockDevice, DeviceNumber, Signature, System, Use, probe};
+use crate::fit::{Misfit, Needs};
 
 /// Shorter ranges are zeroed by writing zeros: BLKZEROOUT waits for the disk,
 /// which for every single 256 KiB block would cost a hard disk a rotation
@@ -33,6 +34,8 @@ pub struct DeviceTarget {
     device: BlockDevice,
     len: u64,
     holds: Vec<Signature>,
+    /// Bytes of an image that is longer and was found to fit without its end.
+    cut: Option<u64>,
 }
 
 impl DeviceTarget {
@@ -67,6 +70,32 @@ impl DeviceTarget {
             device,
             len,
             holds,
+            cut: None,
+        })
+    }
+
+    pub(super) fn check(&mut self, needs: &Needs) -> Result<(), TargetError> {
+        needs
+            .check(self.len, self.sector()?)
+            .map_err(|misfit| match misfit {
+                Misfit::Length { needed, available } => TargetError::TooSmall {
+                    path: self.path.clone(),
+                    needed,
+                    available,
+                },
+                misfit => TargetError::Misfit {
+                    path: self.path.clone(),
+                    misfit,
+                },
+            })?;
+        self.cut = Some(needs.len).filter(|len| *len > self.len);
+        Ok(())
+    }
+
+    /// Bytes of a logical sector.
+    fn sector(&self) -> Result<u32, TargetError> {
+        ioctl_blksszget(&self.file).map_err(|error| {
+            TargetError::preparing(&self.path, "ask for its sector size", error.into())
         })
     }
 
@@ -100,22 +129,23 @@ impl DeviceTarget {
 
     pub(super) fn prepare(self, image_len: Option<u64>) -> Result<DeviceWriter, TargetError> {
         let available = self.len;
-        if let Some(needed) = image_len.filter(|needed| *needed > available) {
+        let cut = self.cut.filter(|cut| Some(*cut) == image_len);
+        if let (Some(needed), None) = (image_len.filter(|needed| *needed > available), cut) {
             return Err(TargetError::TooSmall {
                 path: self.path,
                 needed,
                 available,
             });
         }
-        let sector = ioctl_blksszget(&self.file).map_err(|error| {
-            TargetError::preparing(&self.path, "ask for its sector size", error.into())
-        })?;
+        let sector = self.sector()?;
         // Whole pages, so that no cached page is half zeroed behind the cache.
         let unit = u64::from(sector).max(rustix::param::page_size() as u64);
         let paged = PagedFile::new(self.file, self.path);
         Ok(DeviceWriter {
             paged,
             len: self.len,
+            end: cut.unwrap_or(self.len),
+            sector,
             unit,
             can_zero_out: true,
         })
@@ -197,8 +227,14 @@ fn claim(
 /// A device that is being written.
 #[derive(Debug)]
 pub(super) struct DeviceWriter {
-    paged: PagedFile,
-    len: u64,
+    pub(super) paged: PagedFile,
+    /// Bytes of the device.
+    pub(super) len: u64,
+    /// What may be written ends here; of a longer image that fits without its end this is that
+    /// image's, and what lies behind the device is dropped.
+    end: u64,
+    /// Bytes of a logical sector.
+    pub(super) sector: u32,
     unit: u64,
     can_zero_out: bool,
 }
@@ -211,14 +247,14 @@ impl DeviceWriter {
     /// The page cache reads what is needed of a sector that is written in part,
     /// so the other bytes of the last sector stay.
     pub(super) fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
-        self.check_range(offset, data.len() as u64)?;
-        self.paged.write_at(offset, data)
+        let range = self.cut(offset, data.len() as u64)?;
+        let len = (range.end - range.start) as usize;
+        self.paged.write_at(range.start, &data[..len])
     }
 
     pub(super) fn zero_at(&mut self, offset: u64, len: u64) -> Result<(), TargetError> {
-        self.check_range(offset, len)?;
-        let range = offset..offset + len;
-        if len < MIN_ZERO_OUT || !self.can_zero_out {
+        let range = self.cut(offset, len)?;
+        if range.end - range.start < MIN_ZERO_OUT || !self.can_zero_out {
             return self.paged.write_zeros(range);
         }
         let (head, body, tail) = align(range, self.unit);
@@ -229,12 +265,14 @@ impl DeviceWriter {
 
     /// As [`Self::zero_at`] where it does not hold zeros; returns how many bytes did.
     pub(super) fn clear_at(&mut self, offset: u64, len: u64) -> Result<u64, TargetError> {
-        self.check_range(offset, len)?;
+        let range = self.cut(offset, len)?;
         let mut reader = self.reader(ReadMode::Cached)?;
         let mut piece = vec![0; LOOK_AT_ONCE];
-        let (end, mut at, mut kept) = (offset + len, offset, 0);
+        // What lies behind the device need not be written.
+        let behind = len - (range.end - range.start);
+        let (end, mut at, mut kept) = (range.end, range.start, behind);
         // From here to `at` it holds something else than zeros.
-        let mut from = offset;
+        let mut from = at;
         while at < end {
             let bytes = (end - at).min(LOOK_AT_ONCE as u64);
             let piece = &mut piece[..bytes as usize];
@@ -274,14 +312,15 @@ impl DeviceWriter {
         self.paged.reader(mode)
     }
 
-    fn check_range(&self, offset: u64, len: u64) -> Result<(), TargetError> {
-        if offset.checked_add(len).is_some_and(|end| end <= self.len) {
-            return Ok(());
+    /// The part of a range that is on the device.
+    fn cut(&self, offset: u64, len: u64) -> Result<Range<u64>, TargetError> {
+        match offset.checked_add(len).filter(|end| *end <= self.end) {
+            Some(end) => Ok(offset.min(self.len)..end.min(self.len)),
+            None => Err(TargetError::NoSpace {
+                path: self.paged.path().to_owned(),
+                offset: self.len,
+            }),
         }
-        Err(TargetError::NoSpace {
-            path: self.paged.path().to_owned(),
-            offset: self.len,
-        })
     }
 }
 
@@ -301,6 +340,8 @@ mod tests {
         let mut writer = DeviceWriter {
             paged,
             len,
+            end: len,
+            sector: 512,
             unit: 4096,
             can_zero_out: true,
         };

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::ByteSize;
 use crate::disk::{Candidate, Signature, Use};
+use crate::fit::Misfit;
 
 /// Why a target cannot be used, or why writing it failed. Each message says
 /// what failed, where, and what to do.
@@ -148,6 +149,14 @@ pub enum TargetError {
         /// Capacity of the target in bytes.
         available: u64,
     },
+    /// The disk is not one for this image: see [`Misfit`].
+    #[error("target {}: {misfit}", path.display())]
+    Misfit {
+        /// The path.
+        path: PathBuf,
+        /// What is in the way.
+        misfit: Misfit,
+    },
     /// A file that is to be resumed is longer than the image.
     #[error("target {}: it has {found} bytes ({}) and the image only {needed} ({}), so it may be \
              something else; give --yes to overwrite and shorten it, or leave --resume out",
@@ -258,6 +267,15 @@ pub enum TargetError {
         /// What the system said.
         source: io::Error,
     },
+    /// The partition table, as it was just written, cannot be read.
+    #[error("target {}: its partition table cannot be read to be fitted to the disk: {reason}; do \
+             not use it, look for disk errors in the kernel's log (dmesg)", path.display())]
+    Table {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Any other error of the system. What was written stays.
     #[error(
         "target {name}: cannot {action} at offset {offset}: {source}; the target is \
@@ -298,6 +316,7 @@ impl TargetError {
             | Self::NoDisk { .. }
             | Self::SeveralDisks { .. }
             | Self::TooSmall { .. }
+            | Self::Misfit { .. }
             | Self::Longer { .. }
             | Self::Inventory { .. }
             | Self::Inspect { .. }
@@ -309,6 +328,7 @@ impl TargetError {
             | Self::OutOfOrder { .. }
             | Self::NotReadable { .. }
             | Self::ReadBack { .. }
+            | Self::Table { .. }
             | Self::Io { .. } => false,
         }
     }

@@ -3,14 +3,16 @@
 //! ```text
 //! Target::open     looks, refuses, changes nothing; describe(), capacity()
 //!      |
+//! Target::check    the image's needs are known: refuses a disk that it does not fit
+//!      |
 //! Target::prepare  the image's length is known now, or known to be unknown
 //!      |
-//! TargetWriter     write_at, zero_at  ...  finish, flush
+//! TargetWriter     write_at, zero_at  ...  finish, flush, fit
 //!      |
 //! TargetReader     read_at, past the page cache or through it
 //! ```
 //!
-//! Everything that can be refused is refused by the first two steps, except
+//! Everything that can be refused is refused by the first three steps, except
 //! what only shows while writing. A target that fails halfway keeps what was
 //! written; it is up to the caller to say that it is not an image.
 
@@ -18,6 +20,7 @@ mod device;
 mod dirty;
 mod error;
 mod file;
+mod fitting;
 mod medium;
 mod null;
 mod paged;
@@ -36,6 +39,7 @@ pub use device::DeviceTarget;
 pub use dirty::MAX_DIRTY;
 pub use error::TargetError;
 pub use file::FileTarget;
+pub use fitting::Fitted;
 pub use medium::{Medium, Taken};
 pub use null::NullTarget;
 pub use reader::{ReadMode, ReadPath, TargetReader};
@@ -43,6 +47,7 @@ pub use stream::StreamTarget;
 pub use writer::TargetWriter;
 
 use crate::disk::{Candidate, System, candidates};
+use crate::fit::Needs;
 
 /// What the user allows.
 #[derive(Clone, Debug, Default)]
@@ -132,6 +137,19 @@ impl Target {
     #[must_use]
     pub fn is_sequential(&self) -> bool {
         matches!(self, Self::Stream(_))
+    }
+
+    /// Checks that a disk can take an image with these needs. One that is shorter than the image
+    /// and holds all that counts of it is then prepared for it: see [`Needs::check`]. Everything
+    /// but a block device takes anything.
+    ///
+    /// # Errors
+    /// [`TargetError::TooSmall`], [`TargetError::Misfit`].
+    pub fn check(&mut self, needs: &Needs) -> Result<(), TargetError> {
+        match self {
+            Self::Device(device) => device.check(needs),
+            Self::File(_) | Self::Stream(_) | Self::Null(_) => Ok(()),
+        }
     }
 
     /// Makes it ready for an image of `image_len` bytes, or of a length that is

@@ -92,6 +92,11 @@ impl PagedFile {
         TargetReader::new(&self.file, &self.path, mode)
     }
 
+    /// To read what is written; it need not be flushed.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Runs an operation that changes the file, unless one failed before.
     pub(super) fn attempt<T>(
         &mut self,

@@ -2,7 +2,9 @@
 
 use super::device::DeviceWriter;
 use super::file::FileWriter;
-use super::{Medium, NullTarget, ReadMode, StreamTarget, Target, TargetError, TargetReader};
+use super::{
+    Fitted, Medium, NullTarget, ReadMode, StreamTarget, Target, TargetError, TargetReader,
+};
 
 /// A target that is being written, by one thread.
 ///
@@ -154,6 +156,28 @@ impl TargetWriter {
         match &mut self.0 {
             Kind::File(file) => file.confirm(),
             Kind::Device(_) | Kind::Stream(_) | Kind::Null(_) => Ok(()),
+        }
+    }
+
+    /// Fits the partition table of an image of `image_len` bytes to the disk that it was written to
+    /// and flushed: see [`crate::fit`]. It changes nothing of any other target. When this fails the
+    /// table may be on its way, and [`Self::fit`] of a later writer completes it.
+    ///
+    /// # Errors
+    /// As [`Self::write_at`]; [`TargetError::Table`] if the table cannot be read.
+    pub fn fit(&mut self, image_len: u64) -> Result<Fitted, TargetError> {
+        match &mut self.0 {
+            Kind::Device(device) => device.fit(image_len),
+            Kind::File(_) | Kind::Stream(_) | Kind::Null(_) => Ok(Fitted::default()),
+        }
+    }
+
+    /// Bytes of a device; nothing else has an end of its own.
+    #[must_use]
+    pub fn capacity(&self) -> Option<u64> {
+        match &self.0 {
+            Kind::Device(device) => Some(device.len),
+            Kind::File(_) | Kind::Stream(_) | Kind::Null(_) => None,
         }
     }
 

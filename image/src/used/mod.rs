@@ -12,7 +12,7 @@
 //! what is kept in memory does not grow with the disk.
 
 mod bits;
-mod checksum;
+pub(crate) mod checksum;
 mod distrust;
 mod layout;
 mod map;

@@ -13,6 +13,9 @@ pub enum Finding {
     Different,
     /// Nothing but zeros, or the end of the target.
     Blank,
+    /// The target ends before it, and was found to be long enough all the same: the block is not
+    /// needed.
+    Beyond,
 }
 
 impl Finding {

@@ -16,9 +16,11 @@ use crate::units::{BLOCK_SIZE, Place};
 /// What a target is to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadBackPlan {
-    /// Bytes of the image.
+    /// Bytes of the image, or of the whole blocks of it that are on a target which ends before it.
     pub image_len: u64,
-    /// Its identity.
+    /// Whether the image has no second block.
+    pub only: bool,
+    /// The identity of these bytes.
     pub identity: Identity,
     /// Unused runs, ascending.
     pub unused: Vec<Run>,
@@ -105,7 +107,7 @@ impl ReadBack {
     ///
     /// The first difference that can be named.
     pub fn handle_read(&mut self, bytes: &[u8]) -> Result<(), Difference> {
-        let only = self.plan.image_len <= BLOCK_SIZE as u64;
+        let only = self.plan.only;
         for raw in bytes.chunks(BLOCK_SIZE) {
             let (place, start) = (self.next, self.next.offset());
             let end = start + raw.len() as u64;

@@ -25,7 +25,9 @@ use crate::keys::{SealKey, Secret, Signer, SigningKey, derive};
 use crate::manifest::Entry;
 use crate::strays::Strays;
 use crate::units::Place;
-use crate::wire::{Auth, Envelope, Kind, RejectReason, SYMBOL_DATAGRAM, ToSender, VERSION};
+use crate::wire::{
+    Auth, Envelope, Kind, RejectReason, SYMBOL_DATAGRAM, TargetNeeds, ToSender, VERSION,
+};
 
 /// Where a datagram goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub struct EndpointConfig {
     pub signing_key: SigningKey,
     /// Where the data flows.
     pub group: SocketAddr,
+    /// What the image needs of a target, where more than its length is known.
+    pub needs: Option<TargetNeeds>,
 }
 
 /// Work for the caller: have the symbols of a share at hand.

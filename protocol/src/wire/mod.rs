@@ -10,6 +10,7 @@ mod cookie;
 mod digests;
 mod envelope;
 mod join;
+mod needs;
 mod reader;
 mod report;
 mod slow;
@@ -30,6 +31,7 @@ pub use digests::{
 };
 pub use envelope::{Envelope, group_header, unicast_header};
 pub use join::{Join, Reject, RejectReason};
+pub use needs::{LastPartition, TargetNeeds};
 pub use reader::{Reader, Write};
 pub use report::{ALL_SYMBOLS, Deficit, MAX_REPORT, MAX_SPOILED, PageRun, Report, Stage};
 pub use slow::{Effort, SlowReason, Standing};

@@ -246,15 +246,20 @@ fn welcome_and_announce_round_trip() {
             group: group.parse().unwrap(),
             group_key: crate::keys::Secret::new([5; 32]),
             sender_key: SigningKey::from_seed(&[6; 32]).verifying_key(),
-            image_len: None,
+            image_len: Some(1 << 40),
             cycle: Cycle(1),
             slot: Slot(2),
             begun: BlockNumber(3),
             receivers: 4,
+            needs: Some(TargetNeeds {
+                least: 1 << 39,
+                sector: Some(512),
+                last: None,
+            }),
         };
         let mut bytes = Vec::new();
         body.encode(&mut bytes);
-        assert_eq!(bytes.len(), 1 + 16 + 2 + 64 + 8 + 12 + 2);
+        assert_eq!(bytes.len(), 1 + 16 + 2 + 64 + 8 + 12 + 2 + TargetNeeds::LEN);
         assert_eq!(WelcomeBody::decode(&bytes), Ok(body));
     }
     let announce = Announce {

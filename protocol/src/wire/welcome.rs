@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use zeroize::Zeroizing;
 
-use super::{Kind, Reader, WireError, Write, clear_body, clear_header};
+use super::{Kind, Reader, TargetNeeds, WireError, Write, clear_body, clear_header};
 use crate::ids::{Cycle, Nonce, ReceiverNumber, SessionId, Slot};
 use crate::keys::{JoinKeys, Secret, VerifyingKey};
 use crate::units::BlockNumber;
@@ -115,6 +115,8 @@ pub struct WelcomeBody {
     pub begun: BlockNumber,
     /// Receivers in the room: spreads the feedback.
     pub receivers: u16,
+    /// What the image needs of a target, where more than its length is known.
+    pub needs: Option<TargetNeeds>,
 }
 
 /// Stands for an unknown image length.
@@ -137,6 +139,7 @@ impl WelcomeBody {
         out.put_u32(self.slot.0);
         out.put_u32(self.begun.0);
         out.put_u16(self.receivers);
+        TargetNeeds::encode(self.needs.as_ref(), out);
     }
 
     /// Reads a whole body.
@@ -158,7 +161,7 @@ impl WelcomeBody {
                 field: "group address",
             });
         }
-        let body = Self {
+        let mut body = Self {
             group: SocketAddr::new(ip, reader.u16("group port")?),
             group_key: Secret::new(reader.array("group key")?),
             sender_key: VerifyingKey::from_bytes(&reader.array("sender key")?).map_err(|_| {
@@ -171,7 +174,9 @@ impl WelcomeBody {
             slot: Slot(reader.u32("slot")?),
             begun: BlockNumber(reader.u32("begun")?),
             receivers: reader.u16("receivers")?,
+            needs: None,
         };
+        body.needs = TargetNeeds::decode(&mut reader, body.image_len)?;
         reader.finish()?;
         Ok(body)
     }
@@ -192,6 +197,7 @@ mod tests {
             slot: Slot(6),
             begun: BlockNumber(6),
             receivers: 12,
+            needs: None,
         }
     }
 

@@ -108,6 +108,7 @@ impl Engine {
             // It was not written, or is of no more use.
             Done::Bad { .. }
             | Done::Flushed
+            | Done::Fitted(_)
             | Done::Verifying { .. }
             | Done::Verified(_)
             | Done::Different(_) => {}

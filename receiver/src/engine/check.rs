@@ -30,10 +30,11 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    /// Starts the thread. The image's length is known unless it comes from a stream.
+    /// Starts the thread. The image's length is known unless it comes from a stream, and the
+    /// target's if it is a device.
     pub(super) fn start(
         mut reader: TargetReader,
-        image_len: Option<u64>,
+        (image_len, target_len): (Option<u64>, Option<u64>),
         waker: Waker,
     ) -> std::io::Result<Self> {
         let (work, to_do) = mpsc::channel::<(u32, BlockNumber, StoredBlock)>();
@@ -41,7 +42,11 @@ impl Checker {
         let run = move || {
             let mut room = vec![0; BLOCK_SIZE];
             for (session, block, entry) in to_do {
-                let checked = check(&mut reader, block, &entry, image_len, &mut room);
+                let checked = if target_len.is_some_and(|len| entry.place.offset() >= len) {
+                    beyond(block, &entry, image_len)
+                } else {
+                    check(&mut reader, block, &entry, image_len, &mut room)
+                };
                 if finished.send((session, checked)).is_err() {
                     break;
                 }
@@ -71,6 +76,16 @@ impl Checker {
     pub(super) fn poll(&self) -> Option<Checked> {
         let mut found = self.done.try_iter();
         found.find_map(|(session, checked)| (session == self.session).then_some(checked))
+    }
+}
+
+/// The target ends before the block.
+fn beyond(block: BlockNumber, entry: &StoredBlock, image_len: Option<u64>) -> Checked {
+    Checked {
+        block,
+        finding: Finding::Beyond,
+        bytes: Finding::len_of(entry, image_len) as u64,
+        unreadable: false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use mimeo_image::fit::Note;
 use mimeo_protocol::receiver::{Assembled, Event};
 use mimeo_protocol::wire::{FailCode, SlowReason};
 
@@ -75,6 +76,17 @@ impl Engine {
                 }
                 Event::Left => {}
             }
+        }
+    }
+
+    /// What became of the partition table.
+    pub(super) fn tell_fitted(&self, notes: &[Note]) {
+        for note in notes {
+            let severity = match note.is_warning() {
+                true => Severity::Warn,
+                false => Severity::Info,
+            };
+            self.tell(severity, note.to_string());
         }
     }
 

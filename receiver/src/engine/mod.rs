@@ -4,6 +4,7 @@ mod again;
 mod check;
 mod ending;
 mod events;
+mod fitting;
 mod gather;
 mod phases;
 mod pictures;
@@ -102,23 +103,28 @@ impl Engine {
     }
 
     /// Starts the threads that work on the target; without them the engine only tells the sender
-    /// that it gives up. With `resume` what the target holds is compared with the image.
+    /// that it gives up. With `resume` what the target holds is compared with the image; with `verify` it is read back in the end.
     pub(crate) fn set_target(
         &mut self,
         target: TargetWriter,
         image_len: Option<u64>,
         resume: bool,
+        verify: bool,
     ) -> io::Result<()> {
         if resume {
             let reader = target.reader(ReadMode::Cached).map_err(io::Error::other)?;
-            self.checker = Some(Checker::start(reader, image_len, self.waiter.waker())?);
+            self.checker = Some(Checker::start(
+                reader,
+                (image_len, target.capacity()),
+                self.waiter.waker(),
+            )?);
         }
         if let Some(text) = target.warning() {
             self.tell(Severity::Warn, text.to_owned());
         }
         self.spent.set_medium(target.medium());
         let waker = self.waiter.waker();
-        self.writer = Some(Writer::start(target, image_len, resume, waker)?);
+        self.writer = Some(Writer::start(target, image_len, resume, verify, waker)?);
         Ok(())
     }
 
@@ -293,6 +299,7 @@ impl Engine {
                     self.endpoint.handle_bad_block(block, &esis);
                 }
                 Done::Zeroed(zeroed) => self.endpoint.session_mut().handle_zeroed(now, zeroed),
+                Done::Fitted(notes) => self.tell_fitted(&notes),
                 Done::Flushed => self.endpoint.session_mut().handle_flushed(now),
                 Done::Verifying { bytes } => self.endpoint.session_mut().handle_verifying(bytes),
                 Done::Verified(read_back) => {
@@ -350,7 +357,7 @@ impl Engine {
         }
     }
 
-    fn tell(&self, severity: Severity, text: String) {
+    pub(crate) fn tell(&self, severity: Severity, text: String) {
         // Nobody listening is no reason to stop.
         let _ = self.updates.send(Update::Line(severity, text));
     }

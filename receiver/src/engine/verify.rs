@@ -104,6 +104,7 @@ mod tests {
         }
         ReadBackPlan {
             image_len: image.len() as u64,
+            only: image.len() <= BLOCK_SIZE,
             identity: hasher.finish(image.len() as u64).unwrap(),
             unused: Vec::new(),
             tags,

@@ -7,6 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mimeo_image::fit::Note;
 use mimeo_image::target::{TargetError, TargetWriter};
 use mimeo_net::Waker;
 use mimeo_protocol::block::Decoder;
@@ -17,6 +18,7 @@ use mimeo_protocol::receiver::{
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Esi, Place};
 use mimeo_protocol::wire::ReadBack;
 
+use super::fitting::{Edge, Fitting, fit};
 use super::spent::WriteClock;
 use super::verify::{Finding, prove};
 
@@ -67,6 +69,8 @@ pub(super) enum Done {
     Zeroed(Zeroed),
     /// The target is flushed.
     Flushed,
+    /// The partition table was fitted to the disk, which is flushed again.
+    Fitted(Vec<Note>),
     /// So many bytes of the image were read back and are right.
     Verifying { bytes: u64 },
     /// All of the image was read back and is right.
@@ -90,11 +94,13 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. The image's length is known unless it comes from a stream; with `resume`
-    /// zeros that are there already are not written.
+    /// zeros that are there already are not written; with `verify` the partition table is fitted
+    /// once all was read back, and otherwise after the flush.
     pub(super) fn start(
         target: TargetWriter,
         image_len: Option<u64>,
         resume: bool,
+        verify: bool,
         waker: Waker,
     ) -> std::io::Result<Self> {
         let (work, to_do) = mpsc::channel();
@@ -102,9 +108,12 @@ impl Writer {
         let forgets = Arc::new(AtomicBool::new(false));
         let clock = WriteClock::default();
         let worker = Worker {
+            edge: Edge::new(&target, image_len),
             target,
             image_len,
             resume,
+            verify,
+            flushed_len: 0,
             decoder: Decoder::new(),
             done: finished,
             waker,
@@ -151,6 +160,11 @@ struct Worker {
     image_len: Option<u64>,
     /// What is there already is not written again.
     resume: bool,
+    /// All is read back in the end.
+    verify: bool,
+    edge: Edge,
+    /// Bytes of the image that was flushed.
+    flushed_len: u64,
     decoder: Decoder,
     done: mpsc::Sender<Done>,
     waker: Waker,
@@ -215,7 +229,11 @@ impl Worker {
             Work::Flush { image_len } => {
                 self.target.finish(image_len)?;
                 self.target.flush()?;
-                self.tell(Done::Flushed);
+                self.flushed_len = image_len;
+                // What is read back has to be the image as yet.
+                if self.verify || self.fit()? {
+                    self.tell(Done::Flushed);
+                }
             }
             Work::Verify(plan) => self.verify(plan)?,
         }
@@ -223,14 +241,17 @@ impl Worker {
     }
 
     fn block(&mut self, mut assembled: Assembled) -> Result<bool, TargetError> {
-        let offset = assembled.entry.place.offset();
+        let place = assembled.entry.place;
         let begun = Instant::now();
         let raw = assembled.decode(self.image_len, &mut self.decoder);
         let decoding = begun.elapsed();
         let written = match raw {
             Some(raw) => {
-                let (written, busy) = self.clock.time(|| self.target.write_at(offset, raw));
+                let (written, busy) = self
+                    .clock
+                    .time(|| self.target.write_at(place.offset(), raw));
                 written?;
+                self.edge.on_written(place, 1, Some(raw));
                 Some((raw.len() as u64, busy))
             }
             None => None,
@@ -283,6 +304,7 @@ impl Worker {
                 false => self.target.zero_at(offset, bytes).map(|()| 0),
             });
             let kept = kept?;
+            self.edge.on_written(part.place, part.count, None);
             zeroed += part.count;
             self.tell(Done::Zeroed(Zeroed {
                 run: part,
@@ -297,17 +319,40 @@ impl Worker {
 
     fn verify(&mut self, plan: ReadBackPlan) -> Result<(), TargetError> {
         let tell = |bytes| self.tell(Done::Verifying { bytes });
-        if let Some(finding) = prove(&self.target, plan, tell)? {
-            if let Finding::Right(_) = finding {
+        let Some(finding) = prove(&self.target, plan, tell)? else {
+            return Ok(());
+        };
+        match finding {
+            Finding::Different(difference) => {
+                self.tell(Done::Different(difference));
+            }
+            Finding::Right(read_back) => {
+                if let Some(range) = self.edge.prove(&self.target)? {
+                    self.tell(Done::Different(Difference::Bytes(range)));
+                    return Ok(());
+                }
                 // What was read may have lost its name since the flush.
                 self.target.confirm()?;
+                if self.fit()? {
+                    self.tell(Done::Verified(read_back));
+                }
             }
-            self.tell(match finding {
-                Finding::Right(read_back) => Done::Verified(read_back),
-                Finding::Different(difference) => Done::Different(difference),
-            });
         }
         Ok(())
+    }
+
+    /// Fits the partition table to the disk. False if that reads back differently, which is told.
+    fn fit(&mut self) -> Result<bool, TargetError> {
+        match fit(&mut self.target, self.flushed_len, self.verify)? {
+            Fitting::Right(notes) => {
+                self.tell(Done::Fitted(notes));
+                Ok(true)
+            }
+            Fitting::Different(range) => {
+                self.tell(Done::Different(Difference::Bytes(range)));
+                Ok(false)
+            }
+        }
     }
 
     /// False if the session is over: it does not listen any more.

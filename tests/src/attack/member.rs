@@ -133,6 +133,7 @@ impl Member {
             buffers: 64,
             window: WINDOW,
             in_order: false,
+            target_len: None,
             resume: Resume::Off,
             idle_timeout: PATIENCE,
             seed: 1,

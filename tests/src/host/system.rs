@@ -41,11 +41,21 @@ impl LoopDevice {
     /// When there is none although `MIMEO_REQUIRE_ALL=1` is set, or the file cannot be written.
     #[must_use]
     pub fn new(test: &str, backing: &Path, size: u64) -> Option<Self> {
+        Self::with_sectors(test, backing, size, 512)
+    }
+
+    /// As [`Self::new`], with logical sectors of `sector` bytes.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::new`].
+    #[must_use]
+    pub fn with_sectors(test: &str, backing: &Path, size: u64, sector: u32) -> Option<Self> {
         let file = File::create(backing).expect("the device's file can be made");
         file.set_len(size)
             .expect("the device's file can have its size");
         let output = Command::new("losetup")
-            .args(["--find", "--show"])
+            .args(["--find", "--show", "--sector-size", &sector.to_string()])
             .arg(backing)
             .output();
         match checked(output) {

@@ -114,6 +114,7 @@ impl Machine {
             buffers: BUFFERS,
             window: WINDOW,
             in_order: false,
+            target_len: None,
             verify: false,
             resume: Resume::Off,
             idle_timeout: Duration::from_secs(60),

@@ -187,6 +187,7 @@ impl Room {
             slot: position.slot,
             begun: session.begun(),
             receivers: position.receivers,
+            needs: None,
         };
         let index = u32::try_from(machine).expect("rooms have at most 65,535 receivers");
         let [_, _, high, low] = index.to_be_bytes();

@@ -257,6 +257,7 @@ fn session_config(admitted: &Admitted, profile: &MachineProfile, dice: &mut Dice
         buffers: profile.buffers,
         window: profile.window,
         in_order: false,
+        target_len: None,
         resume: profile.resume,
         idle_timeout: profile.idle_timeout,
         seed: dice.next(),

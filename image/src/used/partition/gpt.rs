@@ -10,7 +10,7 @@ use crate::used::{Distrust, ReadAt};
 const MAGIC: &[u8] = b"EFI PART";
 
 /// Logical sectors that disks have; the header is in the second one, or the last.
-const SECTORS: [u64; 2] = [512, 4096];
+pub(crate) const SECTORS: [u64; 2] = [512, 4096];
 
 /// Bytes of a header that are defined.
 const HEADER: usize = 92;
@@ -57,55 +57,116 @@ pub(super) fn read(disk: &dyn ReadAt) -> Result<Raw, Distrust> {
 
 /// The table whose header is in sector `lba`; `None` if there is no header.
 fn table(disk: &dyn ReadAt, sector: u64, lba: u64, backup: bool) -> Result<Option<Raw>, Distrust> {
-    let Ok(header) = read_bytes(disk, lba * sector, sector as usize, "the GPT's header") else {
+    let Some(gpt) = Gpt::read(disk, sector, lba)? else {
         return Ok(None);
     };
-    if header.part(0, MAGIC.len())? != MAGIC {
-        return Ok(None);
-    }
-    let len = header.le32(12)? as usize;
-    if len < HEADER || len > header.len() {
-        return Err(Distrust::Range {
-            what: "the length of the GPT's header",
-            value: len as u64,
-        });
-    }
-    let mut blank = header.part(0, len)?.to_vec();
-    blank[16..20].fill(0);
-    if crc32(&blank) != header.le32(16)? || header.le64(24)? != lba {
-        return Err(Distrust::Checksum {
-            what: "the GPT's header",
-        });
-    }
-    let (first, count, size) = (header.le64(72)?, header.le32(80)?, header.le32(84)?);
-    let bytes = u64::from(count) * u64::from(size);
-    let start = first.checked_mul(sector);
-    let (Some(start), true, true) = (start, size >= 128 && size % 8 == 0, bytes <= MAX_ENTRIES)
-    else {
-        return Err(Distrust::Range {
-            what: "the place of the GPT's entries",
-            value: first,
-        });
-    };
-    let usable = (header.le64(40)?, header.le64(48)?);
-    let entries = read_bytes(disk, start, bytes as usize, "the GPT's entries")?;
-    if crc32(&entries) != header.le32(88)? {
-        return Err(Distrust::Checksum {
-            what: "the GPT's entries",
-        });
-    }
-    let mut partitions = Vec::new();
-    for (index, entry) in entries.chunks_exact(size as usize).enumerate() {
-        partitions.extend(partition(entry, index as u32 + 1, sector)?);
-    }
     Ok(Some(Raw {
         scheme: Scheme::Gpt {
             sector: sector as u32,
             backup,
         },
-        partitions,
-        reserved: reserved(disk, sector, start..start + bytes, usable),
+        partitions: gpt.partitions()?,
+        reserved: reserved(disk, sector, gpt.entries_place(), gpt.usable),
     }))
+}
+
+/// A table that agrees with itself: signature, lengths, both checksums.
+#[derive(Clone, Debug)]
+pub(crate) struct Gpt {
+    /// Bytes of a logical sector.
+    pub(crate) sector: u64,
+    /// The whole sector that the header is in.
+    pub(crate) header: Vec<u8>,
+    /// Bytes of the header that its checksum covers.
+    pub(crate) header_len: usize,
+    /// All entries, as they are.
+    pub(crate) entries: Vec<u8>,
+    /// Bytes of an entry.
+    entry_len: usize,
+    /// The sector that this header is in, and that of the other one.
+    pub(crate) lba: u64,
+    pub(crate) other_lba: u64,
+    /// The first and the last sector that partitions may take.
+    pub(crate) usable: (u64, u64),
+    /// The first sector of the entries.
+    pub(crate) entries_lba: u64,
+}
+
+impl Gpt {
+    /// The table whose header is in sector `lba`; `None` if there is no header.
+    ///
+    /// # Errors
+    /// When there is one that is damaged.
+    pub(crate) fn read(disk: &dyn ReadAt, sector: u64, lba: u64) -> Result<Option<Self>, Distrust> {
+        let place = lba.checked_mul(sector);
+        let header =
+            place.map(|place| read_bytes(disk, place, sector as usize, "the GPT's header"));
+        let Some(Ok(header)) = header else {
+            return Ok(None);
+        };
+        if header.part(0, MAGIC.len())? != MAGIC {
+            return Ok(None);
+        }
+        let header_len = header.le32(12)? as usize;
+        if header_len < HEADER || header_len > header.len() {
+            return Err(Distrust::Range {
+                what: "the length of the GPT's header",
+                value: header_len as u64,
+            });
+        }
+        let mut blank = header.part(0, header_len)?.to_vec();
+        blank[16..20].fill(0);
+        if crc32(&blank) != header.le32(16)? || header.le64(24)? != lba {
+            return Err(Distrust::Checksum {
+                what: "the GPT's header",
+            });
+        }
+        let (entries_lba, count, size) = (header.le64(72)?, header.le32(80)?, header.le32(84)?);
+        let bytes = u64::from(count) * u64::from(size);
+        let start = entries_lba.checked_mul(sector);
+        let (Some(start), true, true) = (start, size >= 128 && size % 8 == 0, bytes <= MAX_ENTRIES)
+        else {
+            return Err(Distrust::Range {
+                what: "the place of the GPT's entries",
+                value: entries_lba,
+            });
+        };
+        let entries = read_bytes(disk, start, bytes as usize, "the GPT's entries")?;
+        if crc32(&entries) != header.le32(88)? {
+            return Err(Distrust::Checksum {
+                what: "the GPT's entries",
+            });
+        }
+        Ok(Some(Self {
+            sector,
+            header_len,
+            entries,
+            entry_len: size as usize,
+            lba,
+            other_lba: header.le64(32)?,
+            usable: (header.le64(40)?, header.le64(48)?),
+            entries_lba,
+            header,
+        }))
+    }
+
+    /// The entries that are in use.
+    ///
+    /// # Errors
+    /// When one of them is at no place at all.
+    pub(crate) fn partitions(&self) -> Result<Vec<Partition>, Distrust> {
+        let mut partitions = Vec::new();
+        for (index, entry) in self.entries.chunks_exact(self.entry_len).enumerate() {
+            partitions.extend(partition(entry, index as u32 + 1, self.sector)?);
+        }
+        Ok(partitions)
+    }
+
+    /// Where the entries are, in bytes.
+    pub(crate) fn entries_place(&self) -> Range<u64> {
+        let start = self.entries_lba * self.sector;
+        start..start + self.entries.len() as u64
+    }
 }
 
 /// What no partition may lie in: the entries, and what is in front of the first usable sector and

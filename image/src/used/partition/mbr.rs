@@ -7,10 +7,10 @@ use crate::used::{Distrust, ReadAt};
 
 /// Bytes of a sector. Disks of 4096-byte sectors divided by an MBR are so rare
 /// that they are not looked for: nothing is recognized where it is not.
-pub(super) const SECTOR: u64 = 512;
+pub(crate) const SECTOR: u64 = 512;
 
 /// The type of the one entry that stands for a GPT.
-pub(super) const PROTECTIVE: u8 = 0xee;
+pub(crate) const PROTECTIVE: u8 = 0xee;
 
 /// Types of the extended partition: CHS, LBA, Linux.
 const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
@@ -23,17 +23,25 @@ const MAX_RECORDS: usize = 256;
 
 /// One entry of a table that is in use.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    index: u32,
-    pub(super) kind: u8,
+pub(crate) struct Entry {
+    /// From 0.
+    pub(crate) index: u32,
+    pub(crate) kind: u8,
     /// Sectors, counted from what the table says.
-    start: u64,
-    len: u64,
+    pub(crate) start: u64,
+    pub(crate) len: u64,
+}
+
+impl Entry {
+    /// Whether it holds logical partitions.
+    pub(crate) fn is_extended(&self) -> bool {
+        EXTENDED.contains(&self.kind)
+    }
 }
 
 /// The entries in use; none if this is no table: boot sectors of filesystems
 /// end with the same two bytes and have code where the entries would be.
-pub(super) fn entries(sector: &[u8]) -> Vec<Entry> {
+pub(crate) fn entries(sector: &[u8]) -> Vec<Entry> {
     let parse = |index: u32| -> Result<(u8, Entry), Distrust> {
         let at = 446 + 16 * index as usize;
         let entry = Entry {
@@ -64,14 +72,14 @@ pub(super) fn read(disk: &dyn ReadAt, primary: &[Entry]) -> Result<Raw, Distrust
         reserved: std::iter::once(0..SECTOR).collect(),
     };
     for entry in primary {
-        if !EXTENDED.contains(&entry.kind) {
+        if !entry.is_extended() {
             raw.partitions.push(partition(entry, entry.index + 1, 0));
         }
     }
     // Linux numbers the logical partitions of all extended ones on from 5.
     let mut number = 5;
     for entry in primary {
-        if EXTENDED.contains(&entry.kind) {
+        if entry.is_extended() {
             follow(disk, entry.start, &mut number, &mut raw)?;
         }
     }
@@ -104,7 +112,7 @@ fn follow(disk: &dyn ReadAt, base: u64, number: &mut u32, raw: &mut Raw) -> Resu
         }
         let mut next = None;
         for entry in entries(&sector) {
-            if EXTENDED.contains(&entry.kind) {
+            if entry.is_extended() {
                 next = next.or(Some(base + entry.start));
             } else {
                 raw.partitions.push(partition(&entry, *number, at));

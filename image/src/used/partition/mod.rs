@@ -1,7 +1,7 @@
 //! Partition tables: GPT, MBR with logical partitions, none.
 
-mod gpt;
-mod mbr;
+pub(crate) mod gpt;
+pub(crate) mod mbr;
 
 use std::ops::Range;
 

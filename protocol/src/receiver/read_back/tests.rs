@@ -30,6 +30,7 @@ fn plan(image: &[u8], unused: &[Run], tagged: bool) -> ReadBackPlan {
     }
     ReadBackPlan {
         image_len: image.len() as u64,
+        only,
         identity: hasher.finish(image.len() as u64).unwrap(),
         unused: unused.to_vec(),
         tags,

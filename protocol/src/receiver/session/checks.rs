@@ -228,7 +228,8 @@ impl Session {
             return;
         }
         let proven = checks.on_checked(finding);
-        if finding == Finding::Same && !self.ledger.is_settled(block) {
+        let kept = matches!(finding, Finding::Same | Finding::Beyond);
+        if kept && !self.ledger.is_settled(block) {
             self.keep(block, bytes);
         }
         if proven {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::spoiled::MANY_BAD_BLOCKS;
 use super::{Event, Session};
 use crate::receiver::read_back::{Difference, ReadBackPlan};
+use crate::units::BLOCK_SIZE;
 use crate::wire::{FailCode, ReadBack, Stage, ToReceiver, ToSender};
 
 /// The last word is repeated this often ...
@@ -142,10 +143,18 @@ impl Session {
         }
         self.stage = Stage::Verifying;
         self.schedule.urge();
+        let is_cut = |len: &u64| *len < end.image_len;
+        let cut = self.config.target_len.filter(is_cut);
+        let front = cut.and_then(|_| self.pages.front());
+        let (image_len, identity) = front.unwrap_or((end.image_len, end.identity));
+        let places = image_len.div_ceil(BLOCK_SIZE as u64);
         self.events.push_back(Event::Verify(ReadBackPlan {
-            image_len: end.image_len,
-            identity: end.identity,
-            unused: self.pages.take_unused(),
+            image_len,
+            only: end.image_len <= BLOCK_SIZE as u64,
+            identity,
+            unused: self
+                .pages
+                .take_unused(u32::try_from(places).unwrap_or(u32::MAX)),
             tags: std::mem::take(&mut self.tags),
         }));
     }

@@ -1,7 +1,11 @@
 //! The manifest as a receiver puts it together.
 
+mod front;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+
+use front::Front;
 
 use crate::hash::NumberMap;
 use crate::keys::Verifier;
@@ -34,12 +38,15 @@ pub(super) struct Pages {
     sent_blocks: BlockNumber,
     identity: IdentityHasher,
     broken: bool,
+    /// What a target that is shorter than the image can be proved to hold.
+    front: Front,
     /// The first place of an entry that is not what is known of the target.
     contradiction: Option<Place>,
 }
 
 impl Pages {
-    pub(super) fn new(verifier: Verifier) -> Self {
+    /// `target_len` is that of a target that has an end of its own.
+    pub(super) fn new(verifier: Verifier, target_len: Option<u64>) -> Self {
         Self {
             verifier,
             forged: 0,
@@ -52,6 +59,7 @@ impl Pages {
             sent_blocks: BlockNumber(0),
             identity: IdentityHasher::default(),
             broken: false,
+            front: Front::new(target_len),
             contradiction: None,
         }
     }
@@ -106,6 +114,7 @@ impl Pages {
             self.up_to.0 += 1;
             self.broken |= page.first_block() != self.sent_blocks;
             for entry in page.entries() {
+                self.front.on_entry(&self.identity, entry);
                 self.broken |= self.identity.push(entry).is_err();
                 if self.contradiction.is_none() && tags.agrees(entry) == Some(false) {
                     self.contradiction = Some(entry.place());
@@ -130,9 +139,14 @@ impl Pages {
         }
     }
 
-    /// The places that keep what the target has, once all pages are in.
-    pub(super) fn take_unused(&mut self) -> Vec<Run> {
-        std::mem::take(&mut self.unused)
+    /// The places below `end` that keep what the target has, once all pages are in.
+    pub(super) fn take_unused(&mut self, end: u32) -> Vec<Run> {
+        let mut unused = std::mem::take(&mut self.unused);
+        unused.retain(|run| run.place.0 < end);
+        if let Some(last) = unused.last_mut() {
+            last.count = last.count.min(end - last.place.0);
+        }
+        unused
     }
 
     /// The sender has made this many pages.
@@ -224,6 +238,12 @@ impl Pages {
             .finish(image_len)
             .ok()
             .filter(|_| !self.broken)
+    }
+
+    /// The identity of what lies on a target that ends before the image, and its bytes: whole
+    /// blocks. `None` if the target holds all of it.
+    pub(super) fn front(&self) -> Option<(u64, Identity)> {
+        self.front.identity()
     }
 
     /// Blocks that the pages so far are about.

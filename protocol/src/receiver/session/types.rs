@@ -19,6 +19,9 @@ pub struct SessionConfig {
     pub window: u32,
     /// The target takes blocks in order only: those too far ahead are left for a later cycle.
     pub in_order: bool,
+    /// Bytes of a target that has an end of its own. Where the image is longer and was found to
+    /// fit all the same, what lies behind it is not written.
+    pub target_len: Option<u64>,
     /// What becomes of what the target holds already.
     pub resume: Resume,
     /// Give up after this long without a word of the session.

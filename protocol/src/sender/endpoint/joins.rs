@@ -141,6 +141,7 @@ impl Endpoint {
             slot: position.slot,
             begun: self.session.begun(),
             receivers: position.receivers,
+            needs: self.config.needs,
         };
         match self.admission.admit(&self.config, from, join, &body) {
             Ok((number, about, welcome)) => {

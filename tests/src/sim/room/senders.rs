@@ -164,6 +164,7 @@ pub(super) fn operator(
         // The same for every sender of the room, as with --sign-key.
         signing_key: SigningKey::from_seed(secret.bytes()),
         group: data_group(session_id, false),
+        needs: None,
     };
     let session = SessionConfig {
         image_len: config.length_known.then_some(config.image.len() as u64),

@@ -13,7 +13,7 @@ fn signer(session: SessionId) -> Signer {
 }
 
 fn pages() -> Pages {
-    Pages::new(signer(SESSION).verifier())
+    Pages::new(signer(SESSION).verifier(), None)
 }
 
 fn page(number: u32, entries: Vec<Entry>, signer: &Signer) -> Page {
@@ -53,7 +53,7 @@ fn unused_runs_are_kept_in_order_and_joined_whatever_order_pages_come_in() {
     }
     assert!(pages.identity(11 * BLOCK_SIZE as u64).is_some());
     assert_eq!(pages.poll_run(), Some(run(3, 1)));
-    assert_eq!(pages.take_unused(), [run(0, 3), run(4, 7)]);
+    assert_eq!(pages.take_unused(u32::MAX), [run(0, 3), run(4, 7)]);
 }
 
 #[test]

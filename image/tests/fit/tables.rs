@@ -146,7 +146,7 @@ fn a_cut_off_image_gets_its_backup_and_one_that_lacks_a_partition_stays() {
             .open(&image.path)
             .unwrap()
             .set_len(len)
-            .unwrap()
+            .unwrap();
     };
     cut(13 * MIB + 700);
     let device = disk(32 * MIB, "512");

@@ -52,7 +52,7 @@ impl DiskSource {
     /// # Errors
     /// As [`super::Source::open_with`].
     pub fn open_with(path: &Path, options: &SourceOptions) -> Result<Self, SourceError> {
-        let disk = RawDisk::open(path, |is_device| options.even_in_use(is_device))?;
+        let disk = RawDisk::open(path, options)?;
         let leaves_out = options.used.leaves_out(disk.is_device());
         let mut source = Self {
             disk: Arc::new(disk),

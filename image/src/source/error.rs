@@ -89,6 +89,15 @@ pub enum SourceError {
         /// Name of the stream.
         name: String,
     },
+    /// It is the file of a virtual machine's disk, which cannot be read.
+    #[error("image {}: {source}; qemu-img convert -O raw makes a raw disk of what it understands",
+            path.display())]
+    Format {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
     /// A map that was trusted is not what it was.
     #[error("image {}: its map of used blocks changed while it was read: {why}; start again with an \
              image that nobody changes, or with --used off", path.display())]
@@ -210,6 +219,7 @@ impl SourceError {
             | Self::InUse { .. }
             | Self::Hibernated { .. }
             | Self::StreamUsed { .. }
+            | Self::Format { .. }
             | Self::Inventory { .. } => true,
             Self::Map { .. }
             | Self::Shrunk { .. }

@@ -11,6 +11,7 @@ mod extent;
 mod options;
 mod raw;
 mod stream;
+mod virtual_disk;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -30,6 +30,8 @@ pub struct SourceOptions {
     /// Whether hibernated partitions are copied whole, and a source that is copied exactly may
     /// change while it is read.
     pub force: bool,
+    /// Whether a qcow2 or vmdk file is taken for the disk that it holds.
+    pub virtual_disks: bool,
 }
 
 impl SourceOptions {
@@ -37,6 +39,7 @@ impl SourceOptions {
     pub const EXACT: Self = Self {
         used: UsedMode::Off,
         force: false,
+        virtual_disks: false,
     };
 
     /// Whether a source may be in use: a map that goes on changing is of no use, so only where

@@ -1,4 +1,5 @@
-//! A regular file or a block device as it is, every byte of it.
+//! A regular file or a block device as it is, every byte of it; or the disk of a virtual machine that
+//! lies in a file.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Seek, SeekFrom};
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, fadvise, ioctl_blksszget};
 
 use super::extent::{next_data, next_hole};
-use super::{Change, Extent, ExtentKind, SourceError};
+use super::virtual_disk::VirtualDisk;
+use super::{Change, Extent, ExtentKind, SourceError, SourceOptions};
 use crate::ByteSize;
 use crate::disk::{BlockDevice, DeviceNumber, System, Use, is_claimed};
 use crate::lock;
@@ -23,11 +25,15 @@ pub(super) struct RawDisk {
     len: u64,
     opened: State,
     device: Option<Box<BlockDevice>>,
+    /// What the file holds, where it is not the disk itself.
+    inner: Option<VirtualDisk>,
 }
 
 /// What tells one file from another, and one state of it from a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
+    /// Bytes of the file or device.
+    len: u64,
     /// Device and inode of a file; the device number of a block device.
     identity: (u64, u64),
     /// Seconds and nanoseconds; not of a block device, whose node's time says
@@ -36,15 +42,17 @@ struct State {
 }
 
 impl State {
-    fn of(meta: &Metadata) -> Self {
+    fn of(meta: &Metadata, len: u64) -> Self {
         if meta.file_type().is_block_device() {
             Self {
+                len,
                 identity: (meta.rdev(), 0),
                 modified: None,
             }
         } else {
             let modified = Some((meta.mtime(), meta.mtime_nsec()));
             Self {
+                len,
                 identity: (meta.dev(), meta.ino()),
                 modified,
             }
@@ -53,11 +61,8 @@ impl State {
 }
 
 impl RawDisk {
-    /// Opens a regular file or a block device; one that is in use only if `even_in_use`.
-    pub(super) fn open(
-        path: &Path,
-        even_in_use: impl Fn(bool) -> bool,
-    ) -> Result<Self, SourceError> {
+    /// Opens a regular file or a block device.
+    pub(super) fn open(path: &Path, options: &SourceOptions) -> Result<Self, SourceError> {
         let file = File::open(path).map_err(|error| SourceError::opening(path, error))?;
         let failed = |error| SourceError::io(path, "examine it", 0, error);
         let meta = file.metadata().map_err(failed)?;
@@ -79,17 +84,27 @@ impl RawDisk {
             });
         }
         let device = find_device(path, &meta)?;
-        if !even_in_use(device.is_some()) {
+        if !options.even_in_use(device.is_some()) {
             check_unused(path, &meta, device.as_deref())?;
         }
         // Only advice: reading works as well without it.
         let _ = fadvise(&file, 0, NonZeroU64::new(len), Advice::Sequential);
+        let inner = if options.virtual_disks && kind.is_file() {
+            let inner = VirtualDisk::open(&file, path);
+            inner.map_err(|source| SourceError::Format {
+                path: path.to_owned(),
+                source,
+            })?
+        } else {
+            None
+        };
         Ok(Self {
             file,
             path: path.to_owned(),
-            len,
-            opened: State::of(&meta),
+            len: inner.as_ref().map_or(len, VirtualDisk::len),
+            opened: State::of(&meta, len),
             device,
+            inner,
         })
     }
 
@@ -121,6 +136,10 @@ impl RawDisk {
     pub(super) fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
         let wanted = buffer.len() as u64;
         self.check_range(offset, wanted)?;
+        if let Some(inner) = &self.inner {
+            let read = inner.read_exact_at(offset, buffer);
+            return read.map_err(|error| SourceError::io(&self.path, "read", offset, error));
+        }
         let mut filled = 0;
         while filled < buffer.len() {
             let at = offset + filled as u64;
@@ -144,6 +163,9 @@ impl RawDisk {
             });
         }
         let failed = |error| SourceError::io(&self.path, "find holes", offset, error);
+        if let Some(inner) = &self.inner {
+            return inner.extent_at(offset).map_err(failed);
+        }
         let Some(data) = next_data(&self.file, offset).map_err(failed)? else {
             // Also said beyond the end of a file, and a file that was cut off
             // must not pass for one that ends in zeros.
@@ -174,16 +196,16 @@ impl RawDisk {
 
     pub(super) fn check_unchanged(&self) -> Result<(), SourceError> {
         let failed = |error| SourceError::io(&self.path, "examine it", 0, error);
-        let is = length(&self.file).map_err(failed)?;
-        if is != self.len {
-            return Err(self.changed(Change::Length { was: self.len, is }));
+        let (was, is) = (self.opened.len, length(&self.file).map_err(failed)?);
+        if is != was {
+            return Err(self.changed(Change::Length { was, is }));
         }
-        let held = State::of(&self.file.metadata().map_err(failed)?);
+        let held = State::of(&self.file.metadata().map_err(failed)?, is);
         if held.modified != self.opened.modified {
             return Err(self.changed(Change::Modified));
         }
         match fs::metadata(&self.path) {
-            Ok(meta) if State::of(&meta).identity != self.opened.identity => {
+            Ok(meta) if State::of(&meta, is).identity != self.opened.identity => {
                 Err(self.changed(Change::Replaced))
             }
             Ok(_) => Ok(()),
@@ -195,7 +217,10 @@ impl RawDisk {
     pub(super) fn describe(&self) -> String {
         match &self.device {
             Some(device) => device.to_string(),
-            None => format!("file {}, {}", self.path.display(), ByteSize(self.len)),
+            None => {
+                let format = self.inner.as_ref().map_or("file", VirtualDisk::format);
+                format!("{format} {}, {}", self.path.display(), ByteSize(self.len))
+            }
         }
     }
 

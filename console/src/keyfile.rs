@@ -71,6 +71,9 @@ pub enum KeyFileError {
         /// Bytes of the file.
         found: u64,
     },
+    /// All of its bytes are zero: a file that was made and never written to.
+    #[error("it holds nothing but zeros, which anyone can guess; make a key with `{MAKE}`")]
+    Zeros,
     /// Reading failed.
     #[error("it cannot be read: {0}")]
     Read(#[source] io::Error),
@@ -80,8 +83,8 @@ pub enum KeyFileError {
 ///
 /// # Errors
 ///
-/// When the file is missing, unreadable, not a regular file of exactly 32 bytes, or accessible
-/// to the group or to others.
+/// When the file is missing, unreadable, not a regular file of exactly 32 bytes, all zeros, or
+/// accessible to the group or to others.
 pub fn read(path: &Path) -> Result<Key, KeyFileError> {
     let file = open(path)?;
     // Asked of the open file, so that nobody can exchange it between the look and the read.
@@ -103,6 +106,9 @@ pub fn read(path: &Path) -> Result<Key, KeyFileError> {
     (&file)
         .read_exact(key.0.as_mut())
         .map_err(KeyFileError::Read)?;
+    if key.bytes() == &[0; KEY_LEN] {
+        return Err(KeyFileError::Zeros);
+    }
     Ok(key)
 }
 
@@ -141,6 +147,13 @@ mod tests {
             assert_eq!(key.bytes(), &[7; 32]);
             assert_eq!(format!("{key:?}"), "Key(..)", "logs do not tell it");
         }
+    }
+
+    #[test]
+    fn zeros_are_no_key() {
+        let (_dir, path) = file(&[0; 32], 0o600);
+        let error = read(&path).unwrap_err();
+        assert!(matches!(error, KeyFileError::Zeros), "{error}");
     }
 
     #[test]

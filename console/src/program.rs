@@ -29,6 +29,9 @@ pub trait Program {
     /// What the first of two signals asks the engine for.
     const INTERRUPT: Self::Command;
 
+    /// What SIGUSR1 asks the engine for; without anything the signal does what it does to any program.
+    const ON_USR1: Option<Self::Command> = None;
+
     /// What the operator can ask the engine for.
     type Command: Copy + Send + 'static;
 

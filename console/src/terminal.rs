@@ -23,7 +23,8 @@ const LOOK: Timespec = Timespec {
 /// them to a process and to its group.
 const ECHO: Duration = Duration::from_millis(500);
 
-/// The first Ctrl-C or SIGTERM ends the session in order, the second one the process.
+/// The first Ctrl-C or SIGTERM ends the session in order, the second one the process. SIGUSR1 asks
+/// for [`Program::ON_USR1`].
 ///
 /// They are watched on a thread of their own: the second one works even while the session is
 /// stuck in the kernel, say in opening a pipe that nobody has at the other end.
@@ -46,6 +47,17 @@ pub(crate) fn watch_signals<P: Program>(
             signal(SignalKind::terminate())?,
         )
     };
+    if let Some(command) = P::ON_USR1 {
+        let mut usr1 = {
+            let _context = runtime.enter();
+            signal(SignalKind::user_defined1())?
+        };
+        let commands = commands.clone();
+        // Runs whenever the runtime waits for the signals below.
+        runtime.spawn(async move {
+            while usr1.recv().await.is_some() && commands.send(command).is_ok() {}
+        });
+    }
     let watch = async move {
         let mut next = async || {
             tokio::select! {

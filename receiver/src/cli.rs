@@ -74,7 +74,8 @@ pub struct Args {
     pub(crate) port: u16,
 
     /// Join the sender that shows this join code: a number and two words, of which four letters are
-    /// enough
+    /// enough. Every user of this machine can see it among the processes; with - it is the first line
+    /// of standard input
     #[arg(long, value_name = "CODE", conflicts_with = "open")]
     pub(crate) code: Option<String>,
 

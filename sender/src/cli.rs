@@ -75,7 +75,8 @@ pub struct Args {
     pub(crate) ttl: u8,
 
     /// Admit receivers that are given this join code, a number and two words [default: a new one,
-    /// which is shown]
+    /// which is shown]. Every user of this machine can see it among the processes; with - it is the
+    /// first line of standard input
     #[arg(long, value_name = "CODE", conflicts_with = "open")]
     pub(crate) code: Option<String>,
 

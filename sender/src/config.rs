@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Zoned;
 use mimeo_console::{
     Admission, AdmissionError, JoinCode, KeyFileError, Mode, ReportFile, ReportFileError, duration,
+    terminal,
 };
 use mimeo_protocol::block::Level;
 use mimeo_protocol::keys::SigningKey;
@@ -52,6 +53,14 @@ pub struct Config {
     pub level: Level,
 }
 
+impl Config {
+    /// Whether the operator can type anything: standard input is a terminal, and not what is sent.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        self.source != OsStr::new("-") && terminal::has_keys()
+    }
+}
+
 /// When a session starts. The times are below `start_timeout` where they could only be
 /// overtaken by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +95,9 @@ pub enum ConfigError {
     /// The join code or the key file cannot be used.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
+    /// Standard input holds the image.
+    #[error("--code - reads the code from standard input, which is the image; give --key-file")]
+    CodeAndImage,
     /// The key that signs cannot be used.
     #[error("--sign-key {}: {}", path.display(), sign_key::text(error))]
     SignKey {
@@ -168,6 +180,9 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
                 .map_err(|error| ConfigError::Report { path, error })
         })
         .transpose()?;
+    if args.code.as_deref() == Some("-") && args.image == "-" {
+        return Err(ConfigError::CodeAndImage);
+    }
     let admission = Admission::choose(args.code.as_deref(), args.key_file, args.open)?
         .map_or_else(new_code, Ok)?;
     let signing_key = args

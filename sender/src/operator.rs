@@ -1,8 +1,6 @@
 //! Runs a session with an operator in front of it.
 
-use std::ffi::OsStr;
-
-use mimeo_console::{Operator, terminal};
+use mimeo_console::Operator;
 
 use crate::config::{Config, Presentation};
 use crate::exit::Exit;
@@ -20,7 +18,7 @@ fn command(line: &str) -> Option<Command> {
 
 /// Runs the session that `config` describes, to its end.
 pub(crate) fn run(config: Config, presentation: &Presentation) -> Exit {
-    let keys = config.source != OsStr::new("-") && terminal::has_keys();
+    let keys = config.has_keys();
     let plan = Plan {
         start: config.start.clone(),
         keys,

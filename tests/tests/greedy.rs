@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use mimeo_protocol::ids::{ReceiverNumber, SessionId, Slot};
 use mimeo_protocol::keys::JoinKeys;
-use mimeo_protocol::sender::MemberState;
-use mimeo_protocol::units::{BlockNumber, PageNumber};
+use mimeo_protocol::sender::{Event, MemberState};
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, PageNumber};
 use mimeo_protocol::wire::{
     ALL_SYMBOLS, Deficit, Effort, FailCode, Kind, Parts, Remedy, Report, Spoiled, Stage, ToSender,
     Welcome, unicast_header,
 };
-use mimeo_tests::sim::{Ending, LinkProfile, MachineProfile, Room};
+use mimeo_tests::sim::{DiskProfile, Ending, Filling, LinkProfile, MachineProfile, Room};
 
-use common::{LIMIT, long_room, ms, truth};
+use common::{LIMIT, config, image, long_room, ms, truth};
 
 /// Speaks for a machine that is switched off, under its keys.
 struct Liar {
@@ -99,8 +99,16 @@ impl Liar {
 
     /// Reports every few milliseconds for as long as the sender is there.
     fn begin(self: Rc<Self>, room: &mut Room) {
+        let report = self.report(room);
+        self.say(room, &ToSender::Report(report));
+        if !room.operator.is_over() {
+            room.at(room.elapsed() + ms(5), move |room| self.begin(room));
+        }
+    }
+
+    fn say(&self, room: &mut Room, message: &ToSender) {
         let mut plain = Vec::new();
-        ToSender::Report(self.report(room)).encode(&mut plain);
+        message.encode(&mut plain);
         let (seq, mut datagram) = (self.sent.get() + 1, Vec::new());
         self.sent.set(seq);
         unicast_header(
@@ -114,9 +122,6 @@ impl Liar {
             .to_sender
             .seal_behind(seq, 0, &plain, &mut datagram);
         room.throw_at_sender(self.machine, &datagram);
-        if !room.operator.is_over() {
-            room.at(room.elapsed() + ms(5), move |room| self.begin(room));
-        }
     }
 }
 
@@ -224,4 +229,110 @@ fn a_receiver_behind_60_percent_loss_gets_its_image() {
         let sent = counters.pass_symbols + counters.repair_symbols;
         assert!(sent < 6 * counters.symbols_needed, "{counters:?}");
     }
+}
+
+/// It is heard, grants credit, asks for nothing, and has nothing.
+#[test]
+fn who_is_only_there_does_not_hold_the_sender_for_ever() {
+    for grants in [true, false] {
+        let mut room = long_room(3);
+        let asks: fn(&mut Report) = match grants {
+            true => |_| {},
+            false => |report| report.credit = Slot(0),
+        };
+        let liar = Liar::join(&mut room, asks);
+        let number = liar.number;
+        room.at(room.elapsed(), move |room| liar.begin(room));
+        assert!(room.run_until(LIMIT, |room| room.operator.is_over()));
+        let state = room.member(number);
+        let text = match state {
+            Some(MemberState::Failed { text, .. }) => text,
+            _ => panic!("{state:?}"),
+        };
+        assert!(text.contains("got on with nothing for 60 s"), "{text}");
+        assert!(finished(&room, 3) < Duration::from_secs(10));
+        assert!(room.elapsed() > Duration::from_secs(60));
+    }
+}
+
+/// Whoever is only slow is waited for.
+#[test]
+fn a_disk_that_takes_a_block_in_20_seconds_is_not_given_up() {
+    let mut room = Room::new(config(image(Filling::Random, 6 * BLOCK_SIZE), 1));
+    room.join(MachineProfile {
+        disk: DiskProfile {
+            speed: BLOCK_SIZE as u64 / 20,
+            flush: Duration::from_secs(90),
+            ..DiskProfile::default()
+        },
+        ..MachineProfile::default()
+    });
+    assert!(room.run(Duration::from_secs(400)), "{:?}", room.verdict());
+    assert_eq!(room.verdict().confirmed, 1);
+}
+
+#[test]
+fn an_end_that_nobody_was_told_of_is_none() {
+    let mut room = long_room(3);
+    let liar = Liar::join(&mut room, |_| {});
+    liar.say(&mut room, &ToSender::AbortSeen);
+    let deadline = room.elapsed() + ms(100);
+    room.at(deadline, |_| {});
+    assert!(room.run_until(LIMIT, |room| room.elapsed() >= deadline));
+    assert!(!matches!(
+        room.member(liar.number),
+        Some(MemberState::Failed { .. })
+    ));
+}
+
+/// A member joins with the hardware address and target of a machine that died, and confirms in its
+/// place: that the machine has failed does not vanish.
+#[test]
+fn nobody_takes_the_place_of_a_machine_at_another_address() {
+    let mut room = long_room(2);
+    let poser = room.add(MachineProfile {
+        poses_as: Some(1),
+        ..MachineProfile::default()
+    });
+    room.at(ms(700), move |room| {
+        room.kill(1);
+        room.start(poser);
+    });
+    assert!(room.run(LIMIT), "{:?}", room.verdict());
+    let (dead, new) = (
+        room.machines[1].last().number.unwrap(),
+        room.machines[poser].last().number.unwrap(),
+    );
+    assert_eq!(room.member(dead), Some(&MemberState::Lost));
+    assert_eq!(room.member(new), Some(&MemberState::Confirmed));
+    let told = |event| room.operator.told.iter().filter(|it| **it == event).count();
+    assert_eq!(told(Event::Disputed(new, dead)), 1);
+    assert_eq!(told(Event::Rejoined(new)), 0);
+}
+
+#[test]
+fn who_is_started_again_at_its_address_takes_its_own_place_and_that_is_told() {
+    let mut room = long_room(2);
+    let dead = Rc::new(Cell::new(None));
+    let kept = Rc::clone(&dead);
+    room.at(ms(700), move |room| {
+        kept.set(room.machines[1].last().number);
+        room.start(1);
+    });
+    truth(&mut room);
+    let new = room.machines[1].last().number.unwrap();
+    assert_eq!(room.member(dead.get().unwrap()), None);
+    assert!(room.operator.told.contains(&Event::Rejoined(new)));
+}
+
+#[test]
+fn the_operator_is_told_once_of_who_costs_much() {
+    let mut room = long_room(3);
+    let liar = Liar::join(&mut room, all_symbols);
+    let number = liar.number;
+    room.at(room.elapsed(), move |room| liar.begin(room));
+    assert!(room.run_until(LIMIT, |room| room.operator.is_over()));
+    let told = room.operator.told.iter();
+    let costly = told.filter(|event| matches!(event, Event::Costly(_)));
+    assert_eq!(costly.collect::<Vec<_>>(), [&Event::Costly(number)]);
 }

@@ -10,6 +10,7 @@ use mimeo_benches::session::{Process, Session};
 use mimeo_tests::host::{
     Place, assert_code, assert_same, assert_says, assert_success, finish, until,
 };
+use rustix::process::Signal;
 
 const CODE: &str = "7-amateur-trumpet";
 
@@ -49,6 +50,59 @@ fn a_code_that_the_sender_made_admits_who_is_told() {
     assert_same(&image, &target);
     let report = fs::read_to_string(place.path("sender.json")).unwrap_or_default();
     assert!(!report.contains(&code), "the report is no place for it");
+}
+
+/// Nobody can type anything at a sender that a script has started.
+#[test]
+fn a_signal_makes_another_code() {
+    let place = place();
+    let (image, target) = (place.random("image", 1 << 20), place.path("target"));
+    let command = place.sender_with_a_code(&image, &["--code", CODE]);
+    let sender = Process::start(command, place.directory(), "sender").unwrap();
+    let shown = format!("--code {CODE}");
+    until("the sender shows its code", || {
+        sender.log().unwrap().contains(&shown)
+    });
+    sender.running.signal(Signal::USR1).unwrap();
+    let mut code = String::new();
+    until("there is another code", || {
+        let log = sender.log().unwrap();
+        let told = log.rsplit_once("--code ").map(|(_, rest)| rest.to_owned());
+        let told = told.and_then(|rest| Some(rest.split_once(' ')?.0.to_owned()));
+        code = told.unwrap_or_default();
+        !code.is_empty() && code != CODE
+    });
+    // The code is in a file, and not on a command line.
+    let file = place.file("code", format!("{code}\n"));
+    let mut receiver = place.receiver(&target, &["--code", "-"]);
+    receiver.stdin(fs::File::open(file).unwrap());
+    let receiver = Process::start(receiver, place.directory(), "receiver").unwrap();
+    let outcome = finish(Session {
+        sender,
+        receivers: vec![receiver],
+    });
+    assert_success(&outcome, &image);
+    assert_same(&image, &target);
+}
+
+/// Who was given another kind of secret never asks to join, and is there all the same.
+#[test]
+fn who_looks_for_a_session_with_another_kind_of_secret_is_named_to_the_sender() {
+    let place = place();
+    let (image, target) = (place.random("image", 1 << 20), place.path("target"));
+    let key = place.file("key", [7; 32]);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let key = ["--key-file", key.to_str().unwrap()];
+    let sender = place.sender(&image, &["--code", CODE, "--start-timeout", "4s"]);
+    let wrong = place.receiver(&target, &[&key[..], &["--start-timeout", "3s"]].concat());
+    let outcome = finish(place.start(sender, [wrong]));
+    assert_code(&outcome.receivers[0], 7);
+    assert_code(&outcome.sender, 4);
+    assert_says(
+        &outcome.sender,
+        "looking for a session, but not joining this one: ",
+    );
+    assert_says(&outcome.sender, "asks for its join code (--code)");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use spake2 as scheme;
 #[cfg(fuzzing)]
 use super::stand_in as scheme;
 use super::{KEY_LEN, Secret, derive};
-use crate::ids::{Nonce, ReceiverNumber, SessionId};
+use crate::ids::{Nonce, SessionId};
 use scheme::{Ed25519Group, Identity, Password, Spake2};
 
 /// Bytes of a message: the side and a point of the curve.
@@ -68,11 +68,12 @@ impl Exchange {
         Ok((message, secret(side, asked)?))
     }
 
-    /// The seed that a sender answers with, drawn from its own.
+    /// The seed of the answer to the receiver that the sender welcomes as its `ordinal`th, drawn from
+    /// the sender's own.
     #[must_use]
-    pub fn sender_seed(&self, seed: &Secret, number: ReceiverNumber) -> Secret {
-        let number = number.0.to_be_bytes();
-        let info: [&[u8]; 3] = [b"mimeo 1 sender exchange", &number, &self.receiver_nonce.0];
+    pub fn sender_seed(&self, seed: &Secret, ordinal: u64) -> Secret {
+        let ordinal = ordinal.to_be_bytes();
+        let info: [&[u8]; 3] = [b"mimeo 1 sender exchange", &ordinal, &self.receiver_nonce.0];
         derive(seed.bytes(), &self.session.0, &info)
     }
 

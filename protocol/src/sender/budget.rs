@@ -26,6 +26,10 @@ pub(super) const IMAGES: u64 = 8;
 /// often.
 const SYMBOLS: u64 = 65_536;
 
+/// A word is said of images that were sent because of one receiver alone: one is what a cycle of its
+/// own costs.
+const NOTABLE_IMAGES: u64 = 2;
+
 /// In a cycle others wait for at most as many repairs of one receiver alone as the pass has symbols,
 /// and these, 12 MB: so it costs them no more than the time that they need anyway.
 const AHEAD: u64 = 8192;
@@ -71,6 +75,13 @@ impl Account {
         self.total > needed.saturating_mul(IMAGES).saturating_add(SYMBOLS)
     }
 
+    /// Whether it cost more than a receiver in a good network that came late, or is slow: worth a
+    /// word.
+    #[must_use]
+    pub(super) fn is_notable(&self, needed: u64) -> bool {
+        self.total > needed.saturating_mul(NOTABLE_IMAGES).saturating_add(AHEAD)
+    }
+
     /// Whether others should not wait for further repairs of it in a cycle whose pass has sent so
     /// many symbols.
     #[must_use]
@@ -88,7 +99,7 @@ mod tests {
         let mut account = Account::default();
         account.charge_pass(8 * 1000);
         account.charge_repair(Cycle(2), SYMBOLS);
-        assert!(!account.is_exhausted(1000));
+        assert!(!account.is_exhausted(1000) && account.is_notable(1000));
         account.charge_repair(Cycle(2), 1);
         assert!(account.is_exhausted(1000));
         assert!(!account.is_exhausted(1001));

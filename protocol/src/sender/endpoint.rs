@@ -8,7 +8,7 @@ mod joins;
 mod seal;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use admission::Admission;
@@ -117,6 +117,7 @@ pub struct Endpoint {
     burst: Vec<SymbolRef>,
     clear: VecDeque<(SocketAddr, Vec<u8>)>,
     strays: Strays,
+    seekers: Vec<IpAddr>,
 }
 
 impl Endpoint {
@@ -144,6 +145,7 @@ impl Endpoint {
             burst: Vec::new(),
             clear: VecDeque::new(),
             strays: Strays::default(),
+            seekers: Vec::new(),
             config,
         }
     }
@@ -157,6 +159,13 @@ impl Endpoint {
     /// The state machine, for the operator's commands and the source's end.
     pub fn session_mut(&mut self) -> &mut Session {
         &mut self.session
+    }
+
+    /// Addresses that looked for a session like this one, the first of them, whether or not they have
+    /// joined.
+    #[must_use]
+    pub fn seekers(&self) -> &[IpAddr] {
+        &self.seekers
     }
 
     /// What was dropped unread.

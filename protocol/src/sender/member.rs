@@ -7,7 +7,7 @@ use super::budget::Account;
 use super::stragglers::Slow;
 use crate::ids::{Cycle, Mac, Seq};
 use crate::units::BlockNumber;
-use crate::wire::{FailCode, ReadBack, Report, SlowReason};
+use crate::wire::{FailCode, ReadBack, Report, SlowReason, Stage};
 
 /// A receiver that reports but catches nothing of the group for this long no longer gates the
 /// stream: ten position datagrams. The group does not reach it, and it would hold up the room.
@@ -129,6 +129,12 @@ pub struct Member {
     pub heard_at: Instant,
     /// When its reports last told of a datagram of the group that they had not told of before.
     pub caught_at: Instant,
+    /// When its reports last told of something that it had done.
+    pub moved_at: Instant,
+    /// Whether the operator was told that much is sent for it alone.
+    pub told_of_cost: bool,
+    /// Whether another receiver says to be this one, from another address.
+    pub disputed: bool,
     /// How often its standing to the group has changed.
     pub turn: u16,
     /// When it was last told how it stands.
@@ -164,8 +170,9 @@ impl Member {
         }
     }
 
-    /// Whether it is the same receiver as an older entry, started again: on the same machine, with
-    /// the same target. Where one of them has no hardware address, the machine is the one with the
+    /// Whether it is the same receiver as an older entry, started again: on the same machine, at the
+    /// same address, with the same target. What it says of its machine any member can say too, so an
+    /// entry does not vanish for one from somewhere else. Where one of them has no hardware address, the machine is the one with the
     /// same name and address, and the older was silent when the newer came: two receivers may run
     /// side by side there.
     #[must_use]
@@ -177,7 +184,15 @@ impl Member {
             let named = (&new.host_name, new.address.ip());
             named == (&about.host_name, about.address.ip()) && old.heard_at < self.joined_at
         };
-        machine && new.target_id == about.target_id
+        machine && self.says_to_be(old) && new.address.ip() == about.address.ip()
+    }
+
+    /// Whether it names the same machine, where both have a hardware address, and the same target.
+    #[must_use]
+    pub fn says_to_be(&self, old: &Self) -> bool {
+        let (new, about) = (&self.about, &old.about);
+        let known = new.mac != Mac::default() && about.mac != Mac::default();
+        (!known || new.mac == about.mac) && new.target_id == about.target_id
     }
 
     /// The last group datagram that it is known to have seen.
@@ -217,6 +232,9 @@ impl Member {
         if report.seq_seen > self.seq_seen() {
             self.caught_at = now;
         }
+        if self.report.as_ref().map(done) != Some(done(&report)) {
+            self.moved_at = now;
+        }
         self.heard_at = now;
         self.report = Some(report);
         let before = self.state.clone();
@@ -254,4 +272,20 @@ impl Member {
     pub(super) fn is_gating(&self) -> bool {
         self.state == MemberState::Active
     }
+}
+
+/// What a report says that its receiver has done: none of it changes while it only waits, or while a
+/// write of it does not return.
+fn done(report: &Report) -> (Stage, [u64; 4], [u32; 2]) {
+    let bytes = [
+        report.bytes_written,
+        report.bytes_kept,
+        report.bytes_verified,
+        report.blocks_done.into(),
+    ];
+    (
+        report.stage,
+        bytes,
+        [report.pages_up_to.0, report.complete_up_to.0],
+    )
 }

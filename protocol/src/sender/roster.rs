@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::grants::Grants;
 pub use super::member::{About, Hearing, Member, MemberState};
-use crate::ids::{ReceiverNumber, Seq, Slot};
+use crate::ids::{Mac, ReceiverNumber, Seq, Slot};
 use crate::wire::{Report, Stage};
 
 /// A receiver that is silent for this long is lost; one that is heard again is back.
@@ -151,6 +151,7 @@ impl Roster {
         for member in self.members.values_mut() {
             member.heard_at = (member.heard_at + gap).min(now);
             member.caught_at = (member.caught_at + gap).min(now);
+            member.moved_at = (member.moved_at + gap).min(now);
         }
     }
 
@@ -177,30 +178,56 @@ impl Roster {
     }
 
     /// Takes out the entries whose machine and target came back under a new number: a receiver
-    /// that was started again. One that is heard, or that confirmed, is never taken out.
-    pub fn take_superseded(&mut self) -> Vec<ReceiverNumber> {
-        let newer = |number: ReceiverNumber, old: &Member| {
-            self.members().any(|(other, member)| {
-                let alive = member.state.is_heard() || member.state == MemberState::Confirmed;
-                other > number && alive && member.takes_the_place_of(old)
-            })
-        };
+    /// that was started again. One that is heard, or that confirmed, is never taken out. Returns each
+    /// with the one that took its place.
+    pub fn take_superseded(&mut self) -> Vec<(ReceiverNumber, ReceiverNumber)> {
+        let superseded = self.followed(Member::takes_the_place_of);
+        self.grants.take();
+        for (old, _) in &superseded {
+            self.members.remove(old);
+        }
+        superseded
+    }
+
+    /// Entries that stay although somebody at another address says to be their receiver, each with
+    /// that one; each is told once.
+    pub fn dispute(&mut self) -> Vec<(ReceiverNumber, ReceiverNumber)> {
+        let disputed = self.followed(|new, old| {
+            let elsewhere = new.about.address.ip() != old.about.address.ip();
+            let named = new.about.mac != Mac::default() && old.about.mac != Mac::default();
+            elsewhere && named && !old.disputed && new.says_to_be(old)
+        });
+        for (old, _) in &disputed {
+            if let Some(member) = self.members.get_mut(old) {
+                member.disputed = true;
+            }
+        }
+        disputed
+    }
+
+    /// Entries of which nothing is heard any more, each with a newer one that `is_it` is true of.
+    fn followed(
+        &self,
+        is_it: impl Fn(&Member, &Member) -> bool,
+    ) -> Vec<(ReceiverNumber, ReceiverNumber)> {
         let gone = |state: &MemberState| {
             matches!(
                 state,
                 MemberState::Silent | MemberState::Lost | MemberState::Failed { .. }
             )
         };
-        let superseded: Vec<ReceiverNumber> = self
-            .members()
-            .filter(|(number, member)| gone(&member.state) && newer(*number, member))
-            .map(|(number, _)| number)
-            .collect();
-        self.grants.take();
-        for number in &superseded {
-            self.members.remove(number);
-        }
-        superseded
+        let newer = |number: ReceiverNumber, old: &Member| {
+            let mut others = self.members().filter(|&(other, member)| {
+                let alive = member.state.is_heard() || member.state == MemberState::Confirmed;
+                // Numbers may be given again, but not in the order of joining.
+                let is_newer = (member.joined_at, other) > (old.joined_at, number);
+                is_newer && alive && is_it(member, old)
+            });
+            others.next().map(|(new, _)| new)
+        };
+        let old = self.members().filter(|(_, member)| gone(&member.state));
+        old.filter_map(|(number, member)| Some((number, newer(number, member)?)))
+            .collect()
     }
 }
 

@@ -1,8 +1,10 @@
 //! Finds a sender and joins it.
 
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use mimeo_console::human;
 use mimeo_net::{ReceiveBatch, Waiter};
 use mimeo_protocol::receiver::{
     Admitted, JoinTarget, Rendezvous, RendezvousConfig, RendezvousEvent,
@@ -43,6 +45,7 @@ impl Search<'_> {
         let mut nobody_told = false;
         // Why a sender that was heard would not do, for the end of the search.
         let mut seen = None;
+        let mut asked = Asked::default();
         loop {
             let now = Instant::now();
             self.receive(&mut rendezvous, &mut batch);
@@ -54,6 +57,11 @@ impl Search<'_> {
                 }
             }
             while let Some(event) = rendezvous.poll_event() {
+                if let RendezvousEvent::Found(found) = &event
+                    && !asked.is_news(found.from)
+                {
+                    continue;
+                }
                 if let Some(admitted) = self.handle(event, &mut seen)? {
                     return Ok(admitted);
                 }
@@ -67,14 +75,14 @@ impl Search<'_> {
             let waited = now.duration_since(opened);
             if waited >= self.timeout {
                 if !nobody_told && seen.is_none() {
-                    self.tell(Severity::Warn, self.room.nobody_found(waited));
+                    self.tell(Severity::Warn, asked.what_to_check(self.room, waited));
                 }
-                let text = "no session was found in time (--start-timeout)".to_owned();
+                let text = asked.in_vain();
                 return Err(seen.unwrap_or((Exit::NobodyInTime, text)));
             }
             if !nobody_told && waited >= NOBODY_AFTER {
                 nobody_told = true;
-                self.tell(Severity::Warn, self.room.nobody_found(waited));
+                self.tell(Severity::Warn, asked.what_to_check(self.room, waited));
             }
             let until = rendezvous
                 .poll_timeout()
@@ -137,6 +145,64 @@ impl Search<'_> {
     fn tell(&self, severity: Severity, text: String) {
         // Nobody listening is no reason to stop.
         let _ = self.updates.send(Update::Line(severity, text));
+    }
+}
+
+/// The senders that were asked to admit this receiver, none of which has.
+#[derive(Debug, Default)]
+struct Asked {
+    from: Vec<SocketAddr>,
+    times: u32,
+}
+
+impl Asked {
+    /// Addresses that are told one by one; whoever forges announces can use any number.
+    const MOST: usize = 8;
+
+    /// Notes that a sender is asked. Returns whether that is worth a word: the first time at an
+    /// address.
+    fn is_news(&mut self, from: SocketAddr) -> bool {
+        self.times += 1;
+        let is_news = !self.from.contains(&from) && self.from.len() < Self::MOST;
+        if is_news {
+            self.from.push(from);
+        }
+        is_news
+    }
+
+    fn what_to_check(&self, room: &Room, waited: Duration) -> String {
+        if self.from.is_empty() {
+            return room.nobody_found(waited);
+        }
+        format!(
+            "no sender has admitted this receiver in {}: {}",
+            human::seconds(waited),
+            self.outcome()
+        )
+    }
+
+    fn in_vain(&self) -> String {
+        if self.from.is_empty() {
+            return "no session was found in time (--start-timeout)".to_owned();
+        }
+        format!(
+            "no session has admitted this receiver in time (--start-timeout): {}",
+            self.outcome()
+        )
+    }
+
+    fn outcome(&self) -> String {
+        let ips: Vec<String> = self.from.iter().map(|from| from.ip().to_string()).collect();
+        let asked = format!("asked {} times, at {}", self.times, ips.join(", "));
+        let why = if self.times > 2 {
+            "Where one of them is the right one, its machine does not get what this one sends, or lets \
+             it wait after joins with a wrong code or key from the same address. Where somebody \
+             announces sessions that there are not, name the right one with --session, or its host \
+             with --sender"
+        } else {
+            "the answer is still waited for"
+        };
+        format!("{asked}. {why}")
     }
 }
 
@@ -203,9 +269,38 @@ fn reject_text(who: &str, reason: RejectReason, version: u8) -> String {
         RejectReason::Closed => "the session admits no more receivers: it is ending, or it sends standard input and has started".into(),
         RejectReason::Full => "the session has no number left for another receiver".into(),
         RejectReason::Guesses => format!(
-            "the sender at {who} admits nobody after 1000 joins with a wrong code: ask its operator for \
-             another one"
+            "the sender at {who} says that it admits nobody after 1000 joins with a wrong code: ask its \
+             operator for another one"
         ),
         RejectReason::Other(code) => format!("the sender does not admit this receiver (reason {code})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_asked_in_vain_is_told_and_a_flood_of_senders_is_not() {
+        let room = Room::open(Some("lo"), 0, None).unwrap();
+        let mut asked = Asked::default();
+        let waited = Duration::from_secs(10);
+        assert_eq!(
+            asked.in_vain(),
+            "no session was found in time (--start-timeout)"
+        );
+        assert!(
+            asked
+                .what_to_check(&room, waited)
+                .starts_with("no sender has been found")
+        );
+        let at = |last: u8| SocketAddr::from(([10, 77, 0, last], 64636));
+        assert!(asked.is_news(at(1)) && !asked.is_news(at(1)));
+        let told = (1..100).filter(|&last| asked.is_news(at(last))).count();
+        assert_eq!(told, 7);
+        for said in [asked.in_vain(), asked.what_to_check(&room, waited)] {
+            assert!(said.contains("asked 101 times, at 10.77.0.1, "), "{said}");
+            assert!(said.contains("--session"), "{said}");
+        }
     }
 }

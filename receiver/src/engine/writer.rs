@@ -257,7 +257,7 @@ impl Worker {
             None => None,
         };
         if written.is_none() {
-            tracing::warn!(block = %assembled.block, "a block failed its digest and is mended");
+            tracing::debug!(block = %assembled.block, "a block failed its digest and is mended");
             assembled.restore();
         }
         let Assembled {

@@ -58,12 +58,16 @@ impl Engine {
                     }
                 }
                 Event::Circuit(circuit) => self.tell_circuit(circuit),
+                Event::Costly(number) => self.tell_member(number, costly),
+                Event::Rejoined(number) => self.tell_member(number, rejoined),
+                Event::Disputed(new, old) => self.tell_disputed(new, old),
                 Event::Unproven(about) => self.tell_unproven(&about),
                 Event::GuessesExhausted => self.tell_exhausted(),
                 Event::Over => over = true,
             }
         }
         self.tell_if_nobody_came();
+        self.tell_more_unproven();
         over
     }
 
@@ -74,6 +78,28 @@ impl Engine {
             .filter_map(|&number| session.roster().member(number));
         let slow = members.filter_map(|member| Some((&member.about, member.slow.as_ref()?)));
         let text = slow::held_up(slow, session.slow_policy());
+        self.tell(Severity::Warn, text);
+    }
+
+    fn tell_member(&self, number: ReceiverNumber, what: fn(&str) -> (Severity, String)) {
+        if let Some(member) = self.endpoint.session().roster().member(number) {
+            let (severity, text) = what(&pictures::name_of(member));
+            self.tell(severity, text);
+        }
+    }
+
+    /// Who was lost counts as lost, whoever says to be it.
+    fn tell_disputed(&self, new: ReceiverNumber, old: ReceiverNumber) {
+        let roster = self.endpoint.session().roster();
+        let Some((new, old)) = roster.member(new).zip(roster.member(old)) else {
+            return;
+        };
+        let text = format!(
+            "{} joined with the hardware address and target of {}, which is not heard any more: both \
+             count, as it may be another machine that says so",
+            pictures::name_of(new),
+            pictures::name_of(old),
+        );
         self.tell(Severity::Warn, text);
     }
 
@@ -129,7 +155,8 @@ impl Engine {
         let waiting = !self.started && !self.nobody_told;
         if waiting && (waited >= NOBODY_AFTER || gives_up()) {
             self.nobody_told = true;
-            if session.roster().members().next().is_none() {
+            let nobody = session.roster().members().next().is_none();
+            if !self.tell_of_seekers() && nobody {
                 self.tell(Severity::Warn, self.room.nobody_came(waited));
             }
         }
@@ -139,6 +166,19 @@ impl Engine {
         // Nobody listening is no reason to stop sending.
         let _ = self.updates.send(Update::Line(severity, text));
     }
+}
+
+fn costly(who: &str) -> (Severity, String) {
+    let text = format!(
+        "twice the image was sent for {who} alone so far; at eight times it is sent away. Most of it is \
+         lost on the way there, or its memory spoils what it gets, or it asks for what it has"
+    );
+    (Severity::Warn, text)
+}
+
+fn rejoined(who: &str) -> (Severity, String) {
+    let text = format!("{who} was started again: what it was before no longer counts");
+    (Severity::Info, text)
 }
 
 fn counted(number: u32, what: &str) -> String {

@@ -71,6 +71,11 @@ pub(crate) struct Engine {
     nobody_told: bool,
     /// Whether receivers join by a code.
     has_code: bool,
+    /// What they have to be given.
+    asks_for: &'static str,
+    /// Whether the operator can type anything.
+    has_keys: bool,
+    unproven: codes::Unproven,
 }
 
 /// What an engine is made of.
@@ -122,6 +127,13 @@ impl Engine {
             opened: Instant::now(),
             nobody_told: false,
             has_code: matches!(config.admission, Admission::Code(_)),
+            asks_for: match config.admission {
+                Admission::Code(_) => "its join code (--code)",
+                Admission::Key(_) => "its key (--key-file)",
+                Admission::Open => "nothing (--open)",
+            },
+            has_keys: config.has_keys(),
+            unproven: codes::Unproven::default(),
         })
     }
 

@@ -231,10 +231,16 @@ fn bytes_passed(session: &Session) -> u64 {
     }
 }
 
+/// `pc-04 (10.77.0.4)`.
+pub(super) fn name_of(member: &Member) -> String {
+    let about = &member.about;
+    format!("{} ({})", about.host_name, about.address.ip())
+}
+
 /// What the operator is told when a receiver's state has changed.
 pub(super) fn member_line(member: &Member) -> Option<(Severity, String)> {
     let about = &member.about;
-    let name = format!("{} ({})", about.host_name, about.address.ip());
+    let name = name_of(member);
     Some(match &member.state {
         // Told when it was found.
         MemberState::Admitted | MemberState::Demoted { .. } => return None,

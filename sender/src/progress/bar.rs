@@ -25,7 +25,7 @@ pub(crate) fn block(
     let mut lines = vec![title(status)];
     match status.phase {
         Phase::Waiting => {
-            let waiting = start::waiting(status.receivers.len(), plan, now);
+            let waiting = start::waiting(tally::present(status), plan, now);
             lines.push(format!("waiting: {waiting}"));
             if plan.keys {
                 lines.push("press Enter to start now".to_owned());

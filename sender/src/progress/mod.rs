@@ -53,6 +53,7 @@ impl Program for Sender {
     const STOPPED: &'static str = "stopped at once; nobody was told";
     const NOT_STARTED: &'static str = "the system refused to start the session";
     const INTERRUPT: Command = Command::Interrupt;
+    const ON_USR1: Option<Command> = Some(Command::NewCode);
     type Command = Command;
     type Status = Status;
     type Phase = Phase;

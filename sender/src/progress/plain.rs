@@ -23,7 +23,7 @@ pub(crate) fn repeat(phase: Phase) -> Duration {
 pub(crate) fn status(status: &Status, trend: &Trend, plan: &Plan, now: &Zoned) -> Option<String> {
     let doing = match status.phase {
         Phase::Waiting => {
-            let waiting = start::waiting(status.receivers.len(), plan, now);
+            let waiting = start::waiting(tally::present(status), plan, now);
             let key = if plan.keys {
                 "; press Enter to start now"
             } else {
@@ -49,7 +49,11 @@ fn running(status: &Status, trend: &Trend) -> String {
         None => ByteSize(status.bytes_passed).to_string(),
     }];
     if let Some(rate) = trend.room(status) {
-        parts.push(human::rate(rate));
+        parts.push(match rate {
+            // Somebody is served who writes nothing.
+            0 => format!("nobody writes, {} sent", human::rate(status.sent_rate)),
+            _ => human::rate(rate),
+        });
     }
     if let Some(time) = trend.remaining(status) {
         parts.push(format!("{} left", human::clock(time)));

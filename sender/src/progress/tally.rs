@@ -50,6 +50,16 @@ pub(crate) fn label(state: &ReceiverState) -> &'static str {
     STATES[rank(state)]
 }
 
+/// Receivers that a session which has not started counts: those that failed or are not heard are not
+/// there.
+pub(crate) fn present(status: &Status) -> usize {
+    let here = |one: &&ReceiverStatus| {
+        use ReceiverState::{Failed, Lost, Silent};
+        !matches!(one.state, Failed(_) | Lost | Silent)
+    };
+    status.receivers.iter().filter(here).count()
+}
+
 /// What people call a limit.
 pub(crate) fn limit(limit: Limit) -> &'static str {
     match limit {

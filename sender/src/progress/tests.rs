@@ -78,6 +78,20 @@ fn a_waiting_room_says_who_is_there_and_what_it_waits_for() {
 }
 
 #[test]
+fn who_failed_before_the_start_is_not_counted_as_present() {
+    let mut status = waiting(3);
+    status.receivers[1].state = ReceiverState::Failed("bad disk".to_owned());
+    let said = picture(&status, size(80, 24));
+    assert_eq!(said[1], "waiting: 2 receivers here; starts with 30");
+    status.receivers[2].state = ReceiverState::Silent;
+    assert!(
+        line(&status).contains("1 receiver here"),
+        "{}",
+        line(&status)
+    );
+}
+
+#[test]
 fn a_crowd_shows_the_troubled_and_the_slowest_and_counts_the_rest() {
     let lines = picture(&crowd(300), size(100, 8));
     assert_eq!(lines.len(), 7);

@@ -37,6 +37,8 @@ pub struct MachineProfile {
     pub sender_key: Option<VerifyingKey>,
     /// Its interface has no hardware address.
     pub nameless: bool,
+    /// It says to be the machine of this number.
+    pub poses_as: Option<u16>,
     /// Its disk is a pipe that somebody reads.
     pub piped: bool,
     /// What becomes of what its disk holds.
@@ -61,6 +63,7 @@ impl Default for MachineProfile {
             auth: Auth::Open,
             secret: None,
             sender_key: None,
+            poses_as: None,
             nameless: false,
             piped: false,
             resume: Resume::Off,
@@ -168,7 +171,11 @@ impl Machine {
         let SocketAddr::V4(v4) = self.address else {
             unreachable!("addresses of the room are IPv4")
         };
-        let [_, _, high, low] = v4.ip().octets();
+        let [_, _, mut high, mut low] = v4.ip().octets();
+        if let Some(other) = self.profile.poses_as {
+            [high, low] = other.to_be_bytes();
+            high += 1;
+        }
         let config = RendezvousConfig {
             session_name: None,
             auth: self.profile.auth,

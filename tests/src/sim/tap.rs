@@ -146,7 +146,7 @@ impl Tap {
             receiver_nonce: welcome.receiver_nonce,
         };
         let seed = self.seeds.get(&welcome.session_id)?;
-        let seed = exchange.sender_seed(seed, welcome.number);
+        let seed = exchange.sender_seed(seed, welcome.number.0.into());
         let asked = self.asked.get(&welcome.receiver_nonce)?;
         Some(exchange.answer(seed.bytes(), asked).ok()?.1)
     }

@@ -66,7 +66,7 @@ fn a_thousand_guesses_stop_new_joins_and_nothing_else() {
         known.learn(&mirror.take());
         known.data.is_some()
     });
-    guess_a_thousand(&scene, known.session.unwrap());
+    guess_a_thousand(&scene, known.session.unwrap(), Auth::Code);
     until("the operator is told", || {
         said_after(&session, EXHAUSTED).is_some()
     });
@@ -98,6 +98,40 @@ fn a_thousand_guesses_stop_new_joins_and_nothing_else() {
     drop(person);
 }
 
+/// Nobody finds a key by trying, so nothing is gained by stopping those who do not have it.
+#[test]
+fn a_thousand_joins_with_a_wrong_key_lock_nobody_out() {
+    let Some(scene) = Scene::new("wrong keys", 1) else {
+        return;
+    };
+    let image = scene.place.random("image", 1 << 20);
+    let key = scene.place.file("key", [7; 32]);
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+    let key = ["--key-file", key.to_str().unwrap()];
+    let mirror = Mirror::of(&scene.room, Host::SENDER);
+    let mut session = scene.place.start(scene.sender("image", &key), []);
+    let mut known = Known::default();
+    until("a session is announced", || {
+        known.learn(&mirror.take());
+        known.session.is_some()
+    });
+    guess_a_thousand(&scene, known.session.unwrap(), Auth::KeyFile);
+    // Ten lines of machines, and the rest in one.
+    until("all of them have lapsed", || {
+        said_after(&session, "more asked to join and did not go on").is_some()
+    });
+    let log = session.sender.log().unwrap();
+    let lines = log.matches("asked to join and did not go on").count();
+    assert!((11..20).contains(&lines), "{lines}");
+    session
+        .receivers
+        .push(scene.run(scene.receiver(1, &key), "right"));
+    let outcome = finish(session);
+    assert_code(&outcome.receivers[0], 0);
+    assert_code(&outcome.sender, 0);
+    assert_same(&image, &scene.target(1));
+}
+
 /// What the operator is told.
 const EXHAUSTED: &str = "1000 joins with a wrong code";
 
@@ -113,7 +147,7 @@ fn at_terminal(plain: &Command, terminal: OwnedFd) -> Command {
 }
 
 /// The attacker has a hundred addresses, tries ten codes from each, and lets each try lapse.
-fn guess_a_thousand(scene: &Scene, session: SessionId) {
+fn guess_a_thousand(scene: &Scene, session: SessionId, auth: Auth) {
     let attacker = scene.attacker();
     let mut more = scene.room.command(attacker, "ip");
     more.args(["route", "add", "local", "10.77.7.0/25", "dev", "lo"]);
@@ -121,7 +155,7 @@ fn guess_a_thousand(scene: &Scene, session: SessionId) {
     let sender = scene.sender_address();
     let welcomed = scene.room.inside(attacker, || {
         let addresses = (1..=100).map(|last| [10, 77, 7, last].into());
-        guess(addresses, sender, session, Auth::Code)
+        guess(addresses, sender, session, auth)
     });
     assert_eq!(welcomed.unwrap(), 1000);
 }

@@ -9,6 +9,7 @@
 //! All that stands in clear may be forged. So nothing but a welcome that opens ends a search well, and
 //! whoever says no, or holds another secret, is asked again after the other senders that are heard.
 
+mod attempt;
 mod senders;
 mod types;
 
@@ -17,11 +18,13 @@ use std::time::{Duration, Instant};
 
 pub use self::types::{Admitted, JoinTarget, RendezvousConfig, RendezvousEvent, Searching};
 
+use self::attempt::Attempt;
 use self::senders::Senders;
 use crate::ids::Nonce;
-use crate::keys::{Exchange, JoinKeys, KEY_LEN, Secret, derive};
+use crate::keys::{Exchange, derive};
 use crate::wire::{
-    Announce, Auth, COOKIE_LEN, Cookie, Join, Kind, Probe, Reject, VERSION, Welcome, WelcomeBody,
+    Announce, Auth, COOKIE_LEN, Cookie, Kind, Probe, Reject, RejectReason, VERSION, Welcome,
+    WelcomeBody,
 };
 
 /// The first probes follow each other this closely, then every second.
@@ -30,10 +33,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// After the first announce others are listened for, so that two senders are noticed: every
 /// sender answers a probe at once.
 const LISTEN: Duration = Duration::from_millis(250);
-/// A join is repeated this often ...
+/// A join is repeated this often.
 const JOIN_EVERY: Duration = Duration::from_millis(200);
-/// ... and this many times before the search starts again.
-const JOIN_TRIES: u32 = 15;
 /// Welcomes that do not open, or refusals, before the receiver gives up: each welcome lets who sent it
 /// try one code.
 const MOST_FAILURES: u32 = 3;
@@ -51,17 +52,6 @@ enum State {
     Joining(Box<Attempt>),
     /// Joined, or given up.
     Over,
-}
-
-/// The question to one sender.
-#[derive(Debug, Clone)]
-struct Attempt {
-    to: Searching,
-    tries: u32,
-    nonce: Nonce,
-    cookie: [u8; COOKIE_LEN],
-    /// What the receiver's side of the exchange is made of, and its message.
-    exchange: Option<(Exchange, Secret, Vec<u8>)>,
 }
 
 /// The state machine of the rendezvous; `poll_*` as in the session.
@@ -136,12 +126,11 @@ impl Rendezvous {
             let wanted = announce.auth;
             return self.tell_once(from, RendezvousEvent::OtherAuth { wanted, from });
         }
+        self.senders.on_heard(Searching { from, announce });
         let State::Searching { since, until } = &mut self.state else {
             return;
         };
-        let sender = Searching { from, announce };
-        let is_new = self.senders.setbacks(&sender) == 0;
-        self.senders.on_heard(sender);
+        let is_new = !self.senders.has_setbacks();
         let chosen = self.config.session_name.is_some() || self.config.sender.is_some();
         let at_once = chosen && self.config.instead_of.is_none() && is_new;
         let begun = now.max(*since);
@@ -168,7 +157,14 @@ impl Rendezvous {
         let (State::Joining(attempt), Ok(reject)) = (&self.state, Reject::decode(datagram)) else {
             return;
         };
-        if reject.nonce != attempt.nonce {
+        // No sender says that it speaks another version and names this one, nor that somebody tried
+        // too many codes where there is none: such a word is forged, or was for somebody else's join.
+        let untrue = match reject.reason {
+            RejectReason::Version => reject.version == VERSION,
+            RejectReason::Guesses => self.config.auth != Auth::Code,
+            _ => false,
+        };
+        if reject.nonce != attempt.nonce || untrue {
             return;
         }
         let (reason, version) = (reject.reason, reject.version);
@@ -338,7 +334,7 @@ impl Rendezvous {
                 let sender = self.config.sender;
                 Some(sender.map_or(JoinTarget::ControlGroup, JoinTarget::Unicast))
             }
-            State::Joining(attempt) if attempt.tries == JOIN_TRIES => {
+            State::Joining(attempt) if attempt.is_in_vain(&self.senders) => {
                 self.search_again(now);
                 self.poll_transmit(now, out)
             }
@@ -358,38 +354,5 @@ impl Rendezvous {
     }
 }
 
-impl Attempt {
-    fn join(&self, config: &RendezvousConfig) -> Join {
-        Join {
-            session_id: self.to.announce.session_id,
-            nonce: self.nonce,
-            auth: config.auth,
-            mac: config.mac,
-            target_id: config.target_id,
-            link_speed: config.link_speed,
-            capacity: config.capacity.unwrap_or(u64::MAX),
-            resumes: config.resumes,
-            piped: config.piped,
-            cookie: self.cookie,
-            host_name: config.host_name.clone(),
-            exchange: match &self.exchange {
-                Some((_, _, message)) => message.clone(),
-                None => Vec::new(),
-            },
-        }
-    }
-
-    /// The keys and the content of a welcome, if its sender holds what this receiver holds.
-    fn open(&self, welcome: &Welcome) -> Option<(JoinKeys, WelcomeBody)> {
-        let secret = match &self.exchange {
-            Some((exchange, seed, _)) => exchange.finish(seed.bytes(), &welcome.exchange).ok()?,
-            None if self.to.announce.auth == Auth::Open => {
-                Secret::new(<[u8; KEY_LEN]>::try_from(&*welcome.secret).ok()?)
-            }
-            None => return None,
-        };
-        let keys = welcome.keys(&secret);
-        let body = welcome.open(&keys)?;
-        Some((keys, body))
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,7 @@ impl Session {
             stage: Stage::Waiting,
             ledger: Ledger::new(config.buffers),
             checks: Checks::new(config.resume, welcome.begun),
-            pages: Pages::new(verifier, config.target_len),
+            pages: Pages::new(verifier, config.image_len, config.target_len),
             tags: DigestTags::default(),
             compared: BlockNumber(0),
             path: Path::default(),

@@ -11,7 +11,7 @@ use crate::hash::NumberMap;
 use crate::keys::Verifier;
 use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
 use crate::receiver::tags::DigestTags;
-use crate::units::{BlockNumber, PageNumber, Place};
+use crate::units::{BLOCK_SIZE, BlockNumber, PageNumber, Place};
 use crate::wire::PageRun;
 
 /// Pages that may wait for an earlier one at a time: more than the credit of the
@@ -22,6 +22,8 @@ pub(super) const MAX_AHEAD: u32 = 4096;
 #[derive(Debug)]
 pub(super) struct Pages {
     verifier: Verifier,
+    /// Blocks of the image, where its length is known: no entry may go beyond.
+    image_blocks: Option<u64>,
     /// Symbols that are no page which the sender has signed.
     forged: u64,
     /// Whole pages that wait for an earlier one.
@@ -45,10 +47,12 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// `target_len` is that of a target that has an end of its own.
-    pub(super) fn new(verifier: Verifier, target_len: Option<u64>) -> Self {
+    /// `image_len` is that of the image where it is known, `target_len` that of a target that has an end
+    /// of its own.
+    pub(super) fn new(verifier: Verifier, image_len: Option<u64>, target_len: Option<u64>) -> Self {
         Self {
             verifier,
+            image_blocks: image_len.map(|len| len.div_ceil(BLOCK_SIZE as u64)),
             forged: 0,
             waiting: BTreeMap::new(),
             up_to: PageNumber(0),
@@ -114,6 +118,10 @@ impl Pages {
             self.up_to.0 += 1;
             self.broken |= page.first_block() != self.sent_blocks;
             for entry in page.entries() {
+                if self.is_outside(entry) {
+                    self.broken = true;
+                    return;
+                }
                 self.front.on_entry(&self.identity, entry);
                 self.broken |= self.identity.push(entry).is_err();
                 if self.contradiction.is_none() && tags.agrees(entry) == Some(false) {
@@ -130,6 +138,12 @@ impl Pages {
                 }
             }
         }
+    }
+
+    /// Whether it goes beyond the image: what is behind that on a disk is not the sender's.
+    fn is_outside(&self, entry: &Entry) -> bool {
+        let end = u64::from(entry.place().0) + u64::from(entry.count());
+        self.image_blocks.is_some_and(|blocks| end > blocks)
     }
 
     fn on_unused(&mut self, run: Run) {

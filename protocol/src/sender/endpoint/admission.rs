@@ -1,6 +1,6 @@
 //! Joins, and the keys of those who were welcomed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::EndpointConfig;
@@ -66,6 +66,12 @@ impl Peer {
 #[derive(Debug)]
 pub(super) struct Admission {
     next: u16,
+    /// Numbers of those who were forgotten, given again when there are no others: whoever joins and
+    /// never shows a key must not use up the numbers of all.
+    free: VecDeque<ReceiverNumber>,
+    /// Receivers that were welcomed. Keys, nonces and exchanges are drawn with it: no two receivers have
+    /// the same, even under the same number.
+    welcomed: u64,
     peers: HashMap<ReceiverNumber, Peer>,
     by_nonce: HashMap<Nonce, ReceiverNumber>,
 }
@@ -74,6 +80,8 @@ impl Admission {
     pub(super) fn new() -> Self {
         Self {
             next: 1,
+            free: VecDeque::new(),
+            welcomed: 0,
             peers: HashMap::new(),
             by_nonce: HashMap::new(),
         }
@@ -98,11 +106,11 @@ impl Admission {
         join: &Join,
         body: &WelcomeBody,
     ) -> Result<(ReceiverNumber, About, Vec<u8>), NotAdmitted> {
-        let number = ReceiverNumber(self.next);
-        let (exchange, secret) = exchange(config, number, join)?;
-        // Numbers are not given twice: a number is a part of what its keys are drawn from.
-        self.next = self.next.checked_add(1).ok_or(NotAdmitted::Full)?;
-        let sender_nonce = draw_nonce(config, number);
+        let ordinal = self.welcomed + 1;
+        let (exchange, secret) = exchange(config, ordinal, join)?;
+        let number = self.take_number().ok_or(NotAdmitted::Full)?;
+        let sender_nonce = draw_nonce(config, ordinal);
+        self.welcomed = ordinal;
         let in_clear = match config.auth {
             Auth::Open => secret.bytes().to_vec(),
             Auth::KeyFile | Auth::Code => Vec::new(),
@@ -134,6 +142,13 @@ impl Admission {
         Ok((number, about(from, join), datagram))
     }
 
+    fn take_number(&mut self) -> Option<ReceiverNumber> {
+        match self.next.checked_add(1) {
+            Some(next) => Some(ReceiverNumber(std::mem::replace(&mut self.next, next))),
+            None => self.free.pop_front(),
+        }
+    }
+
     /// Receivers whose keys are held.
     pub(super) fn len(&self) -> usize {
         self.peers.len()
@@ -141,11 +156,12 @@ impl Admission {
 
     /// Drops the keys of receivers that the roster has forgotten.
     pub(super) fn retain(&mut self, mut stays: impl FnMut(ReceiverNumber) -> bool) {
-        let by_nonce = &mut self.by_nonce;
+        let (by_nonce, free) = (&mut self.by_nonce, &mut self.free);
         self.peers.retain(|&number, peer| {
             let stays = stays(number);
             if !stays {
                 by_nonce.remove(&peer.nonce);
+                free.push_back(number);
             }
             stays
         });
@@ -155,7 +171,7 @@ impl Admission {
 /// The sender's side of the exchange: its message and what keys are drawn from.
 fn exchange(
     config: &EndpointConfig,
-    number: ReceiverNumber,
+    ordinal: u64,
     join: &Join,
 ) -> Result<(Vec<u8>, Secret), NotAdmitted> {
     if config.auth == Auth::Open {
@@ -166,13 +182,13 @@ fn exchange(
         session: config.session_id,
         receiver_nonce: join.nonce,
     };
-    let seed = exchange.sender_seed(&config.seed, number);
+    let seed = exchange.sender_seed(&config.seed, ordinal);
     Ok(exchange.answer(seed.bytes(), &join.exchange)?)
 }
 
-fn draw_nonce(config: &EndpointConfig, number: ReceiverNumber) -> Nonce {
-    let number = number.0.to_be_bytes();
-    let info: [&[u8]; 2] = [b"mimeo 1 sender nonce", &number];
+fn draw_nonce(config: &EndpointConfig, ordinal: u64) -> Nonce {
+    let ordinal = ordinal.to_be_bytes();
+    let info: [&[u8]; 2] = [b"mimeo 1 sender nonce", &ordinal];
     let drawn = derive(config.seed.bytes(), &config.session_id.0, &info);
     let (nonce, _) = drawn.bytes().split_first_chunk().expect("32 bytes hold 16");
     Nonce(*nonce)
@@ -188,5 +204,23 @@ fn about(from: SocketAddr, join: &Join) -> About {
         resumes: join.resumes,
         piped: join.piped,
         address: from,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_given_again_once_all_were_given() {
+        let mut admission = Admission::new();
+        let mut given = 0;
+        while admission.take_number().is_some() {
+            given += 1;
+        }
+        assert_eq!(given, 65_534);
+        admission.free.push_back(ReceiverNumber(7));
+        assert_eq!(admission.take_number(), Some(ReceiverNumber(7)));
+        assert_eq!(admission.take_number(), None);
     }
 }

@@ -1,8 +1,12 @@
-//! How often somebody may try a join code.
+//! How often somebody may try a join code, or hold a place without showing a key.
 //!
 //! Every welcome lets its receiver try one code, and only its first datagram under the right keys
 //! shows that it was the right one. So a welcome counts as a guess until then, and as a failure once
 //! its entry is forgotten without.
+//!
+//! The key of a file has 256 bits: nobody finds it by trying, so failures there do not end anything,
+//! or whoever has some addresses could lock a room out that nobody stands in front of. What is open
+//! is bounded all the same, as each welcome costs an exchange and a place.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,7 +16,14 @@ use crate::wire::Auth;
 
 /// Failures after which nobody is admitted any more until there is another code. Of the 4 * 10^8
 /// codes that leaves one in 400,000 to be found.
-pub(super) const MOST_FAILURES: usize = 1000;
+const MOST_FAILURES: usize = 1000;
+
+/// Guesses that may be open at a time, of all addresses together.
+const MOST_OPEN_OF_ALL: usize = 1000;
+
+/// Addresses whose failures are kept: more than there are where failures end a session. Where they
+/// do not, an address beyond these counts as one that has failed often.
+const MOST_ADDRESSES: usize = 4096;
 
 /// Guesses that one address may have open at a time, less one for each failure of its own; one it may
 /// always have. A machine that shows a thousand wrong codes needs four hours for it, and does not use
@@ -31,8 +42,7 @@ pub(super) enum Refusal {
 /// The guesses of a session.
 #[derive(Debug)]
 pub(super) struct Guesses {
-    /// Whether there is anything to be guessed.
-    counted: bool,
+    auth: Auth,
     open: HashMap<ReceiverNumber, IpAddr>,
     failures: usize,
     failed: HashMap<IpAddr, usize>,
@@ -41,7 +51,7 @@ pub(super) struct Guesses {
 impl Guesses {
     pub(super) fn new(auth: Auth) -> Self {
         Self {
-            counted: auth != Auth::Open,
+            auth,
             open: HashMap::new(),
             failures: 0,
             failed: HashMap::new(),
@@ -54,12 +64,22 @@ impl Guesses {
             return Err(Refusal::Exhausted);
         }
         let open = self.open.values().filter(|&&ip| ip == from).count();
-        let failed = self.failed.get(&from).copied().unwrap_or(0);
-        let fits = open < MOST_OPEN.saturating_sub(failed).max(1);
-        match fits && self.failures + self.open.len() < MOST_FAILURES {
+        let fits = open < MOST_OPEN.saturating_sub(self.failed_from(from)).max(1);
+        let left = if self.auth == Auth::Code {
+            MOST_FAILURES - self.failures
+        } else {
+            MOST_OPEN_OF_ALL
+        };
+        match fits && self.open.len() < left {
             true => Ok(()),
             false => Err(Refusal::Later),
         }
+    }
+
+    fn failed_from(&self, from: IpAddr) -> usize {
+        let is_full = self.failed.len() >= MOST_ADDRESSES;
+        let unknown = if is_full { MOST_OPEN } else { 0 };
+        self.failed.get(&from).copied().unwrap_or(unknown)
     }
 
     /// A welcome was sent.
@@ -75,16 +95,18 @@ impl Guesses {
     /// A receiver was forgotten: a failure, if it never showed that it holds the code.
     pub(super) fn on_forgotten(&mut self, number: ReceiverNumber) {
         if let Some(from) = self.open.remove(&number)
-            && self.counted
+            && self.auth != Auth::Open
         {
             self.failures += 1;
-            *self.failed.entry(from).or_default() += 1;
+            if self.failed.len() < MOST_ADDRESSES || self.failed.contains_key(&from) {
+                *self.failed.entry(from).or_default() += 1;
+            }
         }
     }
 
     /// Whether nobody may try any more.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.failures >= MOST_FAILURES
+        self.auth == Auth::Code && self.failures >= MOST_FAILURES
     }
 
     /// There is another code: what was tried before says nothing about it. Welcomes that are open
@@ -131,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_thousand_failures_are_the_end_until_there_is_another_code() {
-        let mut guesses = Guesses::new(Auth::KeyFile);
+        let mut guesses = Guesses::new(Auth::Code);
         for number in 0..1000 {
             assert_eq!(guesses.may_try(ip(number)), Ok(()), "{number}");
             guesses.on_welcomed(ReceiverNumber(number), ip(number));
@@ -147,5 +169,29 @@ mod tests {
         assert_eq!(guesses.may_try(ip(5000)), Err(Refusal::Exhausted));
         guesses.start_over();
         assert_eq!(guesses.may_try(ip(5000)), Ok(()));
+    }
+
+    #[test]
+    fn joins_with_a_wrong_key_never_end_the_joins_with_the_right_one() {
+        let mut guesses = Guesses::new(Auth::KeyFile);
+        for round in 0..7 {
+            for number in 0..1000 {
+                let from = ip(1000 * round + number);
+                assert_eq!(guesses.may_try(from), Ok(()), "{from}");
+                guesses.on_welcomed(ReceiverNumber(number), from);
+            }
+            assert_eq!(guesses.may_try(ip(9000)), Err(Refusal::Later));
+            for number in 0..1000 {
+                guesses.on_forgotten(ReceiverNumber(number));
+            }
+            assert!(!guesses.is_exhausted());
+        }
+        assert_eq!(guesses.failed.len(), MOST_ADDRESSES, "that is bounded");
+        guesses.on_welcomed(ReceiverNumber(0), ip(9000));
+        assert_eq!(
+            guesses.may_try(ip(9000)),
+            Err(Refusal::Later),
+            "one at a time"
+        );
     }
 }

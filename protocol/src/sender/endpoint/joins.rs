@@ -18,6 +18,9 @@ use crate::wire::{
 const ANSWER_EVERY: Duration = Duration::from_millis(2);
 const ANSWERS_AT_ONCE: u32 = 500;
 
+/// Addresses that are kept of those who look for a session: enough to name some.
+const MOST_SEEKERS: usize = 64;
+
 /// What may still be answered; a kind of question of its own for each of them, so that a flood of
 /// the one leaves the other alone.
 #[derive(Debug)]
@@ -48,6 +51,9 @@ impl Endpoint {
             Ok(probe)
                 if ["", self.config.session_name.as_str()].contains(&&*probe.session_name) =>
             {
+                if self.seekers.len() < MOST_SEEKERS && !self.seekers.contains(&from.ip()) {
+                    self.seekers.push(from.ip());
+                }
                 if self.announces.take(now) {
                     let mut out = Vec::new();
                     self.announce().encode(&mut out);

@@ -58,11 +58,10 @@ impl Session {
                 self.prolong_closing(now);
             }
             ToSender::AbortSeen => {
-                let (code, text) = self.abort.clone().unwrap_or((
-                    FailCode::Silence,
-                    "the stream went on without it".to_owned(),
-                ));
-                self.settle(now, from, MemberState::Failed { code, text });
+                // Who was sent away alone is settled already; others were told of no end.
+                if let Some((code, text)) = self.abort.clone() {
+                    self.settle(now, from, MemberState::Failed { code, text });
+                }
             }
         }
         self.consider_end(now);
@@ -129,6 +128,7 @@ impl Session {
         if self.has_asked_too_much(now, from) {
             return;
         }
+        self.tell_of_cost(from);
         self.report_to_controller(now, from);
         self.plan_repairs(now, from);
         self.discard_complete();
@@ -157,8 +157,12 @@ impl Session {
 
     /// A receiver that was started again takes the place of its former self.
     pub(super) fn drop_superseded(&mut self) {
-        for number in self.roster.take_superseded() {
-            self.controller.on_gone(number);
+        for (old, new) in self.roster.take_superseded() {
+            self.controller.on_gone(old);
+            self.events.push_back(Event::Rejoined(new));
+        }
+        for (old, new) in self.roster.dispute() {
+            self.events.push_back(Event::Disputed(new, old));
         }
     }
 

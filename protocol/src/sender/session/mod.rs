@@ -14,6 +14,7 @@ mod page_queue;
 mod plan;
 mod size;
 mod slow;
+mod stuck;
 mod timers;
 mod truth;
 mod types;
@@ -36,6 +37,7 @@ use crate::pacing::{Breaker, Controller, Pacer, Rate};
 use crate::units::BlockNumber;
 use crate::wire::{EndRecord, FailCode, Position, ReadBack, RejectReason};
 use page_queue::PageQueue;
+use stuck::Movement;
 use timers::Timers;
 pub use types::{Counters, Event, Job, Parity, Phase, Purpose, SessionConfig, SymbolRef, Transmit};
 
@@ -91,6 +93,7 @@ pub struct Session {
     sent_times: VecDeque<(Seq, Instant)>,
     looked: ask::Looked,
     stragglers: Stragglers,
+    movement: Movement,
     /// Since when the receivers keep the sender from sending.
     blocked_since: Option<Instant>,
 }
@@ -102,6 +105,7 @@ impl Session {
         let controller = Controller::new(now, Rate::START, config.rate_cap);
         Self {
             stragglers: Stragglers::new(config.slow),
+            movement: Movement::new(now),
             blocked_since: None,
             config,
             phase: Phase::Waiting,
@@ -230,6 +234,9 @@ impl Session {
             joined_in: (self.pass.cycle(), self.pass.begun()),
             heard_at: now,
             caught_at: now,
+            moved_at: now,
+            told_of_cost: false,
+            disputed: false,
             turn: 0,
             told_at: None,
             put_right_at: None,
@@ -287,6 +294,7 @@ impl Session {
 
     /// The symbols of a share are at hand.
     pub fn handle_fetched(&mut self, share: Share, purpose: Purpose) {
+        self.movement.fetching = self.movement.fetching.saturating_sub(1);
         match purpose {
             Purpose::Pass => self.pass.on_fetched(share.block),
             Purpose::Repair => self.repairs.on_prepared(share),
@@ -341,7 +349,11 @@ impl Session {
 
     /// The next piece of work for the caller's threads.
     pub fn poll_job(&mut self) -> Option<Job> {
-        self.jobs.pop_front()
+        let job = self.jobs.pop_front();
+        if matches!(job, Some(Job::Fetch { .. })) {
+            self.movement.fetching += 1;
+        }
+        job
     }
 
     /// The next thing to tell the operator.

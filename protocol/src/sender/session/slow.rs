@@ -81,6 +81,11 @@ impl Session {
         self.pass.wanted_credit().map(Some)
     }
 
+    /// The credit that the receivers do not grant and without which nothing more is sent.
+    pub(super) fn needed_credit(&self) -> Option<Slot> {
+        self.brake().flatten()
+    }
+
     /// Looks for receivers that are too slow, and for those that keep up again.
     pub(super) fn look_for_stragglers(&mut self, now: Instant) {
         if self.phase != Phase::Running {

@@ -87,6 +87,7 @@ impl Session {
         self.timers.awake = now;
         if gap >= STOOD_STILL {
             self.roster.forgive(now, gap);
+            self.movement.forgive(now, gap);
             self.blocked_since = None;
             self.stragglers.start_over();
         }
@@ -131,6 +132,7 @@ impl Session {
             self.events.push_back(Event::Member(number));
         }
         self.drop_superseded();
+        self.end_the_stuck(now);
         if self.phase == Phase::Running {
             self.ask_the_silent(now);
         }

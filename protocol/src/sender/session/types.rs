@@ -177,6 +177,13 @@ pub enum Event {
     /// Hardly anything arrives at anybody: the stream goes on at its floor or pauses, or flows
     /// again.
     Circuit(Circuit),
+    /// Much was sent for this receiver alone.
+    Costly(ReceiverNumber),
+    /// A receiver was started again: this one took the place of another, of which nothing is kept.
+    Rejoined(ReceiverNumber),
+    /// The first says that it is the machine and target of the second, but from another address:
+    /// both are kept.
+    Disputed(ReceiverNumber, ReceiverNumber),
     /// Somebody was welcomed and never proved that it holds the secret.
     Unproven(About),
     /// Too many joins with a wrong code: nobody is admitted until there is another one.

@@ -13,7 +13,7 @@ fn signer(session: SessionId) -> Signer {
 }
 
 fn pages() -> Pages {
-    Pages::new(signer(SESSION).verifier(), None)
+    Pages::new(signer(SESSION).verifier(), None, None)
 }
 
 fn page(number: u32, entries: Vec<Entry>, signer: &Signer) -> Page {
@@ -118,4 +118,25 @@ fn a_forged_number_of_pages_is_asked_for_in_bounds_until_the_sender_says_otherwi
     assert_eq!(pages.missing(16), [ahead]);
     pages.put_right(PageNumber(0));
     assert!(!pages.has_missing());
+}
+
+#[test]
+fn an_entry_beyond_the_image_is_not_written() {
+    let len = 4 * BLOCK_SIZE as u64 - 1;
+    let beyond = [
+        Entry::Zero(run(0, 5)),
+        Entry::Unused(run(0, 5)),
+        Entry::Zero(run(0, u32::MAX)),
+    ];
+    for entry in beyond {
+        let mut pages = Pages::new(signer(SESSION).verifier(), Some(len), None);
+        let tags = DigestTags::default();
+        pages.on_symbol(PageNumber(0), 1, &symbol(0, vec![entry]), &tags);
+        assert!(pages.is_broken());
+        assert_eq!((pages.poll_run(), pages.take_unused()), (None, vec![]));
+    }
+    let mut pages = Pages::new(signer(SESSION).verifier(), Some(len), None);
+    let whole = symbol(0, vec![Entry::Zero(run(0, 4))]);
+    pages.on_symbol(PageNumber(0), 1, &whole, &DigestTags::default());
+    assert!(!pages.is_broken() && pages.poll_run().is_some());
 }

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::engine::{Ended, Engine, Parts, Room, shown_code};
 use crate::exit::Exit;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
-use crate::summary;
+use crate::{summary, unused};
 
 pub use mimeo_console::Severity;
 
@@ -75,7 +75,7 @@ fn session(
     updates: UnboundedSender<Update>,
 ) -> Result<Ended, Box<Outcome>> {
     let failed = |exit, error: &dyn ToString| Box::new(failed(exit, error));
-    let source = Source::open(&config.source).map_err(|error| {
+    let source = Source::open_with(&config.source, &config.source_options).map_err(|error| {
         failed(
             if error.is_refusal() {
                 Exit::Refused
@@ -97,6 +97,7 @@ fn session(
     .map_err(|error| failed(Exit::Failure, &error))?;
     let line = format!("sending {} through {}", source.describe(), room.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));
+    unused::tell(&source, &config.source_options, &updates);
     say_how_to_join(config, &updates);
     let endpoint_config = endpoint_config(config, session_id, room.data_group())
         .map_err(|error| failed(Exit::Failure, &error))?;

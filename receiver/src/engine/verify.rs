@@ -106,6 +106,7 @@ mod tests {
             image_len: image.len() as u64,
             identity: hasher.finish(image.len() as u64).unwrap(),
             unused: Vec::new(),
+            unused_is_zero: false,
             tags,
         }
     }

@@ -30,6 +30,8 @@ pub(super) enum Work {
     Block(Assembled),
     /// Write zeros.
     Zero(Run),
+    /// Tell the target that nobody needs what it holds there.
+    Discard(Run),
     /// Set the target's length and flush it.
     Flush {
         /// Bytes of the image.
@@ -65,6 +67,8 @@ pub(super) enum Done {
     },
     /// Zeros are written, or were there.
     Zeroed(Zeroed),
+    /// The target cannot be told what nobody needs, and keeps it.
+    CannotDiscard,
     /// The target is flushed.
     Flushed,
     /// So many bytes of the image were read back and are right.
@@ -105,6 +109,7 @@ impl Writer {
             target,
             image_len,
             resume,
+            can_discard: true,
             decoder: Decoder::new(),
             done: finished,
             waker,
@@ -151,6 +156,7 @@ struct Worker {
     image_len: Option<u64>,
     /// What is there already is not written again.
     resume: bool,
+    can_discard: bool,
     decoder: Decoder,
     done: mpsc::Sender<Done>,
     waker: Waker,
@@ -179,7 +185,7 @@ impl Worker {
             let place = match &work {
                 Work::Block(assembled) => assembled.entry.place,
                 Work::Zero(run) => run.place,
-                Work::Flush { .. } | Work::Verify(_) => {
+                Work::Discard(_) | Work::Flush { .. } | Work::Verify(_) => {
                     self.work(work)?;
                     continue;
                 }
@@ -211,6 +217,7 @@ impl Worker {
         match work {
             Work::Block(assembled) => return self.block(assembled).map(u32::from),
             Work::Zero(run) => return self.zero(run),
+            Work::Discard(run) => self.discard(run)?,
             Work::Forget => {}
             Work::Flush { image_len } => {
                 self.target.finish(image_len)?;
@@ -293,6 +300,16 @@ impl Worker {
             }));
         }
         Ok(zeroed)
+    }
+
+    /// Nothing waits for it, and it may come before blocks or after them: runs have none.
+    fn discard(&mut self, run: Run) -> Result<(), TargetError> {
+        let bytes = u64::from(run.count) * BLOCK_SIZE as u64;
+        if self.can_discard && !self.target.discard_at(run.place.offset(), bytes)? {
+            self.can_discard = false;
+            self.tell(Done::CannotDiscard);
+        }
+        Ok(())
     }
 
     fn verify(&mut self, plan: ReadBackPlan) -> Result<(), TargetError> {

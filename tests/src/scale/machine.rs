@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Cycle, Seq};
-use mimeo_protocol::receiver::{Event, Placement, Resume, Session, SessionConfig};
+use mimeo_protocol::receiver::{Event, Placement, Resume, Session, SessionConfig, Unused};
 use mimeo_protocol::sender::SymbolRef;
 use mimeo_protocol::units::BlockNumber;
 use mimeo_protocol::wire::{
@@ -115,6 +115,7 @@ impl Machine {
             window: WINDOW,
             in_order: false,
             verify: false,
+            unused: Unused::Keep,
             resume: Resume::Off,
             idle_timeout: Duration::from_secs(60),
             seed: self.seed,

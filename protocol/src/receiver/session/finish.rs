@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::spoiled::MANY_BAD_BLOCKS;
-use super::{Event, Session};
+use super::{Event, Session, Unused};
 use crate::receiver::read_back::{Difference, ReadBackPlan};
 use crate::wire::{FailCode, ReadBack, Stage, ToReceiver, ToSender};
 
@@ -146,6 +146,7 @@ impl Session {
             image_len: end.image_len,
             identity: end.identity,
             unused: self.pages.take_unused(),
+            unused_is_zero: self.config.unused == Unused::Zero,
             tags: std::mem::take(&mut self.tags),
         }));
     }

@@ -7,12 +7,19 @@ use crate::hash::NumberMap;
 use crate::keys::Verifier;
 use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
 use crate::receiver::tags::DigestTags;
-use crate::units::{BlockNumber, PageNumber, Place};
+use crate::units::{BLOCK_SIZE, BlockNumber, PageNumber, Place};
 use crate::wire::PageRun;
 
 /// Pages that may wait for an earlier one at a time: more than the credit of the
 /// largest buffer covers, so that a forged page number cannot take memory without bound.
 pub(super) const MAX_AHEAD: u32 = 4096;
+
+/// What a run without blocks is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RunKind {
+    Zero,
+    Unused,
+}
 
 /// All pages so far.
 #[derive(Debug)]
@@ -27,9 +34,10 @@ pub(super) struct Pages {
     /// Pages that the sender is known to have made.
     known: PageNumber,
     blocks: NumberMap<BlockNumber, StoredBlock>,
-    runs: VecDeque<Run>,
+    runs: VecDeque<(RunKind, Run)>,
     /// Ascending; neighbours are joined.
     unused: Vec<Run>,
+    unused_blocks: u64,
     /// Blocks that all pages so far are about.
     sent_blocks: BlockNumber,
     identity: IdentityHasher,
@@ -49,6 +57,7 @@ impl Pages {
             blocks: NumberMap::default(),
             runs: VecDeque::new(),
             unused: Vec::new(),
+            unused_blocks: 0,
             sent_blocks: BlockNumber(0),
             identity: IdentityHasher::default(),
             broken: false,
@@ -115,8 +124,7 @@ impl Pages {
                         self.blocks.insert(self.sent_blocks, block.clone());
                         self.sent_blocks.0 += 1;
                     }
-                    Entry::Zero(run) => self.runs.push_back(*run),
-                    // Unused areas keep what the target has.
+                    Entry::Zero(run) => self.runs.push_back((RunKind::Zero, *run)),
                     Entry::Unused(run) => self.on_unused(*run),
                 }
             }
@@ -124,13 +132,27 @@ impl Pages {
     }
 
     fn on_unused(&mut self, run: Run) {
+        self.runs.push_back((RunKind::Unused, run));
+        self.unused_blocks += u64::from(run.count);
         match self.unused.last_mut() {
             Some(last) if last.place.0 + last.count == run.place.0 => last.count += run.count,
             _ => self.unused.push(run),
         }
     }
 
-    /// The places that keep what the target has, once all pages are in.
+    /// Whether a place is in an unused run.
+    pub(super) fn is_unused(&self, place: Place) -> bool {
+        let next = self.unused.partition_point(|run| run.place <= place);
+        let run = next.checked_sub(1).map(|index| self.unused[index]);
+        run.is_some_and(|run| place.0 - run.place.0 < run.count)
+    }
+
+    /// Bytes of the unused runs so far.
+    pub(super) fn unused_bytes(&self) -> u64 {
+        self.unused_blocks * BLOCK_SIZE as u64
+    }
+
+    /// The unused runs, once all pages are in.
     pub(super) fn take_unused(&mut self) -> Vec<Run> {
         std::mem::take(&mut self.unused)
     }
@@ -166,8 +188,8 @@ impl Pages {
         self.blocks.remove(&block)
     }
 
-    /// The next run of zeros to write.
-    pub(super) fn poll_run(&mut self) -> Option<Run> {
+    /// The next run without blocks, of which something may be to be done.
+    pub(super) fn poll_run(&mut self) -> Option<(RunKind, Run)> {
         self.runs.pop_front()
     }
 

@@ -14,7 +14,7 @@ use mimeo_protocol::ids::{Cycle, Nonce, ReceiverNumber, SessionId, Slot};
 use mimeo_protocol::keys::{JoinKeys, SealKey, Secret, Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, Page, StoredBlock};
 use mimeo_protocol::receiver::{
-    Admitted, Endpoint, Event, Placement, Resume, Session, SessionConfig,
+    Admitted, Endpoint, Event, Placement, Resume, Session, SessionConfig, Unused,
 };
 use mimeo_protocol::units::{
     BLOCK_SIZE, BlockNumber, GROUP, MAX_BODY, PageNumber, Place, SYMBOL_SIZE,
@@ -62,6 +62,7 @@ fn session_config() -> SessionConfig {
         seed: 1,
         image_len: None,
         verify: false,
+        unused: Unused::Keep,
     }
 }
 

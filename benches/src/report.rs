@@ -22,6 +22,9 @@ pub struct SenderReport {
     pub transfer_seconds: f64,
     /// Length of the image.
     pub image_bytes: Option<u64>,
+    /// Bytes of the image that are unused and were not sent; older builds do not say.
+    #[serde(default)]
+    pub bytes_unused: u64,
     /// BLAKE3 of the image in hexadecimal.
     pub digest: Option<String>,
     /// Identity of the image in hexadecimal.
@@ -87,6 +90,9 @@ pub struct ReceiverReport {
     pub bytes_written: u64,
     /// Bytes of the image that the target held already.
     pub bytes_kept: u64,
+    /// Bytes of the image that are unused; older builds do not say.
+    #[serde(default)]
+    pub bytes_unused: u64,
     /// Blocks that could not be read to be compared.
     pub unreadable_blocks: u32,
     /// Blocks that failed their digest and were mended.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Mac, Nonce, ReceiverNumber, SessionId};
 use mimeo_protocol::keys::{JoinKeys, Secret, Signer, SigningKey, Verifier, VerifyingKey};
-use mimeo_protocol::receiver::{Admitted, RendezvousConfig, Resume};
+use mimeo_protocol::receiver::{Admitted, RendezvousConfig, Resume, Unused};
 use mimeo_protocol::sender::{EndpointConfig, Parity, SlowPolicy, SlowRules, StartPolicy};
 use mimeo_protocol::wire::{
     Auth, LastPartition, MAX_DATAGRAM, TargetNeeds, Welcome, WelcomeBody, data_group,
@@ -209,6 +209,7 @@ pub fn receiver_config(bits: u16, image_len: Option<u64>) -> receiver::SessionCo
         seed: u64::from(bits >> 10),
         image_len,
         verify: bit(8),
+        unused: [Unused::Keep, Unused::Discard, Unused::Zero][usize::from(bits >> 9) % 3],
     }
 }
 

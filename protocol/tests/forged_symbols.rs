@@ -8,7 +8,7 @@ use mimeo_protocol::block::{BlockDigest, Coding};
 use mimeo_protocol::ids::{Cycle, Seq, SessionId, Slot};
 use mimeo_protocol::keys::{Secret, Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, IdentityHasher, Page, StoredBlock};
-use mimeo_protocol::receiver::{Event, Placement, Resume, Session, SessionConfig};
+use mimeo_protocol::receiver::{Event, Placement, Resume, Session, SessionConfig, Unused};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Esi, PageNumber, Place, SYMBOL_SIZE};
 use mimeo_protocol::wire::{
     EndRecord, GroupControl, Position, Report, SymbolHeader, SymbolKind, ToSender, WelcomeBody,
@@ -39,6 +39,7 @@ impl Receiver {
             seed: 1,
             image_len: Some(u64::from(BLOCKS) * BLOCK_SIZE as u64),
             verify: false,
+            unused: Unused::Keep,
         };
         let welcome = WelcomeBody {
             group: SocketAddr::from(([239, 255, 1, 2], 50_000)),

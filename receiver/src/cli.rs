@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use mimeo_console::{Mode, Program as _, args, duration};
+use mimeo_image::target;
 use mimeo_protocol::keys::VerifyingKey;
 use mimeo_protocol::wire::DEFAULT_PORT;
 
@@ -103,6 +104,11 @@ pub struct Args {
     #[arg(long)]
     pub(crate) resume: bool,
 
+    /// What becomes of what a disk holds where no filesystem of the image uses anything [default:
+    /// keep; files and pipes get zeros there]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) unused: Option<Unused>,
+
     /// Overwrite a disk although it holds a partition table or a file system
     #[arg(long)]
     pub(crate) yes: bool,
@@ -139,6 +145,27 @@ pub struct Args {
         "A bar that is redrawn in place",
     ))]
     pub(crate) progress: Mode,
+}
+
+/// What becomes of unused areas, as it is said on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Unused {
+    /// It stays: nothing is written there
+    Keep,
+    /// The disk is told that nobody needs it (discard, TRIM), which keeps an SSD fast
+    Discard,
+    /// It becomes zeros, which --verify reads back, too
+    Zero,
+}
+
+impl From<Unused> for target::Unused {
+    fn from(unused: Unused) -> Self {
+        match unused {
+            Unused::Keep => Self::Keep,
+            Unused::Discard => Self::Discard,
+            Unused::Zero => Self::Zero,
+        }
+    }
 }
 
 /// Reads arguments, the program's name first.
@@ -187,7 +214,9 @@ mod tests {
         assert_eq!(args.idle_timeout, Duration::from_secs(60));
         assert_eq!((args.then, args.progress), (Then::None, Mode::Auto));
         assert_eq!((args.yes, args.serial, args.report), (false, None, None));
-        assert!(!args.verify && !args.resume);
+        assert!(!args.verify && !args.resume && args.unused.is_none());
+        let args = parse(&["--open", "--unused", "discard", "auto"]).unwrap();
+        assert_eq!(args.unused, Some(Unused::Discard));
     }
 
     #[test]
@@ -213,7 +242,7 @@ mod tests {
             (&["--then", "halt", "x"], "--then"),
             (&["--progress", "loud", "x"], "--progress"),
             (&["--open", "--key-file", "k", "x"], "--key-file"),
-            (&["--unused", "keep", "x"], "--unused"),
+            (&["--unused", "trim", "x"], "--unused"),
         ];
         for (args, named) in wrong {
             let error = parse(args).unwrap_err();

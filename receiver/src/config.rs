@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mimeo_console::{Admission, AdmissionError, Mode, ReportFile, ReportFileError, keyfile};
 use mimeo_image::TargetOptions;
-use mimeo_image::target::can_be_read_back;
+use mimeo_image::target::{Unused, can_be_read_back};
 use mimeo_protocol::keys::VerifyingKey;
 
 use crate::cli::Args;
@@ -29,6 +29,8 @@ pub struct Config {
     pub verify: bool,
     /// Keep what the target holds of the image already: it is a file or a block device.
     pub resume: bool,
+    /// What becomes of what the target holds where the image is unused, if anything was said.
+    pub unused: Option<Unused>,
     /// Name of the network interface; without it the only suitable one is taken.
     pub interface: Option<String>,
     /// Join this session only: 1 to 255 bytes without control characters.
@@ -173,6 +175,7 @@ pub fn resolve(args: Args) -> Result<(Config, Presentation), ConfigError> {
         },
         verify: args.verify,
         resume: args.resume,
+        unused: args.unused.map(Unused::from),
         interface: args.interface,
         session_name,
         sender,

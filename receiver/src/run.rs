@@ -7,11 +7,11 @@ use std::time::Instant;
 use mimeo_console::Admission;
 use mimeo_image::ByteSize;
 use mimeo_image::fit::{Last, Needs};
-use mimeo_image::target::{Target, TargetError};
+use mimeo_image::target::{self, Target, TargetError};
 use mimeo_net::Waiter;
 use mimeo_protocol::keys::{Secret, derive};
 use mimeo_protocol::receiver::{
-    Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, Resume, SearchAgain, SessionConfig,
+    Admitted, BUFFER_SIZE, Endpoint, RendezvousConfig, Resume, SearchAgain, SessionConfig, Unused,
 };
 use mimeo_protocol::wire::{Auth, FailCode, TargetNeeds, WelcomeBody};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -73,11 +73,11 @@ fn session(
     commands: mpsc::Receiver<Command>,
     updates: UnboundedSender<Update>,
 ) -> Outcome {
-    let target = match Target::open(&config.target, &config.target_options) {
-        Ok(target) => target,
+    let (target, unused) = match open(config) {
+        Ok(opened) => opened,
         Err(error) => return failed(exit_of(&error), &error),
     };
-    let mut pictures = Pictures::new(target_name(&config.target));
+    let mut pictures = Pictures::new(target_name(&config.target), unused);
     let line = format!("writing to {}", described(&target, config.resume));
     let _ = updates.send(Update::Line(Severity::Info, line));
     let mut room = match Room::open(config.interface.as_deref(), config.port, config.sender) {
@@ -111,7 +111,7 @@ fn session(
         Err(error) => return not_joined(&pictures, Exit::Failure, error.to_string()),
     };
     let (sender, image) = (admitted.sender, Image::of(&admitted.body));
-    let session = session_config(config, &admitted, window, &target);
+    let session = session_config(config, &admitted, window, &target, unused);
     let again = Again::new(again, session.clone());
     let endpoint = Endpoint::new(Instant::now(), session, *admitted);
     let mut engine = Engine::new(Parts {
@@ -132,6 +132,17 @@ fn session(
         status,
         error,
     }
+}
+
+/// Looks at the target, and decides what becomes of what it holds where the image is unused.
+fn open(config: &Config) -> Result<(Target, Unused), TargetError> {
+    let target = Target::open(&config.target, &config.target_options)?;
+    let unused = match target.unused(config.unused)? {
+        target::Unused::Keep => Unused::Keep,
+        target::Unused::Discard => Unused::Discard,
+        target::Unused::Zero => Unused::Zero,
+    };
+    Ok((target, unused))
 }
 
 /// Joins a session, and prepares the search for its sender should that fall silent.
@@ -310,6 +321,7 @@ fn session_config(
     admitted: &Admitted,
     window: u32,
     target: &Target,
+    unused: Unused,
 ) -> SessionConfig {
     let buffers = config.memory / BUFFER_SIZE as u64;
     // Who says yes to overwriting what is there says yes to overwriting another image.
@@ -328,5 +340,6 @@ fn session_config(
         seed: seed_of(admitted),
         image_len: admitted.body.image_len,
         verify: config.verify,
+        unused,
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mimeo_protocol::receiver::Unused;
 use mimeo_protocol::wire::{ReadBack, SlowReason};
 
 /// A picture of the receiver at a moment.
@@ -30,6 +31,10 @@ pub struct Status {
     pub bytes_written: u64,
     /// Bytes that the target held already, zeros included.
     pub bytes_kept: u64,
+    /// Bytes of the image that are unused, as far as the manifest is known; they count as neither.
+    pub bytes_unused: u64,
+    /// What becomes of what the target holds there.
+    pub unused: Unused,
     /// Bits per second of the image that were written or kept since the last picture.
     pub write_rate: u64,
     /// Bytes that were read back from the target and found right.
@@ -69,10 +74,10 @@ pub struct Status {
 }
 
 impl Status {
-    /// Bytes of the image that are on the target: written, or kept as they were.
+    /// Bytes of the image of which the target lacks nothing: written, kept as they were, or unused.
     #[must_use]
     pub fn bytes_done(&self) -> u64 {
-        self.bytes_written + self.bytes_kept
+        self.bytes_written + self.bytes_kept + self.bytes_unused
     }
 }
 

@@ -2,6 +2,7 @@
 
 use mimeo_console::{Program as _, human, report};
 use mimeo_image::ByteSize;
+use mimeo_protocol::receiver::Unused;
 use mimeo_protocol::wire::ReadBack;
 
 use crate::exit::Exit;
@@ -26,6 +27,7 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     lines.extend(figures(status));
     lines.extend(read_back(status));
     lines.extend(unreadable(outcome));
+    lines.extend(unused(outcome));
     if let Some(digest) = &status.digest {
         lines.push(format!("b3sum of the image: {digest}"));
     }
@@ -63,11 +65,33 @@ fn read_back(status: &Status) -> Option<String> {
         }
         ReadBack::Memory => "from memory: its file system has no disk behind the page cache",
     };
+    // What the disk has in unused areas matters only where it was to be zeros.
+    let proved = match status.unused {
+        Unused::Keep | Unused::Discard => status.bytes_verified.saturating_sub(status.bytes_unused),
+        Unused::Zero => status.bytes_verified,
+    };
     Some(format!(
         "{} read back in {} {from}",
-        ByteSize(status.bytes_verified),
+        ByteSize(proved),
         human::clock(status.times.verifying),
     ))
+}
+
+/// Why the digest of a disk is not that of the image.
+fn unused(outcome: &Outcome) -> Option<String> {
+    let status = &outcome.status;
+    let what = match status.unused {
+        Unused::Keep => "keeps what it had before",
+        Unused::Discard => "was told to forget what it had (discard)",
+        Unused::Zero => return None,
+    };
+    let told = outcome.exit == Exit::Verified && status.bytes_unused > 0;
+    told.then(|| {
+        format!(
+            "in {} that no filesystem uses the disk {what}: its own b3sum differs from the image's",
+            ByteSize(status.bytes_unused)
+        )
+    })
 }
 
 /// What to think of a target that holds the image and could not be read in part before.
@@ -141,6 +165,47 @@ mod tests {
             let line = &lines[2];
             assert!(line.starts_with("800.0 MB read back in 0:01 "), "{line}");
             assert!(line.contains(words), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_disk_whose_digest_is_not_that_of_the_image_says_why() {
+        for (unused, words) in [
+            (Unused::Keep, Some("keeps what it had before")),
+            (Unused::Discard, Some("told to forget")),
+            (Unused::Zero, None),
+        ] {
+            let mut status = Status {
+                unused,
+                bytes_unused: 400_000_000,
+                bytes_verified: 1_000_000_000,
+                read_back: ReadBack::Direct,
+                ..receiving()
+            };
+            let all = lines(&outcome(Exit::Verified, status.clone(), None));
+            let found = all
+                .iter()
+                .find(|line| line.contains("its own b3sum differs"));
+            match words {
+                Some(words) => {
+                    let line = found.unwrap();
+                    assert!(
+                        line.starts_with("in 400.0 MB that") && line.contains(words),
+                        "{line}"
+                    );
+                    assert!(all[2].starts_with("600.0 MB read back"), "{all:?}");
+                }
+                None => {
+                    assert_eq!(found, None);
+                    assert!(all[2].starts_with("1.0 GB read back"), "{all:?}");
+                }
+            }
+            status.bytes_unused = 0;
+            let all = lines(&outcome(Exit::Verified, status, None));
+            assert!(
+                all.iter().all(|line| !line.contains("its own b3sum")),
+                "{all:?}"
+            );
         }
     }
 

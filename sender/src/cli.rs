@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use jiff::Zoned;
 use mimeo_console::{Mode, Program as _, args, duration};
+use mimeo_image::source::UsedMode;
 use mimeo_protocol::block::Level;
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::Parity;
@@ -40,6 +41,24 @@ Examples:
     zcat lab.img.gz | mimeo-sender --open --report lab.json --progress plain -
 
 Units: times 500ms, 10s, 5m, 2h; rates in bit/s with k, M or G. MIMEO_LOG=debug shows a log.";
+
+/// What of an image is sent, as it is said on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Used {
+    /// What is used; partitions whose map of used blocks is not trusted are sent whole
+    Auto,
+    /// Every byte
+    Off,
+}
+
+impl From<Used> for UsedMode {
+    fn from(used: Used) -> Self {
+        match used {
+            Used::Auto => Self::Auto,
+            Used::Off => Self::Off,
+        }
+    }
+}
 
 /// The arguments: their shape is checked here, their sense in [`config::resolve`].
 #[derive(Debug, Parser)]
@@ -152,6 +171,15 @@ pub struct Args {
           allow_negative_numbers = true)]
     pub(crate) compress: Level,
 
+    /// Whether what no filesystem of the image uses is left out [default: auto for block devices, off
+    /// for everything else]
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) used: Option<Used>,
+
+    /// Copy hibernated partitions whole; with --used off, also a source that is in use
+    #[arg(long)]
+    pub(crate) force: bool,
+
     /// Write a report of the session to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
@@ -215,6 +243,7 @@ mod tests {
         assert_eq!((args.linger, args.rate), (Duration::ZERO, None));
         assert_eq!((args.parity, args.compress), (Parity::Auto, Level::DEFAULT));
         assert_eq!((args.report, args.progress), (None, Mode::Auto));
+        assert_eq!((args.used, args.force), (None, false));
         let slow = (args.slow, args.slow_after, args.slow_below);
         assert_eq!(slow, (None, Duration::from_millis(500), 50));
     }
@@ -280,11 +309,13 @@ mod tests {
         let at = parse(&["--start-at", "14:30", "--sign-key", "lab.key", "x"]).unwrap();
         assert_eq!(at.start_at.as_deref(), Some("14:30"));
         assert_eq!(at.sign_key, Some(PathBuf::from("lab.key")));
+        let used = parse(&["--used", "off", "--force", "x"]).unwrap();
+        assert_eq!((used.used, used.force), (Some(Used::Off), true));
     }
 
     #[test]
     fn mistakes_exit_with_2_and_name_the_option() {
-        let wrong: [(&[&str], &str); 17] = [
+        let wrong: [(&[&str], &str); 18] = [
             (&[], "<IMAGE>"),
             (&["a", "b"], "'b'"),
             (&["--port", "0", "x"], "--port"),
@@ -299,6 +330,7 @@ mod tests {
             (&["--slow-below", "100%", "x"], "--slow-below"),
             (&["--parity", "69", "x"], "--parity"),
             (&["--compress", "23", "x"], "--compress"),
+            (&["--used", "all", "x"], "--used"),
             (&["--progress", "loud", "x"], "--progress"),
             (&["--open", "--key-file", "k", "x"], "--key-file"),
             (

@@ -9,6 +9,7 @@ use mimeo_console::{
     Admission, AdmissionError, JoinCode, KeyFileError, Mode, ReportFile, ReportFileError, duration,
     terminal,
 };
+use mimeo_image::source::{SourceOptions, UsedMode};
 use mimeo_protocol::block::Level;
 use mimeo_protocol::keys::SigningKey;
 use mimeo_protocol::pacing::Rate;
@@ -25,6 +26,8 @@ const MAX_NAME: usize = 255;
 pub struct Config {
     /// The image: a path, or `-` for standard input.
     pub source: OsString,
+    /// What of it is sent, and what is not refused.
+    pub source_options: SourceOptions,
     /// Name of the network interface; without it the only suitable one is taken.
     pub interface: Option<String>,
     /// The session's name: 1 to 255 bytes without control characters.
@@ -194,6 +197,10 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
         .ok_or(ConfigError::DemoteOfStream)?;
     let config = Config {
         source: args.image,
+        source_options: SourceOptions {
+            used: args.used.map_or(UsedMode::ByKind, UsedMode::from),
+            force: args.force,
+        },
         interface: args.interface,
         session_name,
         port: args.port,

@@ -23,6 +23,7 @@ mod slow;
 mod start_at;
 pub mod status;
 mod summary;
+mod unused;
 
 pub use mimeo_console::{
     Admission, AdmissionError, KeyFileError, Mode, ReportFile, ReportFileError,

@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::fit::look_at;
 use crate::golden;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
-use crate::summary;
+use crate::{summary, unused};
 
 pub use mimeo_console::Severity;
 
@@ -77,7 +77,7 @@ fn session(
     updates: UnboundedSender<Update>,
 ) -> Result<Ended, Box<Outcome>> {
     let failed = |exit, error: &dyn ToString| Box::new(failed(exit, error));
-    let source = Source::open(&config.source).map_err(|error| {
+    let source = Source::open_with(&config.source, &config.source_options).map_err(|error| {
         failed(
             if error.is_refusal() {
                 Exit::Refused
@@ -102,6 +102,7 @@ fn session(
     for warning in golden::warnings(&source) {
         let _ = updates.send(Update::Line(Severity::Warn, warning));
     }
+    unused::tell(&source, &config.source_options, &updates);
     say_how_to_join(config, &updates);
     let needs = look_at(&source, &updates);
     let endpoint_config = endpoint_config(config, session_id, room.data_group(), needs)

@@ -26,6 +26,8 @@ pub struct Status {
     pub image_len: Option<u64>,
     /// Bytes of the image that had their first pass, zeros included.
     pub bytes_passed: u64,
+    /// Bytes of the image that are unused and not sent, as far as it was read.
+    pub bytes_unused: u64,
     /// The cycle under way, from 1.
     pub cycle: u32,
     /// Bits per second that the controller allows.
@@ -102,6 +104,8 @@ pub struct ReceiverStatus {
     pub bytes_written: u64,
     /// Bytes of the image that its target held already, zeros included.
     pub bytes_kept: u64,
+    /// Bytes of the image that are unused, of which nothing is sent to it.
+    pub bytes_unused: u64,
     /// Bits per second of the image that it wrote or kept since the last picture.
     pub write_rate: u64,
     /// Bytes that it read back from its target and found right.
@@ -127,10 +131,10 @@ pub struct ReceiverStatus {
 }
 
 impl ReceiverStatus {
-    /// Bytes of the image that are on its target: written, or kept as they were.
+    /// Bytes of the image of which its target lacks nothing: written, kept as they were, or unused.
     #[must_use]
     pub fn bytes_done(&self) -> u64 {
-        self.bytes_written + self.bytes_kept
+        self.bytes_written + self.bytes_kept + self.bytes_unused
     }
 }
 

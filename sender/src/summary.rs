@@ -131,6 +131,10 @@ fn figures(status: &Status) -> Option<String> {
     if let Some(overhead) = overhead(&status.counters) {
         line += &format!(", overhead {}", human::share(overhead));
     }
+    if status.bytes_unused > 0 {
+        let unused = ByteSize(status.bytes_unused);
+        line += &format!(", {unused} of it unused and not sent");
+    }
     Some(line)
 }
 
@@ -214,6 +218,17 @@ mod tests {
         status.counters.symbols_needed = 1;
         let line = figures(&status).unwrap();
         assert!(!line.contains("overhead"), "{line}");
+    }
+
+    #[test]
+    fn what_was_not_sent_is_no_part_of_the_rate() {
+        let mut status = room();
+        status.bytes_unused = 600_000_000;
+        let line = figures(&status).unwrap();
+        assert_eq!(
+            line,
+            "1.0 GB in 1:40 at 32.0 Mbit/s, overhead 3.0 %, 600.0 MB of it unused and not sent"
+        );
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn images_of_odd_lengths_arrive() {
 #[test]
 fn the_end_record_holds_the_hash_that_b3sum_prints() {
     // The hash of one byte "a", from the public tool.
-    let mut room = Room::new(config(Image(b"a".as_slice().into()), 1));
+    let mut room = Room::new(config(b"a".as_slice().into(), 1));
     room.join(MachineProfile::default());
     truth(&mut room);
     let end = room.machines[0]

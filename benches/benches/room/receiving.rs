@@ -8,7 +8,7 @@ use mimeo_protocol::ids::Mac;
 use mimeo_protocol::keys::Secret;
 use mimeo_protocol::receiver::{
     Assembled, Endpoint, Event, Rendezvous, RendezvousConfig, RendezvousEvent, Resume,
-    SessionConfig,
+    SessionConfig, Unused,
 };
 use mimeo_protocol::units::BLOCK_SIZE;
 use mimeo_protocol::wire::Auth;
@@ -103,6 +103,7 @@ impl Receiving {
                     seed: 9,
                     image_len: admitted.body.image_len,
                     verify: false,
+                    unused: Unused::Keep,
                 };
                 self.endpoint = Some(Endpoint::new(now, config, *admitted));
             }

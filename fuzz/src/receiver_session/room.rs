@@ -533,6 +533,8 @@ impl Room {
                 self.jobs.push_back(Job::Check(block));
             }
             Event::Zero(run) => self.jobs.push_back(Job::Zero(run)),
+            // Nothing waits for it.
+            Event::Discard(_) => {}
             Event::Flush { image_len } => {
                 let end = self.endpoint.session().end().expect("it knows the end");
                 assert_eq!(image_len, end.image_len);

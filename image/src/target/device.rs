@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::ioctl_blksszget;
 
 use super::paged::PagedFile;
-use super::zeroout::{align, zero_out};
+use super::ranges::{align, discard, zero_out};
 use super::{Medium, ReadMode, TargetError, TargetOptions, TargetReader};
 use crate::disk::{BlockDevice, DeviceNumber, Signature, System, Use, probe};
 use crate::fit::{Misfit, Needs};
@@ -25,6 +25,9 @@ const LOOK_AT_ONCE: usize = 1 << 20;
 /// The most that one BLKZEROOUT zeroes. It cannot be interrupted, and where the
 /// kernel has to write the zeros itself 256 MiB take a hard disk two seconds.
 const MAX_ZERO_OUT: u64 = 256 << 20;
+
+/// The most that one BLKDISCARD discards: it cannot be interrupted.
+const MAX_DISCARD: u64 = 1 << 30;
 
 /// A block device that is not in use and was claimed for us alone.
 #[derive(Debug)]
@@ -289,6 +292,23 @@ impl DeviceWriter {
         Ok(kept)
     }
 
+    /// Lets the device forget whole units of a range; false if it cannot, and keeps it all.
+    pub(super) fn discard_at(&mut self, offset: u64, len: u64) -> Result<bool, TargetError> {
+        self.check_range(offset, len)?;
+        let (_, mut body, _) = align(offset..offset + len, self.unit);
+        while !body.is_empty() {
+            let piece = body.start..body.end.min(body.start + MAX_DISCARD);
+            let done = self
+                .paged
+                .attempt("discard", piece.start, |file| Ok(discard(file, &piece)))?;
+            if !done {
+                return Ok(false);
+            }
+            body.start = piece.end;
+        }
+        Ok(true)
+    }
+
     fn zero_out(&mut self, body: Range<u64>) -> Result<(), TargetError> {
         let mut at = body.start;
         while at < body.end && self.can_zero_out {
@@ -360,5 +380,26 @@ mod tests {
             assert_eq!(*byte, if zeroed { 0 } else { content[index] }, "at {index}");
         }
         assert_eq!(read.len() as u64, len);
+    }
+
+    #[test]
+    fn where_the_device_cannot_discard_it_keeps_everything() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let content = vec![7; 3 * 4096];
+        std::fs::write(path.path(), &content).unwrap();
+        // A regular file does not know BLKDISCARD.
+        let file = OpenOptions::new().write(true).open(path.path()).unwrap();
+        let mut writer = DeviceWriter {
+            paged: PagedFile::new(file, path.path().to_owned()),
+            len: content.len() as u64,
+            unit: 4096,
+            can_zero_out: true,
+        };
+        // Nothing whole lies in it.
+        assert!(writer.discard_at(5, 4096).unwrap());
+        assert!(!writer.discard_at(5, 2 * 4096).unwrap());
+        assert!(writer.discard_at(4096, 4 * 4096).is_err(), "beyond its end");
+        writer.write_at(0, b"it goes on").unwrap();
+        assert_eq!(std::fs::read(path.path()).unwrap()[10..], content[10..]);
     }
 }

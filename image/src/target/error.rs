@@ -250,6 +250,15 @@ pub enum TargetError {
         /// Byte offset that was given.
         offset: u64,
     },
+    /// What is no device was to keep what it has where the image is unused.
+    #[error(
+        "target {target}: it reads as zeros where the image is unused; only a block device can keep \
+             what it has there (--unused keep)"
+    )]
+    KeepsNothing {
+        /// What the target is.
+        target: String,
+    },
     /// A pipe, or nothing, was to be read back.
     #[error("target {target}: what went there cannot be read back; name a file or a block device")]
     NotReadable {
@@ -318,6 +327,7 @@ impl TargetError {
             | Self::TooSmall { .. }
             | Self::Misfit { .. }
             | Self::Longer { .. }
+            | Self::KeepsNothing { .. }
             | Self::Inventory { .. }
             | Self::Inspect { .. }
             | Self::Prepare { .. } => true,

@@ -24,10 +24,11 @@ mod fitting;
 mod medium;
 mod null;
 mod paged;
+mod ranges;
 mod reader;
 mod stream;
+mod unused;
 mod writer;
-mod zeroout;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -44,6 +45,7 @@ pub use medium::{Medium, Taken};
 pub use null::NullTarget;
 pub use reader::{ReadMode, ReadPath, TargetReader};
 pub use stream::StreamTarget;
+pub use unused::Unused;
 pub use writer::TargetWriter;
 
 use crate::disk::{Candidate, System, candidates};

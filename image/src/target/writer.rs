@@ -118,6 +118,20 @@ impl TargetWriter {
         }
     }
 
+    /// Tells a device that nobody needs what it holds in a range, whatever it reads as afterwards;
+    /// false if it cannot be told. Of a file the range becomes a hole, of others zeros.
+    ///
+    /// # Errors
+    /// As [`Self::write_at`].
+    pub fn discard_at(&mut self, offset: u64, len: u64) -> Result<bool, TargetError> {
+        match &mut self.0 {
+            Kind::Device(device) => device.discard_at(offset, len),
+            Kind::File(_) | Kind::Stream(_) | Kind::Null(_) => {
+                self.zero_at(offset, len).map(|()| true)
+            }
+        }
+    }
+
     /// Gives a file its final length: that of the image. A stream must be there
     /// already; a device keeps what lies behind the image.
     ///

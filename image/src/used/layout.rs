@@ -35,7 +35,7 @@ impl Area {
     pub fn name(&self) -> String {
         match &self.partition {
             Some(partition) => format!("partition {}", partition.number),
-            None => "the whole disk".to_owned(),
+            None => "the volume".to_owned(),
         }
     }
 

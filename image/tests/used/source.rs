@@ -69,7 +69,7 @@ fn copied(image: &Image) -> Image {
     assert!(left_out > 0 && read * BLOCK >= layout.used());
     let text = &layout.remarks()[0].text;
     assert!(
-        text.starts_with("the whole disk (") && text.ends_with(" used"),
+        text.starts_with("the volume (") && text.ends_with(" used"),
         "{text}"
     );
     copy_of

@@ -60,6 +60,60 @@ impl BlockDigest {
     }
 }
 
+/// Blocks of zeros that are digested as one subtree: a power of two. More would save less and less
+/// memory, 32 bytes for each 8 MiB, and need an image that is larger than the subtree.
+const ZERO_SUBTREE: u32 = 32;
+
+/// What a run of zeros at its place hashes to: of each subtree that it consists of the number of
+/// blocks and the chaining value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZerosDigest(Vec<(u32, ChainingValue)>);
+
+impl ZerosDigest {
+    /// The digest of `count` blocks of zeros at `place` of an image of `image_len` bytes. Nothing but
+    /// hashing them tells it, as the chunk number enters every chunk.
+    #[must_use]
+    pub fn of(place: Place, count: u32, image_len: u64) -> Self {
+        let only = image_len <= BLOCK_SIZE as u64;
+        // The root of the whole tree is hashed in another way.
+        let has_subtrees = image_len > u64::from(ZERO_SUBTREE) * BLOCK_SIZE as u64;
+        let (mut at, end) = (place.0, place.0 + count);
+        let mut subtrees = Vec::new();
+        while at < end {
+            let whole = has_subtrees && at.is_multiple_of(ZERO_SUBTREE) && end - at >= ZERO_SUBTREE;
+            let (blocks, digest) = if whole {
+                (ZERO_SUBTREE, zero_subtree(Place(at)))
+            } else {
+                (1, BlockDigest::of_zeros(Place(at), BLOCK_SIZE, only).0)
+            };
+            subtrees.push((blocks, digest));
+            at += blocks;
+        }
+        Self(subtrees)
+    }
+
+    /// Of one block, whose digest is known.
+    #[must_use]
+    pub fn of_block(digest: BlockDigest) -> Self {
+        Self(vec![(1, digest.0)])
+    }
+
+    /// How many blocks it is about.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.0.iter().map(|(blocks, _)| blocks).sum()
+    }
+}
+
+fn zero_subtree(place: Place) -> ChainingValue {
+    let mut hasher = blake3::Hasher::new();
+    hasher.set_input_offset(place.offset());
+    for _ in 0..ZERO_SUBTREE {
+        hasher.update(&ZEROS);
+    }
+    hasher.finalize_non_root()
+}
+
 /// Combines the digests of all blocks of an image, in the order of their places.
 #[derive(Debug, Clone, Default)]
 pub struct ImageHasher {
@@ -74,6 +128,18 @@ pub struct ImageHasher {
 impl ImageHasher {
     /// Takes the next block. Only the last of an image may be shorter than [`BLOCK_SIZE`].
     pub fn push(&mut self, digest: BlockDigest) {
+        self.push_subtree(1, digest.0);
+    }
+
+    /// Takes the next blocks, which are zeros.
+    pub fn push_zeros(&mut self, digest: &ZerosDigest) {
+        for (blocks, value) in &digest.0 {
+            self.push_subtree(*blocks, *value);
+        }
+    }
+
+    /// Takes the next subtree, which lies at a multiple of its length.
+    fn push_subtree(&mut self, blocks: u32, value: ChainingValue) {
         // A subtree for each bit that is set in the number of blocks: what lies left of the new
         // block is complete.
         while self.stack.len() > self.blocks.count_ones() as usize {
@@ -88,8 +154,8 @@ impl ImageHasher {
             self.stack
                 .push(merge_subtrees_non_root(&left, &right, Mode::Hash));
         }
-        self.stack.push(digest.0);
-        self.blocks += 1;
+        self.stack.push(value);
+        self.blocks += u64::from(blocks);
     }
 
     /// The hash of the image of which all blocks were pushed.
@@ -178,6 +244,41 @@ mod tests {
             let zeros = vec![0; len];
             let expected = BlockDigest::of(Place(place), &zeros, only);
             assert_eq!(BlockDigest::of_zeros(Place(place), len, only), expected);
+        }
+    }
+
+    #[test]
+    fn runs_of_zeros_combine_like_their_blocks() {
+        // Blocks of zeros at one end, or between two that are not.
+        for (before, zeros, behind) in [
+            (0, 1, 0),
+            (0, 31, 0),
+            (0, 32, 0),
+            (0, 33, 0),
+            (0, 64, 0),
+            (0, 64, 1),
+            (1, 31, 0),
+            (1, 95, 7),
+            (3, 200, 1),
+            (32, 32, 0),
+        ] {
+            let len = (before + zeros + behind) * BLOCK_SIZE;
+            let mut bytes = image(len);
+            let (from, to) = (before * BLOCK_SIZE, (before + zeros) * BLOCK_SIZE);
+            bytes[from..to].fill(0);
+            let only = len <= BLOCK_SIZE;
+            let mut hasher = ImageHasher::default();
+            let block = |at: usize| {
+                let raw = &bytes[at * BLOCK_SIZE..(at + 1) * BLOCK_SIZE];
+                BlockDigest::of(Place(at as u32), raw, only)
+            };
+            (0..before).for_each(|at| hasher.push(block(at)));
+            let run = ZerosDigest::of(Place(before as u32), zeros as u32, len as u64);
+            assert_eq!(run.count() as usize, zeros);
+            hasher.push_zeros(&run);
+            (before + zeros..before + zeros + behind).for_each(|at| hasher.push(block(at)));
+            let expected = ImageDigest(blake3::hash(&bytes).into());
+            assert_eq!(hasher.finish(), expected, "{before} {zeros} {behind}");
         }
     }
 

@@ -13,7 +13,7 @@ mod probe;
 
 pub use coding::{Coding, DecodeError, Decoder, Encoder, content_size};
 pub(crate) use digest::write_hex;
-pub use digest::{BlockDigest, ImageDigest, ImageHasher};
+pub use digest::{BlockDigest, ImageDigest, ImageHasher, ZerosDigest};
 pub use level::{Level, LevelError};
 
 /// Whether all bytes are zero. Stops within 128 bytes of the first that is not.

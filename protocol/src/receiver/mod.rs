@@ -23,6 +23,6 @@ pub use rendezvous::{
 };
 pub use search_again::{SearchAgain, SearchAgainEvent};
 pub use session::{
-    BufferId, Event, Failure, Placement, Progress, Resume, Session, SessionConfig, Zeroed,
+    BufferId, Event, Failure, Placement, Progress, Resume, Session, SessionConfig, Unused, Zeroed,
 };
 pub use tags::DigestTags;

@@ -2,8 +2,8 @@
 //!
 //! The identity of the image is computed anew from the target's bytes and compared with that of
 //! the end record: whole blocks of zeros are runs of zeros, as every sender makes them, everything
-//! else is a block with its digest; unused runs are taken from the manifest and not read. This
-//! needs no memory per block. Tags of the digests, which do, only tell where a difference is.
+//! else is a block with its digest; unused runs are taken from the manifest, and read only where
+//! they were made zeros. This needs no memory per block. Tags of the digests, which do, only tell where a difference is.
 
 use core::fmt;
 use core::ops::Range;
@@ -24,6 +24,8 @@ pub struct ReadBackPlan {
     pub identity: Identity,
     /// Unused runs, ascending.
     pub unused: Vec<Run>,
+    /// Whether they were made zeros, and are to be read like everything else.
+    pub unused_is_zero: bool,
     /// Tags of all entries.
     pub tags: DigestTags,
 }
@@ -62,7 +64,7 @@ pub struct ReadBack {
     plan: ReadBackPlan,
     hasher: IdentityHasher,
     next: Place,
-    /// Unused runs that were passed.
+    /// Unused runs that were passed, or their last block was.
     passed: usize,
 }
 
@@ -88,7 +90,9 @@ impl ReadBack {
     /// read.
     pub fn poll_read(&mut self, most: usize) -> Option<Range<u64>> {
         let mut end = self.plan.image_len;
-        while let Some(run) = self.plan.unused.get(self.passed) {
+        while !self.plan.unused_is_zero
+            && let Some(run) = self.plan.unused.get(self.passed)
+        {
             if run.place > self.next {
                 end = end.min(run.place.offset());
                 break;
@@ -114,7 +118,13 @@ impl ReadBack {
             if raw.len() < place.raw_len(self.plan.image_len) {
                 return Err(Difference::Ends(end));
             }
-            let entry = if raw.len() == BLOCK_SIZE && is_zero(raw) {
+            let is_zeros = raw.len() == BLOCK_SIZE && is_zero(raw);
+            let entry = if self.is_unused(place) {
+                if !is_zeros {
+                    return Err(Difference::Bytes(start..end));
+                }
+                Entry::Unused(Run { place, count: 1 })
+            } else if is_zeros {
                 Entry::Zero(Run { place, count: 1 })
             } else {
                 Entry::Block(StoredBlock {
@@ -144,6 +154,17 @@ impl ReadBack {
             Ok(_) => Err(Difference::Somewhere),
             Err(_) => Err(Difference::Ends(done)),
         }
+    }
+
+    /// Whether a place, not before those that were asked for, is in an unused run.
+    fn is_unused(&mut self, place: Place) -> bool {
+        while let Some(run) = self.plan.unused.get(self.passed) {
+            if place.0.saturating_sub(run.place.0) < run.count {
+                return run.place <= place;
+            }
+            self.passed += 1;
+        }
+        false
     }
 
     fn push(&mut self, entry: &Entry) {

@@ -11,10 +11,9 @@ const MAX_TAGS: usize = 1 << 20;
 
 const UNKNOWN: u64 = 0;
 const ZEROS: u64 = 1;
-const UNUSED: u64 = 2;
 
-/// Tags of the entries of a manifest by place: the first 64 bits of a block's digest, or which
-/// kind of run the place belongs to.
+/// Tags of the entries of a manifest by place: the first 64 bits of a block's digest, or that it
+/// is zeros.
 ///
 /// Two images that differ at a place have different tags there, but for one pair in 2^64; a tag
 /// is no proof against somebody who looks for such a pair.
@@ -108,10 +107,10 @@ fn tag(entry: &Entry) -> u64 {
     match entry {
         Entry::Block(block) => {
             let (first, _) = block.digest.0.split_first_chunk().expect("32 bytes hold 8");
-            u64::from_be_bytes(*first).max(UNUSED + 1)
+            u64::from_be_bytes(*first).max(ZEROS + 1)
         }
-        Entry::Zero(_) => ZEROS,
-        Entry::Unused(_) => UNUSED,
+        // Of an unused run something is known only where it was made zeros.
+        Entry::Zero(_) | Entry::Unused(_) => ZEROS,
     }
 }
 
@@ -162,8 +161,10 @@ mod tests {
             Some(true),
             "4 is unknown"
         );
-        assert_eq!(tags.agrees(&Entry::Zero(run(8, 2))), Some(false));
+        assert_eq!(tags.agrees(&Entry::Zero(run(3, 2))), Some(false));
         assert_eq!(tags.agrees(&Entry::Unused(run(9, 1))), Some(true));
+        assert_eq!(tags.agrees(&Entry::Zero(run(9, 1))), Some(true));
+        assert_eq!(tags.agrees(&block(9, 1)), Some(false));
         assert_eq!(tags.agrees(&block(7, 1)), Some(false));
     }
 
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn digests_that_look_like_runs_do_not_count_as_such() {
-        for first in [UNKNOWN, ZEROS, UNUSED] {
+        for first in [UNKNOWN, ZEROS] {
             let mut digest = [7; 32];
             digest[..8].copy_from_slice(&first.to_be_bytes());
             let Entry::Block(mut stored) = block(0, 0) else {

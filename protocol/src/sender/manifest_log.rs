@@ -6,7 +6,8 @@ use crate::ids::Seq;
 use crate::keys::Signer;
 use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run};
 use crate::units::{
-    BlockNumber, ENTRIES_PER_PAGE, PageNumber, Place, SYMBOL_SIZE, Symbol, source_symbols,
+    BLOCK_SIZE, BlockNumber, ENTRIES_PER_PAGE, PageNumber, Place, SYMBOL_SIZE, Symbol,
+    source_symbols,
 };
 
 /// A page closes this long after its first entry, so that a slow source does not hold it back.
@@ -53,6 +54,7 @@ pub struct ManifestLog {
     sent: PageNumber,
     blocks: Vec<SentBlock>,
     closed_blocks: BlockNumber,
+    unused_blocks: u64,
     identity: IdentityHasher,
 }
 
@@ -68,6 +70,7 @@ impl ManifestLog {
             sent: PageNumber(0),
             blocks: Vec::new(),
             closed_blocks: BlockNumber(0),
+            unused_blocks: 0,
             identity: IdentityHasher::default(),
         }
     }
@@ -83,11 +86,13 @@ impl ManifestLog {
         self.identity
             .push(&entry)
             .expect("the source yields every place once, in order");
-        if let Entry::Block(block) = &entry {
-            self.blocks.push(SentBlock {
+        match &entry {
+            Entry::Block(block) => self.blocks.push(SentBlock {
                 place: block.place,
                 stored_len: block.stored_len,
-            });
+            }),
+            Entry::Unused(run) => self.unused_blocks += u64::from(run.count),
+            Entry::Zero(_) => {}
         }
         if !self.extend_run(&entry) {
             self.open.push(entry);
@@ -96,10 +101,11 @@ impl ManifestLog {
         (self.open.len() == ENTRIES_PER_PAGE).then(|| self.close())
     }
 
-    /// Lengthens the last entry where both are runs of zeros; entries leave no gaps.
+    /// Lengthens the last entry where both are runs of one kind; entries leave no gaps.
     fn extend_run(&mut self, entry: &Entry) -> bool {
         match (self.open.last_mut(), entry) {
-            (Some(Entry::Zero(run)), Entry::Zero(Run { count, .. })) => run.count += count,
+            (Some(Entry::Zero(run)), Entry::Zero(Run { count, .. }))
+            | (Some(Entry::Unused(run)), Entry::Unused(Run { count, .. })) => run.count += count,
             _ => return false,
         }
         true
@@ -146,6 +152,12 @@ impl ManifestLog {
     #[must_use]
     pub fn known_blocks(&self) -> BlockNumber {
         BlockNumber(u32::try_from(self.blocks.len()).expect("block numbers are 32 bits"))
+    }
+
+    /// Bytes of the unused runs so far.
+    #[must_use]
+    pub fn unused_bytes(&self) -> u64 {
+        self.unused_blocks * BLOCK_SIZE as u64
     }
 
     /// Closed pages.

@@ -104,7 +104,7 @@ impl Engine {
             Done::Forgotten => self.again.forgetting -= 1,
             Done::Written { entry, .. } => session.note_former(&Entry::Block(entry)),
             Done::Zeroed(zeroed) => session.note_former(&Entry::Zero(zeroed.run)),
-            Done::Failed(_) => return Some(done),
+            Done::Failed(_) | Done::CannotDiscard => return Some(done),
             // It was not written, or is of no more use.
             Done::Bad { .. }
             | Done::Flushed

@@ -51,6 +51,7 @@ impl Engine {
                     self.give_up(Exit::Refused, FailCode::TargetRefused, &text);
                 }
                 Event::Zero(run) => self.write(Work::Zero(run)),
+                Event::Discard(run) => self.write(Work::Discard(run)),
                 Event::Flush { image_len } => self.write(Work::Flush { image_len }),
                 Event::Verify(plan) => self.write(Work::Verify(plan)),
                 Event::Standing(slow) => self.tell_standing(slow),

@@ -44,6 +44,10 @@ const PICTURE_EVERY: Duration = Duration::from_millis(200);
 /// Batches that are received before other inputs are looked at: a few MiB at most.
 const BATCHES_AT_ONCE: usize = 16;
 
+/// Told once.
+const CANNOT_DISCARD: &str = "--unused discard: the disk cannot be told what nobody needs (no discard); \
+                              it keeps what it has there";
+
 /// What an engine is made of.
 pub(crate) struct Parts {
     pub(crate) endpoint: Endpoint,
@@ -300,6 +304,10 @@ impl Engine {
                 }
                 Done::Zeroed(zeroed) => self.endpoint.session_mut().handle_zeroed(now, zeroed),
                 Done::Fitted(notes) => self.tell_fitted(&notes),
+                Done::CannotDiscard => {
+                    self.pictures.on_cannot_discard();
+                    self.tell(Severity::Warn, CANNOT_DISCARD.to_owned());
+                }
                 Done::Flushed => self.endpoint.session_mut().handle_flushed(now),
                 Done::Verifying { bytes } => self.endpoint.session_mut().handle_verifying(bytes),
                 Done::Verified(read_back) => {

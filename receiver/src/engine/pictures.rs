@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::ImageDigest;
-use mimeo_protocol::receiver::Endpoint;
+use mimeo_protocol::receiver::{Endpoint, Unused};
 use mimeo_protocol::wire::{ReadBack, Stage};
 
 use super::phases::Phases;
@@ -15,6 +15,7 @@ use crate::status::{Phase, PhaseTimes, Status};
 #[derive(Debug)]
 pub(crate) struct Pictures {
     target: String,
+    unused: Unused,
     session_name: String,
     sender: Option<SocketAddr>,
     opened: Instant,
@@ -33,10 +34,11 @@ pub(crate) struct Pictures {
 }
 
 impl Pictures {
-    pub(crate) fn new(target: String) -> Self {
+    pub(crate) fn new(target: String, unused: Unused) -> Self {
         let now = Instant::now();
         Self {
             target,
+            unused,
             session_name: String::new(),
             sender: None,
             opened: now,
@@ -82,6 +84,11 @@ impl Pictures {
         self.former_bytes
     }
 
+    /// The target cannot discard anything.
+    pub(crate) fn on_cannot_discard(&mut self) {
+        self.unused = Unused::Keep;
+    }
+
     /// The first data came.
     pub(crate) fn on_started(&mut self, now: Instant) {
         self.started.get_or_insert(now);
@@ -113,6 +120,7 @@ impl Pictures {
         Status {
             session_name: self.session_name.clone(),
             target: self.target.clone(),
+            unused: self.unused,
             phase,
             sender: self.sender,
             sessions: self.sessions,
@@ -159,6 +167,7 @@ impl Pictures {
             image_len: progress.image_len,
             bytes_written: progress.bytes_written,
             bytes_kept: progress.bytes_kept,
+            bytes_unused: progress.bytes_unused,
             write_rate: self.write_rate,
             bytes_verified: progress.bytes_verified,
             verify_rate: self.verify_rate,

@@ -107,6 +107,7 @@ mod tests {
             only: image.len() <= BLOCK_SIZE,
             identity: hasher.finish(image.len() as u64).unwrap(),
             unused: Vec::new(),
+            unused_is_zero: false,
             tags,
         }
     }

@@ -32,6 +32,8 @@ pub(super) enum Work {
     Block(Assembled),
     /// Write zeros.
     Zero(Run),
+    /// Tell the target that nobody needs what it holds there.
+    Discard(Run),
     /// Set the target's length and flush it.
     Flush {
         /// Bytes of the image.
@@ -67,6 +69,8 @@ pub(super) enum Done {
     },
     /// Zeros are written, or were there.
     Zeroed(Zeroed),
+    /// The target cannot be told what nobody needs, and keeps it.
+    CannotDiscard,
     /// The target is flushed.
     Flushed,
     /// The partition table was fitted to the disk, which is flushed again.
@@ -114,6 +118,7 @@ impl Writer {
             resume,
             verify,
             flushed_len: 0,
+            can_discard: true,
             decoder: Decoder::new(),
             done: finished,
             waker,
@@ -165,6 +170,7 @@ struct Worker {
     edge: Edge,
     /// Bytes of the image that was flushed.
     flushed_len: u64,
+    can_discard: bool,
     decoder: Decoder,
     done: mpsc::Sender<Done>,
     waker: Waker,
@@ -193,7 +199,7 @@ impl Worker {
             let place = match &work {
                 Work::Block(assembled) => assembled.entry.place,
                 Work::Zero(run) => run.place,
-                Work::Flush { .. } | Work::Verify(_) => {
+                Work::Discard(_) | Work::Flush { .. } | Work::Verify(_) => {
                     self.work(work)?;
                     continue;
                 }
@@ -225,6 +231,7 @@ impl Worker {
         match work {
             Work::Block(assembled) => return self.block(assembled).map(u32::from),
             Work::Zero(run) => return self.zero(run),
+            Work::Discard(run) => self.discard(run)?,
             Work::Forget => {}
             Work::Flush { image_len } => {
                 self.target.finish(image_len)?;
@@ -315,6 +322,16 @@ impl Worker {
             }));
         }
         Ok(zeroed)
+    }
+
+    /// Nothing waits for it, and it may come before blocks or after them: runs have none.
+    fn discard(&mut self, run: Run) -> Result<(), TargetError> {
+        let bytes = u64::from(run.count) * BLOCK_SIZE as u64;
+        if self.can_discard && !self.target.discard_at(run.place.offset(), bytes)? {
+            self.can_discard = false;
+            self.tell(Done::CannotDiscard);
+        }
+        Ok(())
     }
 
     fn verify(&mut self, plan: ReadBackPlan) -> Result<(), TargetError> {

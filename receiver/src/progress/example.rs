@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mimeo_protocol::receiver::Unused;
 use mimeo_protocol::wire::ReadBack;
 
 use crate::status::{Phase, PhaseTimes, Status};
@@ -25,6 +26,8 @@ pub(crate) fn receiving() -> Status {
         image_len: Some(1_000_000_000),
         bytes_written: 500_000_000,
         bytes_kept: 0,
+        bytes_unused: 0,
+        unused: Unused::Keep,
         write_rate: 80_000_000,
         bytes_verified: 0,
         verify_rate: 0,

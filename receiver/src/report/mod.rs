@@ -2,6 +2,7 @@
 //! are an interface for scripts; `docs/report.md` describes them.
 
 use mimeo_console::report::{self, seconds};
+use mimeo_protocol::receiver::Unused;
 use mimeo_protocol::wire::{ReadBack, SlowReason};
 use serde::Serialize;
 
@@ -25,6 +26,8 @@ pub(crate) struct StatusDoc<'a> {
     image_bytes: Option<u64>,
     bytes_written: u64,
     bytes_kept: u64,
+    bytes_unused: u64,
+    unused: &'static str,
     bytes_verified: u64,
     read_back: Option<&'static str>,
     cycle: u32,
@@ -62,6 +65,8 @@ impl<'a> StatusDoc<'a> {
             image_bytes: status.image_len,
             bytes_written: status.bytes_written,
             bytes_kept: status.bytes_kept,
+            bytes_unused: status.bytes_unused,
+            unused: unused(status.unused),
             bytes_verified: status.bytes_verified,
             read_back: read_back(status.read_back),
             cycle: status.cycle,
@@ -84,7 +89,7 @@ impl<'a> StatusDoc<'a> {
 }
 
 /// Bits of the image that were written or kept per second of the transfer, once there was one.
-fn image_rate(status: &Status) -> Option<u64> {
+pub(crate) fn image_rate(status: &Status) -> Option<u64> {
     report::image_rate(status.bytes_done(), status.transfer_time)
 }
 
@@ -108,6 +113,14 @@ fn read_back(read_back: ReadBack) -> Option<&'static str> {
         ReadBack::Direct => Some("direct"),
         ReadBack::CacheDropped => Some("cache_dropped"),
         ReadBack::Memory => Some("memory"),
+    }
+}
+
+fn unused(unused: Unused) -> &'static str {
+    match unused {
+        Unused::Keep => "keep",
+        Unused::Discard => "discard",
+        Unused::Zero => "zero",
     }
 }
 
@@ -169,6 +182,8 @@ mod tests {
                 "image_bytes": 1_000_000_000,
                 "bytes_written": 500_000_000,
                 "bytes_kept": 0,
+                "bytes_unused": 0,
+                "unused": "keep",
                 "bytes_verified": 0,
                 "read_back": null,
                 "cycle": 1,

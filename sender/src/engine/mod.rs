@@ -1,5 +1,6 @@
 //! The sender at work: the session's thread between the network and the encoders.
 
+mod chain;
 mod codes;
 mod effort;
 mod events;
@@ -16,7 +17,6 @@ use std::time::{Duration, Instant};
 use mimeo_console::Admission;
 use mimeo_image::source::{Source, SourceError};
 use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
-use mimeo_protocol::block::{BlockDigest, ImageHasher};
 use mimeo_protocol::manifest::{Entry, Run};
 use mimeo_protocol::sender::{Destination, Endpoint, MemberState, Outgoing, Phase};
 use mimeo_protocol::units::BlockNumber;
@@ -25,6 +25,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::Config;
 use crate::run::{Command, Severity, Update};
+use chain::DigestChain;
 pub(crate) use codes::shown as shown_code;
 use pictures::Pictures;
 use pipeline::{Pipeline, Produced, Reorder};
@@ -59,7 +60,9 @@ pub(crate) struct Engine {
     updates: UnboundedSender<Update>,
     pictures: Pictures,
     reorder: Reorder,
-    hasher: ImageHasher,
+    chain: DigestChain,
+    /// Bytes of the image, all of which were read: only its digest may be lacking.
+    read: Option<u64>,
     /// What each sent block was, by its number.
     expected: Vec<Expected>,
     batch: ReceiveBatch,
@@ -117,7 +120,8 @@ impl Engine {
             updates: parts.updates,
             pictures,
             reorder: Reorder::default(),
-            hasher: ImageHasher::default(),
+            chain: DigestChain::default(),
+            read: None,
             expected: Vec::new(),
             batch: ReceiveBatch::new(),
             out: Vec::with_capacity(1 << 16),
@@ -233,6 +237,9 @@ impl Engine {
         while let Some(produced) = self.pipeline.poll() {
             match produced {
                 Produced::Item { order, encoded } => self.reorder.push(order, encoded),
+                Produced::Zeros { place, digest } => {
+                    self.chain.on_zeros(place, digest, &self.expected);
+                }
                 Produced::End { order, image_len } => self.reorder.set_end(order, image_len),
                 Produced::Fetched { fetch, body, rows } => {
                     self.endpoint.handle_fetched(&fetch, body, rows);
@@ -268,6 +275,7 @@ impl Engine {
         if let Some(image_len) = self.reorder.take_end() {
             self.end_source(image_len);
         }
+        self.end_digest();
     }
 
     fn handle_encoded(&mut self, encoded: Encoded) {
@@ -280,7 +288,6 @@ impl Engine {
                 only,
                 body,
             } => {
-                self.hasher.push(stored.digest);
                 self.expected.push(Expected {
                     digest: stored.digest,
                     coding: stored.coding,
@@ -288,16 +295,19 @@ impl Engine {
                     raw_len,
                     only,
                 });
+                self.chain.push_block(&self.expected);
                 self.endpoint
                     .handle_entry(now, Entry::Block(stored), Some(body));
             }
-            Encoded::Zeros { place, digests } => {
-                let count = u32::try_from(digests.len()).expect("zeros come in small pieces");
-                digests
-                    .into_iter()
-                    .for_each(|digest: BlockDigest| self.hasher.push(digest));
-                self.endpoint
-                    .handle_entry(now, Entry::Zero(Run { place, count }), None);
+            Encoded::Zero { place, digest } => {
+                self.chain.push_zero(digest, &self.expected);
+                let entry = Entry::Zero(Run { place, count: 1 });
+                self.endpoint.handle_entry(now, entry, None);
+            }
+            Encoded::Run(entry) => {
+                let (place, count) = (entry.place(), entry.count());
+                self.chain.push_run(Run { place, count }, &self.expected);
+                self.endpoint.handle_entry(now, entry, None);
             }
         }
     }
@@ -308,10 +318,19 @@ impl Engine {
             self.abort(FailCode::SourceFailed, &error.to_string());
             return;
         }
-        let digest = std::mem::take(&mut self.hasher).finish();
-        self.endpoint
-            .session_mut()
-            .handle_source_end(image_len, digest.0);
+        self.read = Some(image_len);
+    }
+
+    /// All was read; once all digests are there, too, the image has one.
+    fn end_digest(&mut self) {
+        if let Some(image_len) = self.read
+            && let Some(digest) = self.chain.finish()
+        {
+            self.read = None;
+            self.endpoint
+                .session_mut()
+                .handle_source_end(image_len, digest.0);
+        }
     }
 
     fn take_commands(&mut self) {

@@ -84,6 +84,7 @@ impl Pictures {
             waiting_time: self.started.unwrap_or(now).duration_since(self.opened),
             image_len: session.image_len(),
             bytes_passed: bytes_passed(session),
+            bytes_unused: session.manifest().unused_bytes(),
             cycle: session.position().cycle.0,
             allowed_rate: session.rate().0,
             sent_rate: self.sent_rate,
@@ -147,6 +148,7 @@ impl Pictures {
             state: state(member),
             bytes_written,
             bytes_kept,
+            bytes_unused: report.map_or(0, |_| session.manifest().unused_bytes()),
             write_rate: if interval > 0.01 {
                 (8.0 * fresh / interval) as u64
             } else {

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 use mimeo_image::source::{DiskSource, SourceError};
 use mimeo_net::Waker;
-use mimeo_protocol::block::{BlockDigest, Coding, Encoder, Level, is_zero};
+use mimeo_protocol::block::{BlockDigest, Coding, Encoder, Level, ZerosDigest, is_zero};
 use mimeo_protocol::manifest::StoredBlock;
 use mimeo_protocol::sender::{Fetch, Rows};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
@@ -28,8 +28,10 @@ const MAX_ENCODERS: usize = 16;
 /// What the threads send to the session.
 #[derive(Debug)]
 pub(super) enum Produced {
-    /// A block or a run of zeros.
+    /// A block or a run.
     Item { order: Order, encoded: Encoded },
+    /// The digest of a part of a run.
+    Zeros { place: Place, digest: ZerosDigest },
     /// All items below this order were handed out.
     End { order: Order, image_len: u64 },
     /// The symbols of a share.
@@ -253,34 +255,13 @@ impl Worker {
                 order,
                 encoded: self.encode(place, raw, only),
             },
-            Work::Zeros {
-                order,
-                place,
-                count,
-            } => {
-                let digest = |i| BlockDigest::of_zeros(Place(place.0 + i), BLOCK_SIZE, false);
-                let digests = match count {
-                    // The whole image may be one block of zeros.
-                    1 => vec![BlockDigest::of_zeros(
-                        place,
-                        BLOCK_SIZE,
-                        self.is_only_block(),
-                    )],
-                    _ => (0..count).map(digest).collect(),
-                };
-                Produced::Item {
-                    order,
-                    encoded: Encoded::Zeros { place, digests },
-                }
+            Work::Zeros { place, count } => {
+                let disk = self.disk.as_ref().expect("streams have no runs");
+                let digest = ZerosDigest::of(place, count, disk.len());
+                Produced::Zeros { place, digest }
             }
             Work::Fetch { fetch, expected } => self.fetch(fetch, expected)?,
         })
-    }
-
-    fn is_only_block(&self) -> bool {
-        self.disk
-            .as_ref()
-            .is_some_and(|disk| disk.len() <= BLOCK_SIZE as u64)
     }
 
     fn read(&mut self, place: Place, len: usize) -> Result<Buffer, SourceError> {
@@ -294,10 +275,7 @@ impl Worker {
         let raw = block.as_ref();
         let digest = BlockDigest::of(place, raw, only);
         if raw.len() == BLOCK_SIZE && is_zero(raw) {
-            return Encoded::Zeros {
-                place,
-                digests: vec![digest],
-            };
+            return Encoded::Zero { place, digest };
         }
         let raw_len = u32::try_from(raw.len()).expect("blocks are 256 KiB");
         let level = self.effort.level();

@@ -1,11 +1,11 @@
-//! Work for the encoders: repairs before reading ahead.
+//! Work for the encoders: repairs before reading ahead, and that before what can wait.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use mimeo_protocol::block::{BlockDigest, Coding, Level};
-use mimeo_protocol::manifest::StoredBlock;
+use mimeo_protocol::manifest::{Entry, StoredBlock};
 use mimeo_protocol::sender::Fetch;
 use mimeo_protocol::units::Place;
 
@@ -31,12 +31,8 @@ pub(super) enum Work {
         raw: Buffer,
         only: bool,
     },
-    /// Digest a run of zeros that was not read.
-    Zeros {
-        order: Order,
-        place: Place,
-        count: u32,
-    },
+    /// Digest a part of a run that was not read.
+    Zeros { place: Place, count: u32 },
     /// Have the symbols of a share at hand.
     Fetch { fetch: Fetch, expected: Expected },
 }
@@ -63,21 +59,30 @@ pub(super) enum Encoded {
         only: bool,
         body: Bytes,
     },
-    /// Zeros, with the digest of each block.
-    Zeros {
-        place: Place,
-        digests: Vec<BlockDigest>,
-    },
+    /// A block of zeros that was read.
+    Zero { place: Place, digest: BlockDigest },
+    /// A run that was not read. Its digest comes later.
+    Run(Entry),
 }
 
 #[derive(Debug, Default)]
 struct Queues {
     urgent: VecDeque<Work>,
     ahead: VecDeque<Work>,
+    /// Only the end of the session needs it. Two numbers for each 64 MiB.
+    spare: VecDeque<Work>,
     closed: bool,
 }
 
-/// A queue with two priorities, shared by the encoders.
+impl Queues {
+    fn next(&mut self) -> Option<Work> {
+        let urgent = self.urgent.pop_front();
+        let ahead = || self.ahead.pop_front();
+        urgent.or_else(ahead).or_else(|| self.spare.pop_front())
+    }
+}
+
+/// A queue with three priorities, shared by the encoders.
 #[derive(Debug, Default)]
 pub(super) struct WorkQueue {
     queues: Mutex<Queues>,
@@ -85,12 +90,13 @@ pub(super) struct WorkQueue {
 }
 
 impl WorkQueue {
-    /// Adds work; repairs go first.
+    /// Adds work; repairs go first, digests of runs last.
     pub(super) fn push(&self, work: Work) {
         let mut queues = self.lock();
         match work {
             Work::Fetch { .. } => queues.urgent.push_back(work),
-            _ => queues.ahead.push_back(work),
+            Work::Zeros { .. } => queues.spare.push_back(work),
+            Work::Read { .. } | Work::Encode { .. } => queues.ahead.push_back(work),
         }
         drop(queues);
         self.filled.notify_one();
@@ -103,10 +109,7 @@ impl WorkQueue {
             if queues.closed {
                 return None;
             }
-            if let Some(work) = queues.urgent.pop_front() {
-                return Some(work);
-            }
-            if let Some(work) = queues.ahead.pop_front() {
+            if let Some(work) = queues.next() {
                 return Some(work);
             }
             queues = self

@@ -1,14 +1,19 @@
 //! Walks over the source in the order of places and hands its blocks to the encoders.
 
 use mimeo_image::source::{DiskSource, ExtentKind, SourceError, StreamSource};
+use mimeo_protocol::manifest::{Entry, Run};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use super::pipeline::{Produced, Results};
 use super::pool::{Buffer, Pool};
-use super::queue::{Allowance, Order, Work, WorkQueue};
+use super::queue::{Allowance, Encoded, Order, Work, WorkQueue};
 
-/// Zero blocks of one piece of work: 64 x 27 us of hashing.
-const ZEROS_AT_ONCE: u32 = 64;
+/// Blocks of a run that is handed over at once, 1 GiB.
+const RUN_AT_ONCE: u32 = 4096;
+
+/// Blocks of a run that are digested at once: 256 x 27 us of hashing, which a repair waits for. A
+/// power of two, so that subtrees are not cut.
+const DIGESTED_AT_ONCE: u32 = 256;
 
 /// What the reader hands work to and reports to.
 pub(super) struct Output<'a> {
@@ -75,15 +80,12 @@ fn read_disk(disk: &DiskSource, output: &Output<'_>) -> Result<(Order, u64), Sto
             return Err(Stop::Withdrawn);
         }
         let place = place(offset);
-        // Only whole blocks are runs of zeros; the last, short block is always sent.
+        // Only whole blocks are runs; the last, short block is always sent.
         let whole = (extent.end.min(len) - offset) / block;
-        if extent.kind == ExtentKind::Hole && whole > 0 {
-            let count = u32::try_from(whole).unwrap_or(u32::MAX).min(ZEROS_AT_ONCE);
-            output.queue.push(Work::Zeros {
-                order,
-                place,
-                count,
-            });
+        if extent.kind != ExtentKind::Data && whole > 0 {
+            let count = u32::try_from(whole).unwrap_or(u32::MAX).min(RUN_AT_ONCE);
+            let run = Run { place, count };
+            skip(output, order, extent.kind, run);
             offset += u64::from(count) * block;
         } else {
             let bytes = usize::try_from((len - offset).min(block)).expect("at most a block");
@@ -98,6 +100,25 @@ fn read_disk(disk: &DiskSource, output: &Output<'_>) -> Result<(Order, u64), Sto
         order += 1;
     }
     Ok((order, len))
+}
+
+/// A run that need not be read goes past the encoders, which only digest it.
+fn skip(output: &Output<'_>, order: Order, kind: ExtentKind, run: Run) {
+    let entry = match kind {
+        ExtentKind::Unused => Entry::Unused(run),
+        ExtentKind::Hole | ExtentKind::Data => Entry::Zero(run),
+    };
+    let encoded = Encoded::Run(entry);
+    output.results.send(Produced::Item { order, encoded });
+    let (mut at, end) = (run.place.0, run.place.0 + run.count);
+    while at < end {
+        let next = (at + 1).next_multiple_of(DIGESTED_AT_ONCE).min(end);
+        output.queue.push(Work::Zeros {
+            place: Place(at),
+            count: next - at,
+        });
+        at = next;
+    }
 }
 
 fn read_stream(stream: &mut StreamSource, output: &Output<'_>) -> Result<(Order, u64), Stop> {

@@ -43,6 +43,7 @@ pub(crate) fn receiver(number: u16, host_name: &str, state: ReceiverState) -> Re
         state,
         bytes_written: 500_000_000,
         bytes_kept: 0,
+        bytes_unused: 0,
         write_rate: 80_000_000,
         bytes_verified: 0,
         read_back: ReadBack::No,
@@ -120,6 +121,7 @@ pub(crate) fn waiting(present: u16) -> Status {
             .map(|one| ReceiverStatus {
                 bytes_written: 0,
                 bytes_kept: 0,
+                bytes_unused: 0,
                 write_rate: 0,
                 ..one
             })

@@ -19,6 +19,7 @@ pub(crate) struct StatusDoc<'a> {
     transfer_seconds: f64,
     image_bytes: Option<u64>,
     bytes_passed: u64,
+    bytes_unused: u64,
     cycle: u32,
     image_bits_per_second: Option<u64>,
     allowed_bits_per_second: u64,
@@ -81,6 +82,7 @@ impl<'a> StatusDoc<'a> {
             transfer_seconds: seconds(status.transfer_time),
             image_bytes: status.image_len,
             bytes_passed: status.bytes_passed,
+            bytes_unused: status.bytes_unused,
             cycle: status.cycle,
             image_bits_per_second: image_rate(status),
             allowed_bits_per_second: status.allowed_rate,
@@ -140,9 +142,11 @@ impl<'a> ReceiverDoc<'a> {
     }
 }
 
-/// Bits of the image that were passed per second of the transfer, once there was one.
-fn image_rate(status: &Status) -> Option<u64> {
-    report::image_rate(status.bytes_passed, status.transfer_time)
+/// Bits of the image that were passed per second of the transfer, once there was one. What is unused
+/// takes no time, and does not count.
+pub(crate) fn image_rate(status: &Status) -> Option<u64> {
+    let bytes = status.bytes_passed.saturating_sub(status.bytes_unused);
+    report::image_rate(bytes, status.transfer_time)
 }
 
 /// Symbols sent beyond those that a room without loss needs once, as a share of these. Where no

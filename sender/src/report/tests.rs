@@ -36,6 +36,7 @@ fn the_report_has_the_fields_that_scripts_rely_on() {
         "transfer_seconds": 100.0,
         "image_bytes": 1_000_000_000,
         "bytes_passed": 1_000_000_000,
+        "bytes_unused": 0,
         "cycle": 2,
         "image_bits_per_second": 80_000_000,
         "allowed_bits_per_second": 960_000_000,

@@ -12,7 +12,7 @@ use mimeo_protocol::ids::{Mac, ReceiverNumber, Seq, Slot};
 use mimeo_protocol::keys::{SealKey, Secret};
 use mimeo_protocol::receiver::{
     Admitted, Endpoint, Event, JoinTarget, Rendezvous, RendezvousConfig, RendezvousEvent, Resume,
-    SessionConfig, Zeroed,
+    SessionConfig, Unused, Zeroed,
 };
 use mimeo_protocol::units::{BlockNumber, PageNumber};
 use mimeo_protocol::wire::{
@@ -139,6 +139,7 @@ impl Member {
             seed: 1,
             image_len: self.admitted.body.image_len,
             verify: false,
+            unused: Unused::Keep,
         };
         let mut endpoint = Endpoint::new(now, config, self.admitted);
         let mut out = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mimeo_protocol::ids::{Cycle, Seq};
-use mimeo_protocol::receiver::{Event, Placement, Resume, Session, SessionConfig};
+use mimeo_protocol::receiver::{Event, Placement, Resume, Session, SessionConfig, Unused};
 use mimeo_protocol::sender::SymbolRef;
 use mimeo_protocol::units::BlockNumber;
 use mimeo_protocol::wire::{
@@ -116,6 +116,7 @@ impl Machine {
             in_order: false,
             target_len: None,
             verify: false,
+            unused: Unused::Keep,
             resume: Resume::Off,
             idle_timeout: Duration::from_secs(60),
             seed: self.seed,

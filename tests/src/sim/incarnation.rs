@@ -228,8 +228,7 @@ impl Incarnation {
                     None => {}
                 }
             }
-            Event::Zero(_) | Event::Flush { .. } | Event::Check { .. } | Event::Verify(_)
-                if failing => {}
+            event if failing && is_for_the_disk(&event) => {}
             Event::Check { block, entry } => {
                 let len = self.welcome.as_ref().and_then(|welcome| welcome.image_len);
                 doings.disk.push(target.check(now, len, block, &entry));
@@ -239,6 +238,7 @@ impl Incarnation {
                 self.fail(now, FailCode::TargetRefused, &text);
             }
             Event::Zero(run) => doings.disk.push(target.zero(now, run, self.resumes)),
+            Event::Discard(run) => target.discard(run),
             Event::Flush { image_len } => doings.disk.push(target.flush(now, image_len)),
             Event::Verify(plan) => doings.disk.extend(target.verify(now, plan)),
             Event::Finished { acknowledged } => self.end(now, Ending::Finished { acknowledged }),
@@ -252,6 +252,18 @@ impl Incarnation {
     }
 }
 
+/// Whether an event is nothing but work for the disk.
+fn is_for_the_disk(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Zero(_)
+            | Event::Discard(_)
+            | Event::Flush { .. }
+            | Event::Check { .. }
+            | Event::Verify(_)
+    )
+}
+
 fn session_config(admitted: &Admitted, profile: &MachineProfile, dice: &mut Dice) -> SessionConfig {
     SessionConfig {
         buffers: profile.buffers,
@@ -263,5 +275,6 @@ fn session_config(admitted: &Admitted, profile: &MachineProfile, dice: &mut Dice
         seed: dice.next(),
         image_len: admitted.body.image_len,
         verify: profile.verify,
+        unused: profile.unused,
     }
 }

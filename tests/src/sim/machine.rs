@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mimeo_protocol::ids::Mac;
 use mimeo_protocol::keys::{Secret, VerifyingKey};
 use mimeo_protocol::manifest::Entry;
-use mimeo_protocol::receiver::{RendezvousConfig, Resume};
+use mimeo_protocol::receiver::{RendezvousConfig, Resume, Unused};
 use mimeo_protocol::wire::{Auth, Effort, FailCode, ReadBack};
 
 use super::own_clock::OwnClock;
@@ -49,6 +49,8 @@ pub struct MachineProfile {
     pub idle_timeout: Duration,
     /// It reads its disk back before it confirms; not one that discards.
     pub verify: bool,
+    /// What becomes of what its disk holds where the image is unused.
+    pub unused: Unused,
 }
 
 impl Default for MachineProfile {
@@ -70,6 +72,7 @@ impl Default for MachineProfile {
             holds: None,
             idle_timeout: Duration::from_secs(60),
             verify: false,
+            unused: Unused::Keep,
         }
     }
 }
@@ -129,7 +132,7 @@ impl Machine {
         Self {
             up: Link::new(profile.up, dice.fork()),
             down: Link::new(profile.down, dice.fork()),
-            target: Target::new(profile.disk, profile.holds.as_ref()),
+            target: Target::new(profile.disk, profile.unused, profile.holds.as_ref()),
             lives: Vec::new(),
             address: SocketAddr::from(([10, 0, high + 1, low], 50_000)),
             alarm: None,

@@ -37,4 +37,4 @@ pub use own_clock::Drift;
 pub use room::{Crossing, Direction, Room};
 pub use source::{Filling, Image, Source};
 pub use tap::{Sight, Tap};
-pub use target::{Completion, DiskProfile, Target, Trouble};
+pub use target::{Completion, DiskProfile, FORGOTTEN, LEFTOVERS, Target, Trouble};

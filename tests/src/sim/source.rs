@@ -1,9 +1,12 @@
 //! Images in memory, and what the sender's reader thread makes of them.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use mimeo_protocol::block::{BlockDigest, Coding, Encoder, ImageHasher, Level, is_zero};
+use mimeo_protocol::block::{
+    BlockDigest, Coding, Encoder, ImageHasher, Level, ZerosDigest, is_zero,
+};
 use mimeo_protocol::manifest::{Entry, Run, StoredBlock};
 use mimeo_protocol::sender::{Body, Fetch, Rows};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
@@ -23,9 +26,9 @@ pub enum Filling {
     Mixed,
 }
 
-/// An image: its bytes.
+/// An image: its bytes, and the runs of it that are unused, in which they are zeros.
 #[derive(Debug, Clone)]
-pub struct Image(pub Rc<[u8]>);
+pub struct Image(pub Rc<[u8]>, pub Rc<[Run]>);
 
 impl Image {
     /// An image of `len` bytes.
@@ -61,7 +64,41 @@ impl Image {
                 }
             }
         }
-        Self(bytes.into())
+        Self(bytes.into(), Rc::default())
+    }
+
+    /// The same image, of which the blocks of some ranges are unused.
+    #[must_use]
+    pub fn unused(&self, ranges: &[Range<u32>]) -> Self {
+        let mut bytes = self.0.to_vec();
+        let run = |range: &Range<u32>| Run {
+            place: Place(range.start),
+            count: range.end - range.start,
+        };
+        let runs: Rc<[Run]> = ranges.iter().map(run).collect();
+        for run in runs.iter() {
+            bytes[bytes_of(*run)].fill(0);
+        }
+        Self(bytes.into(), runs)
+    }
+
+    /// Bytes that are used.
+    #[must_use]
+    pub fn used_len(&self) -> usize {
+        let unused = self.1.iter().map(|run| run.count as usize);
+        self.len() - unused.sum::<usize>() * BLOCK_SIZE
+    }
+
+    /// The ranges of bytes between unused runs.
+    pub fn used(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let mut at = 0;
+        let end = self.len()..self.len();
+        let gaps = self.1.iter().map(|run| bytes_of(*run));
+        gaps.chain([end]).map(move |gap| {
+            let used = at..gap.start;
+            at = gap.end;
+            used
+        })
     }
 
     /// Bytes.
@@ -115,8 +152,14 @@ impl Source {
         if place.offset() >= self.image.len() as u64 {
             return None;
         }
-        self.next.0 += 1;
         let image = self.image.clone();
+        if let Some(run) = image.1.iter().find(|run| run.place == place) {
+            self.next.0 += run.count;
+            let zeros = ZerosDigest::of(place, run.count, image.len() as u64);
+            self.hasher.push_zeros(&zeros);
+            return Some((Entry::Unused(*run), None));
+        }
+        self.next.0 += 1;
         let raw = &image.0[place.offset() as usize..];
         let raw = &raw[..raw.len().min(BLOCK_SIZE)];
         let digest = BlockDigest::of(place, raw, image.len() <= BLOCK_SIZE);
@@ -175,6 +218,11 @@ impl Source {
 
 impl From<&[u8]> for Image {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+        Self(bytes.into(), Rc::default())
     }
+}
+
+fn bytes_of(run: Run) -> Range<usize> {
+    let from = run.place.offset() as usize;
+    from..from + run.count as usize * BLOCK_SIZE
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use mimeo_protocol::block::{Decoder, is_zero};
 use mimeo_protocol::manifest::{Run, StoredBlock};
-use mimeo_protocol::receiver::{Assembled, Difference, Finding, ReadBack, ReadBackPlan, Zeroed};
+use mimeo_protocol::receiver::{
+    Assembled, Difference, Finding, ReadBack, ReadBackPlan, Unused, Zeroed,
+};
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, Place};
 
 use super::Image;
@@ -102,6 +104,7 @@ pub enum Completion {
 pub struct Target {
     /// How it behaves; may change while the room runs.
     pub profile: DiskProfile,
+    unused: Unused,
     bytes: Vec<u8>,
     written: u64,
     free_at: Option<Instant>,
@@ -113,14 +116,18 @@ pub struct Target {
 }
 
 /// What was on the disk before: not zeros, so that zeros have to be written.
-const LEFTOVERS: u8 = 0xee;
+pub const LEFTOVERS: u8 = 0xee;
+
+/// What it reads as where it was told that nobody needs it.
+pub const FORGOTTEN: u8 = 0xdd;
 
 impl Target {
     /// A disk that grows as it is written to, and holds an image or nothing.
     #[must_use]
-    pub fn new(profile: DiskProfile, holds: Option<&Image>) -> Self {
+    pub fn new(profile: DiskProfile, unused: Unused, holds: Option<&Image>) -> Self {
         Self {
             profile,
+            unused,
             bytes: holds.map_or_else(Vec::new, |image| image.0.to_vec()),
             written: 0,
             free_at: None,
@@ -130,15 +137,27 @@ impl Target {
         }
     }
 
-    /// Whether the image is on the disk, byte for byte; of a disk that keeps nothing, whether
-    /// as many bytes were checked.
+    /// Whether the image is on the disk, byte for byte where it is used, and everywhere if what is
+    /// unused is to be zeros; of a disk that keeps nothing, whether as many bytes were checked.
     #[must_use]
     pub fn holds(&self, image: &Image) -> bool {
-        if self.profile.discards {
-            self.written == image.len() as u64
-        } else {
-            self.bytes == image.0[..]
+        match (self.profile.discards, self.unused) {
+            (true, Unused::Zero) => self.written == image.len() as u64,
+            (true, _) => self.written == image.used_len() as u64,
+            (false, Unused::Zero) => self.bytes == image.0[..],
+            (false, _) => {
+                let same = |range: Range<usize>| self.bytes[range.clone()] == image.0[range];
+                self.bytes.len() == image.len() && image.used().all(same)
+            }
         }
+    }
+
+    /// It is told that nobody needs a run, and forgets it.
+    pub fn discard(&mut self, run: Run) {
+        let from = run.place.offset() as usize;
+        let end = from + run.count as usize * BLOCK_SIZE;
+        self.bytes.resize(self.bytes.len().max(end), LEFTOVERS);
+        self.bytes[from..end].fill(FORGOTTEN);
     }
 
     /// What is on the disk.

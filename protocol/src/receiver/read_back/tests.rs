@@ -33,7 +33,15 @@ fn plan(image: &[u8], unused: &[Run], tagged: bool) -> ReadBackPlan {
         only,
         identity: hasher.finish(image.len() as u64).unwrap(),
         unused: unused.to_vec(),
+        unused_is_zero: false,
         tags,
+    }
+}
+
+fn run(place: u32, count: u32) -> Run {
+    Run {
+        place: Place(place),
+        count,
     }
 }
 
@@ -87,6 +95,34 @@ fn the_image_is_proved_whatever_its_length_and_the_pieces() {
 }
 
 #[test]
+fn unused_runs_that_were_made_zeros_are_read_and_have_to_be() {
+    let mut image = image();
+    let unused = [run(1, 1), run(3, 2)];
+    for run in unused {
+        let from = run.place.offset() as usize;
+        image[from..from + run.count as usize * BLOCK_SIZE].fill(0);
+    }
+    for most in [BLOCK_SIZE, 4 * BLOCK_SIZE] {
+        for tagged in [false, true] {
+            let plan = || ReadBackPlan {
+                unused_is_zero: true,
+                ..plan(&image, &unused, tagged)
+            };
+            let read = prove(plan(), &image, most).unwrap();
+            let bytes: u64 = read.iter().map(|(start, end)| end - start).sum();
+            assert_eq!(bytes, image.len() as u64);
+            for place in [1, 3, 4] {
+                let mut other = image.clone();
+                other[place * BLOCK_SIZE + 9] = 1;
+                let (start, end) = (place as u64 * BLOCK, (place as u64 + 1) * BLOCK);
+                let found = prove(plan(), &other, most);
+                assert_eq!(found, Err(Difference::Bytes(start..end)));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_short_last_block_of_zeros_is_a_body() {
     let image = vec![0; BLOCK_SIZE + 5];
     assert!(prove(plan(&image, &[], true), &image, BLOCK_SIZE).is_ok());
@@ -133,10 +169,6 @@ fn a_block_that_became_zeros_is_found() {
 #[test]
 fn unused_runs_are_not_read_and_may_hold_anything() {
     let image = image();
-    let run = |place, count| Run {
-        place: Place(place),
-        count,
-    };
     for (unused, read) in [
         (vec![run(0, 2)], vec![(2 * BLOCK, image.len() as u64)]),
         (

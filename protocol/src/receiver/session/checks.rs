@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::ledger::Ledger;
-use super::{Event, Resume, Session};
+use super::pages::RunKind;
+use super::{Event, Resume, Session, Unused};
 use crate::ids::Cycle;
 use crate::manifest::Entry;
 use crate::receiver::Finding;
@@ -283,15 +284,26 @@ impl Session {
         self.write_what_waits();
     }
 
-    /// Hands out runs of zeros and whole blocks that wait for their pages or for the proof.
+    /// Hands out runs and whole blocks that wait for their pages or for the proof.
     pub(super) fn write_what_waits(&mut self) {
         if !self.may_write() {
             return;
         }
-        while let Some(run) = self.pages.poll_run() {
+        while let Some((kind, run)) = self.pages.poll_run() {
+            let is_unused = kind == RunKind::Unused;
+            match self.config.unused {
+                Unused::Keep if is_unused => continue,
+                Unused::Discard if is_unused => {
+                    self.events.push_back(Event::Discard(run));
+                    continue;
+                }
+                _ => {}
+            }
             let part = self.tags.unknown_of(run);
             let kept = run.count - part.map_or(0, |part| part.count);
-            self.zeros_kept += u64::from(kept) * BLOCK_SIZE as u64;
+            if !is_unused {
+                self.zeros_kept += u64::from(kept) * BLOCK_SIZE as u64;
+            }
             self.open_runs += u32::from(part.is_some());
             self.events.extend(part.map(Event::Zero));
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::spoiled::MANY_BAD_BLOCKS;
-use super::{Event, Session};
+use super::{Event, Session, Unused};
 use crate::receiver::read_back::{Difference, ReadBackPlan};
 use crate::units::BLOCK_SIZE;
 use crate::wire::{FailCode, ReadBack, Stage, ToReceiver, ToSender};
@@ -155,6 +155,7 @@ impl Session {
             unused: self
                 .pages
                 .take_unused(u32::try_from(places).unwrap_or(u32::MAX)),
+            unused_is_zero: self.config.unused == Unused::Zero,
             tags: std::mem::take(&mut self.tags),
         }));
     }

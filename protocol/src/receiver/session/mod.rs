@@ -32,7 +32,7 @@ use pages::Pages;
 use path::Path;
 use spoiled::Suspects;
 use standing::Stand;
-pub use types::{Event, Progress, Resume, SessionConfig, Zeroed};
+pub use types::{Event, Progress, Resume, SessionConfig, Unused, Zeroed};
 
 use crate::ids::{Cycle, Seq, SessionId, Slot};
 use crate::keys::Verifier;
@@ -161,6 +161,7 @@ impl Session {
             blocks_kept: kept.0,
             bytes_written: self.written.bytes,
             bytes_kept: kept.1 + self.zeros_kept,
+            bytes_unused: self.pages.unused_bytes(),
             bytes_verified: self.written.verified,
             image_len: self.end.map(|end| end.image_len).or(self.config.image_len),
             received: self.path.received(),
@@ -363,9 +364,11 @@ impl Session {
     pub fn handle_zeroed(&mut self, now: Instant, zeroed: Zeroed) {
         self.open_runs -= u32::from(zeroed.done);
         self.tags.note(&Entry::Zero(zeroed.run));
-        self.written.bytes += zeroed.written;
-        self.written.busy += zeroed.busy;
-        self.zeros_kept += zeroed.kept;
+        if !self.pages.is_unused(zeroed.run.place) {
+            self.written.bytes += zeroed.written;
+            self.written.busy += zeroed.busy;
+            self.zeros_kept += zeroed.kept;
+        }
         self.consider_flush(now);
     }
 

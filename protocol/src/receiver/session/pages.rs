@@ -18,6 +18,13 @@ use crate::wire::PageRun;
 /// largest buffer covers, so that a forged page number cannot take memory without bound.
 pub(super) const MAX_AHEAD: u32 = 4096;
 
+/// What a run without blocks is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RunKind {
+    Zero,
+    Unused,
+}
+
 /// All pages so far.
 #[derive(Debug)]
 pub(super) struct Pages {
@@ -33,9 +40,10 @@ pub(super) struct Pages {
     /// Pages that the sender is known to have made.
     known: PageNumber,
     blocks: NumberMap<BlockNumber, StoredBlock>,
-    runs: VecDeque<Run>,
+    runs: VecDeque<(RunKind, Run)>,
     /// Ascending; neighbours are joined.
     unused: Vec<Run>,
+    unused_blocks: u64,
     /// Blocks that all pages so far are about.
     sent_blocks: BlockNumber,
     identity: IdentityHasher,
@@ -60,6 +68,7 @@ impl Pages {
             blocks: NumberMap::default(),
             runs: VecDeque::new(),
             unused: Vec::new(),
+            unused_blocks: 0,
             sent_blocks: BlockNumber(0),
             identity: IdentityHasher::default(),
             broken: false,
@@ -132,8 +141,7 @@ impl Pages {
                         self.blocks.insert(self.sent_blocks, block.clone());
                         self.sent_blocks.0 += 1;
                     }
-                    Entry::Zero(run) => self.runs.push_back(*run),
-                    // Unused areas keep what the target has.
+                    Entry::Zero(run) => self.runs.push_back((RunKind::Zero, *run)),
                     Entry::Unused(run) => self.on_unused(*run),
                 }
             }
@@ -147,13 +155,27 @@ impl Pages {
     }
 
     fn on_unused(&mut self, run: Run) {
+        self.runs.push_back((RunKind::Unused, run));
+        self.unused_blocks += u64::from(run.count);
         match self.unused.last_mut() {
             Some(last) if last.place.0 + last.count == run.place.0 => last.count += run.count,
             _ => self.unused.push(run),
         }
     }
 
-    /// The places below `end` that keep what the target has, once all pages are in.
+    /// Whether a place is in an unused run.
+    pub(super) fn is_unused(&self, place: Place) -> bool {
+        let next = self.unused.partition_point(|run| run.place <= place);
+        let run = next.checked_sub(1).map(|index| self.unused[index]);
+        run.is_some_and(|run| place.0 - run.place.0 < run.count)
+    }
+
+    /// Bytes of the unused runs so far.
+    pub(super) fn unused_bytes(&self) -> u64 {
+        self.unused_blocks * BLOCK_SIZE as u64
+    }
+
+    /// The unused runs below `end`, once all pages are in.
     pub(super) fn take_unused(&mut self, end: u32) -> Vec<Run> {
         let mut unused = std::mem::take(&mut self.unused);
         unused.retain(|run| run.place.0 < end);
@@ -194,8 +216,8 @@ impl Pages {
         self.blocks.remove(&block)
     }
 
-    /// The next run of zeros to write.
-    pub(super) fn poll_run(&mut self) -> Option<Run> {
+    /// The next run without blocks, of which something may be to be done.
+    pub(super) fn poll_run(&mut self) -> Option<(RunKind, Run)> {
         self.runs.pop_front()
     }
 

@@ -32,6 +32,20 @@ pub struct SessionConfig {
     pub image_len: Option<u64>,
     /// Read the target back before it is confirmed.
     pub verify: bool,
+    /// What becomes of what the target holds where the image is unused.
+    pub unused: Unused,
+}
+
+/// What becomes of what the target holds where the image is unused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unused {
+    /// It stays.
+    #[default]
+    Keep,
+    /// The target may forget it.
+    Discard,
+    /// It becomes zeros, which are read back like everything else.
+    Zero,
 }
 
 /// What becomes of what the target holds already.
@@ -88,6 +102,8 @@ pub enum Event {
     },
     /// Write zeros, then call `handle_zeroed`.
     Zero(Run),
+    /// Tell the target that nobody needs what it holds there; nothing waits for that.
+    Discard(Run),
     /// All is written: flush the target, then call `handle_flushed`.
     Flush {
         /// Bytes of the image.
@@ -139,6 +155,8 @@ pub struct Progress {
     pub bytes_written: u64,
     /// Bytes that the target held already, zeros included.
     pub bytes_kept: u64,
+    /// Bytes that are unused, as far as the manifest is known; they count as neither.
+    pub bytes_unused: u64,
     /// Bytes that were read back and found right.
     pub bytes_verified: u64,
     /// Bytes of the image, once known.

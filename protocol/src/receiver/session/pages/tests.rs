@@ -52,7 +52,29 @@ fn unused_runs_are_kept_in_order_and_joined_whatever_order_pages_come_in() {
         assert!(pages.on_symbol(PageNumber(number), 1, &symbol, &tags));
     }
     assert!(pages.identity(11 * BLOCK_SIZE as u64).is_some());
-    assert_eq!(pages.poll_run(), Some(run(3, 1)));
+    let told: Vec<_> = std::iter::from_fn(|| pages.poll_run()).collect();
+    let (zero, unused) = (RunKind::Zero, RunKind::Unused);
+    assert_eq!(
+        told,
+        [
+            (unused, run(0, 2)),
+            (unused, run(2, 1)),
+            (zero, run(3, 1)),
+            (unused, run(4, 6)),
+            (unused, run(10, 1)),
+        ]
+    );
+    assert_eq!(pages.unused_bytes(), 10 * BLOCK_SIZE as u64);
+    for (place, is_unused) in [
+        (0, true),
+        (2, true),
+        (3, false),
+        (4, true),
+        (10, true),
+        (11, false),
+    ] {
+        assert_eq!(pages.is_unused(Place(place)), is_unused, "place {place}");
+    }
     assert_eq!(pages.take_unused(u32::MAX), [run(0, 3), run(4, 7)]);
 }
 
@@ -89,7 +111,7 @@ fn a_page_that_the_sender_did_not_sign_for_this_session_is_dropped() {
     }
     let right = symbol(0, zeros());
     assert!(pages.on_symbol(PageNumber(0), 1, &right, &tags));
-    assert_eq!(pages.poll_run(), Some(run(0, 4)));
+    assert_eq!(pages.poll_run(), Some((RunKind::Zero, run(0, 4))));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Making a device zero a range by itself.
+//! Making a device zero or forget a range by itself.
 
 use std::fs::File;
 use std::io;
@@ -12,20 +12,32 @@ use rustix::ioctl::{Opcode, Setter, ioctl, opcode};
 /// afterwards, also from the page cache.
 const BLKZEROOUT: Opcode = opcode::none(0x12, 127);
 
+/// `_IO(0x12, 119)`, include/uapi/linux/fs.h. Takes the same. What the range
+/// reads as afterwards is up to the device.
+const BLKDISCARD: Opcode = opcode::none(0x12, 119);
+
 /// Zeroes a range of a block device; `false` if neither kernel nor device can.
 pub(super) fn zero_out(device: &File, range: &Range<u64>) -> io::Result<bool> {
-    match call(device, [range.start, range.end - range.start]) {
+    call::<BLKZEROOUT>(device, range)
+}
+
+/// Lets a block device forget a range; `false` if it cannot. A device that fails to forget keeps what
+/// it has, which is nobody's loss.
+pub(super) fn discard(device: &File, range: &Range<u64>) -> bool {
+    call::<BLKDISCARD>(device, range).unwrap_or(false)
+}
+
+#[allow(unsafe_code, reason = "rustix has no wrapper for the two")]
+fn call<const OPCODE: Opcode>(device: &File, range: &Range<u64>) -> io::Result<bool> {
+    let range = [range.start, range.end - range.start];
+    // SAFETY: BLKZEROOUT and BLKDISCARD, of which OPCODE is one, read exactly
+    // two u64 from their argument, and return nothing. On anything but a block
+    // device they fail with ENOTTY.
+    match unsafe { ioctl(device, Setter::<OPCODE, [u64; 2]>::new(range)) } {
         Ok(()) => Ok(true),
         Err(Errno::OPNOTSUPP | Errno::NOTTY | Errno::INVAL | Errno::NOSYS) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-#[allow(unsafe_code, reason = "rustix has no wrapper for BLKZEROOUT")]
-fn call(device: &File, range: [u64; 2]) -> rustix::io::Result<()> {
-    // SAFETY: BLKZEROOUT reads exactly two u64 from its argument, and returns
-    // nothing. On anything but a block device it fails with ENOTTY.
-    unsafe { ioctl(device, Setter::<BLKZEROOUT, [u64; 2]>::new(range)) }
 }
 
 /// Splits a range into an unaligned head, a body aligned to `unit` at both ends

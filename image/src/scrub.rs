@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::ByteSize;
 use crate::files::{Files, Kind, Node};
 use crate::golden::{Place, swap_files};
+use crate::source::DiskSource;
 use crate::used::read::{Reader, Window};
 use crate::used::{Area, Distrust, Layout, ReadAt, Signature, Verdict, Volume, lvm};
 
@@ -52,6 +53,19 @@ impl fmt::Display for Scrubbed {
             Ok(bytes) => write!(f, "{place}: {} of {path} are left out", ByteSize(*bytes)),
             Err(why) => write!(f, "{place}: {path} is sent as it is: {why}"),
         }
+    }
+}
+
+impl DiskSource {
+    /// Leaves out what no clone needs, and tells of every file that was looked at. Nothing happens
+    /// where unused bytes are not left out.
+    pub fn scrub(&mut self) -> Vec<Scrubbed> {
+        let Some(layout) = self.layout() else {
+            return Vec::new();
+        };
+        let Scrub { ranges, files } = Scrub::find(&self.whole(), layout);
+        self.leave_out(ranges);
+        files
     }
 }
 

@@ -1,7 +1,7 @@
 //! A look at the files of a filesystem, without mounting it: what is at a path, what a directory
 //! or a small file holds, and where a file lies.
 //!
-//! Read are ext2/3/4, NTFS and FAT. Each of them is a [`Tree`], which tells names and where
+//! Read are ext2/3/4, NTFS and FAT. Each of them is a `Tree`, which tells names and where
 //! content lies; paths and reading are the same for all. Content that does not simply lie in its
 //! place (compressed, encrypted, elsewhere) is never guessed at: reading it is an error. Everything
 //! is bounded, whatever a damaged filesystem says: the steps of a path, the links in it, the bytes

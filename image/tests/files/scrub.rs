@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mimeo_image::scrub::Scrub;
+use mimeo_image::source::{DiskSource, SourceOptions, UsedMode};
 use mimeo_image::used::{Layout, ReadAt};
 
 use crate::common::{can_loop, noise, run};
@@ -154,6 +155,39 @@ fn page_files_of_windows() {
     ntfs("page files", &[], 4096);
     ntfs("page files in clusters of 512 bytes", &["-c", "512"], 512);
     ntfs("page files in clusters of 64 KiB", &["-c", "65536"], 65_536);
+}
+
+#[test]
+fn a_source_reads_zeros_where_it_is_scrubbed() {
+    let Some(_alone) = can_loop("a scrubbed source", &["mkfs.ext4", "mkswap"]) else {
+        return;
+    };
+    let image = Image::new(16 * MIB);
+    let root = image.directory("root");
+    make_swap(&root.join("swapfile"), 1 << 20);
+    fs::write(root.join("other"), noise(100_000, 4)).unwrap();
+    let options = ["-q", "-F", "-b", "4096", "-d", root.to_str().unwrap()];
+    image.tool("mkfs.ext4", &options);
+    let open = |used| {
+        let options = SourceOptions { used, force: false };
+        DiskSource::open_with(&image.path, &options).unwrap()
+    };
+    let read = |source: &DiskSource| {
+        let mut bytes = vec![0; 16 << 20];
+        source.read_exact_at(0, &mut bytes).unwrap();
+        bytes
+    };
+    let mut exact = open(UsedMode::Off);
+    assert!(exact.scrub().is_empty());
+    assert!(read(&exact) == fs::read(&image.path).unwrap());
+    let mut source = open(UsedMode::Auto);
+    let mut expected = read(&source);
+    for range in find(&image).ranges {
+        expected[range.start as usize..range.end as usize].fill(0);
+    }
+    assert!(read(&source) != expected);
+    assert_eq!(source.scrub().len(), 1);
+    assert!(read(&source) == expected);
 }
 
 #[test]

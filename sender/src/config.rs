@@ -200,6 +200,8 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
         source_options: SourceOptions {
             used: args.used.map_or(UsedMode::ByKind, UsedMode::from),
             force: args.force,
+            // A file is sent as the file that it is.
+            virtual_disks: false,
         },
         interface: args.interface,
         session_name,

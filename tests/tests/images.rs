@@ -4,9 +4,7 @@ mod common;
 
 use mimeo_protocol::units::BLOCK_SIZE;
 
-use mimeo_tests::sim::{
-    DiskProfile, Ending, Filling, Image, MachineProfile, Room, RoomConfig, Sight,
-};
+use mimeo_tests::sim::{DiskProfile, Ending, Filling, MachineProfile, Room, RoomConfig, Sight};
 
 use common::{config, image, ms, truth};
 

@@ -294,8 +294,7 @@ impl DeviceWriter {
 
     /// Lets the device forget whole units of a range; false if it cannot, and keeps it all.
     pub(super) fn discard_at(&mut self, offset: u64, len: u64) -> Result<bool, TargetError> {
-        self.check_range(offset, len)?;
-        let (_, mut body, _) = align(offset..offset + len, self.unit);
+        let (_, mut body, _) = align(self.cut(offset, len)?, self.unit);
         while !body.is_empty() {
             let piece = body.start..body.end.min(body.start + MAX_DISCARD);
             let done = self
@@ -392,6 +391,8 @@ mod tests {
         let mut writer = DeviceWriter {
             paged: PagedFile::new(file, path.path().to_owned()),
             len: content.len() as u64,
+            end: content.len() as u64,
+            sector: 512,
             unit: 4096,
             can_zero_out: true,
         };

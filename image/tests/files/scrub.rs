@@ -169,7 +169,10 @@ fn a_source_reads_zeros_where_it_is_scrubbed() {
     let options = ["-q", "-F", "-b", "4096", "-d", root.to_str().unwrap()];
     image.tool("mkfs.ext4", &options);
     let open = |used| {
-        let options = SourceOptions { used, force: false };
+        let options = SourceOptions {
+            used,
+            ..SourceOptions::EXACT
+        };
         DiskSource::open_with(&image.path, &options).unwrap()
     };
     let read = |source: &DiskSource| {

@@ -14,7 +14,11 @@ use crate::fixture::{Fuse, Image, MIB, fill, tree};
 const BLOCK: u64 = 256 << 10;
 
 fn options(used: UsedMode, force: bool) -> SourceOptions {
-    SourceOptions { used, force }
+    SourceOptions {
+        used,
+        force,
+        virtual_disks: false,
+    }
 }
 
 fn auto(path: &Path) -> DiskSource {

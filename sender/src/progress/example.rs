@@ -89,6 +89,7 @@ pub(crate) fn room() -> Status {
         waiting_time: Duration::from_secs(30),
         image_len: Some(1_000_000_000),
         bytes_passed: 1_000_000_000,
+        bytes_unused: 0,
         cycle: 2,
         allowed_rate: 960_000_000,
         sent_rate: 84_500_000,

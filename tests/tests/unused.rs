@@ -111,7 +111,7 @@ fn nothing_of_it_is_sent_and_every_target_does_as_it_was_told() {
 
 #[test]
 fn an_image_of_nothing_but_unused_blocks_is_received() {
-    let image = image(Filling::Zeros, 300 * BLOCK_SIZE).unused(&[0..300]);
+    let image = image(Filling::Zeros, 300 * BLOCK_SIZE).unused(std::slice::from_ref(&(0..300)));
     let mut room = room_of(image, 3);
     for unused in ALL {
         room.join(machine(unused));

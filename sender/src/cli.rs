@@ -180,6 +180,12 @@ pub struct Args {
     #[arg(long)]
     pub(crate) force: bool,
 
+    /// Leave out the content of page files, hibernation files and swap files, too, which the machines
+    /// make anew (NTFS: pagefile.sys, swapfile.sys, hiberfil.sys; ext: what fstab names); implies
+    /// --used auto
+    #[arg(long)]
+    pub(crate) scrub: bool,
+
     /// Write a report of the session to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
@@ -306,11 +312,16 @@ mod tests {
         assert_eq!(args.compress, "-3".parse().unwrap());
         assert_eq!(args.report, Some(PathBuf::from("r.json")));
         assert_eq!(args.progress, Mode::Json);
+    }
+
+    #[test]
+    fn options_that_do_not_go_with_others_are_read() {
         let at = parse(&["--start-at", "14:30", "--sign-key", "lab.key", "x"]).unwrap();
         assert_eq!(at.start_at.as_deref(), Some("14:30"));
         assert_eq!(at.sign_key, Some(PathBuf::from("lab.key")));
         let used = parse(&["--used", "off", "--force", "x"]).unwrap();
         assert_eq!((used.used, used.force), (Some(Used::Off), true));
+        assert!(!used.scrub && parse(&["--scrub", "x"]).unwrap().scrub);
     }
 
     #[test]

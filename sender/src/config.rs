@@ -15,7 +15,7 @@ use mimeo_protocol::keys::SigningKey;
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{Parity, SlowRules};
 
-use crate::cli::Args;
+use crate::cli::{Args, Used};
 use crate::{sign_key, slow, start_at};
 
 /// Bytes of a session name that fit the announce.
@@ -28,6 +28,8 @@ pub struct Config {
     pub source: OsString,
     /// What of it is sent, and what is not refused.
     pub source_options: SourceOptions,
+    /// Whether the content of page and swap files is left out, too.
+    pub scrub: bool,
     /// Name of the network interface; without it the only suitable one is taken.
     pub interface: Option<String>,
     /// The session's name: 1 to 255 bytes without control characters.
@@ -98,6 +100,11 @@ pub enum ConfigError {
     /// The join code or the key file cannot be used.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
+    /// What is to be left out is to be sent.
+    #[error(
+        "--scrub leaves out what no clone needs, --used off sends every byte: choose one of them"
+    )]
+    ScrubWhole,
     /// Standard input holds the image.
     #[error("--code - reads the code from standard input, which is the image; give --key-file")]
     CodeAndImage,
@@ -198,11 +205,12 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
     let config = Config {
         source: args.image,
         source_options: SourceOptions {
-            used: args.used.map_or(UsedMode::ByKind, UsedMode::from),
+            used: used_mode(args.used, args.scrub)?,
             force: args.force,
             // A file is sent as the file that it is.
             virtual_disks: false,
         },
+        scrub: args.scrub,
         interface: args.interface,
         session_name,
         port: args.port,
@@ -225,6 +233,14 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
 }
 
 /// Where nothing is said a code is made.
+fn used_mode(used: Option<Used>, scrub: bool) -> Result<UsedMode, ConfigError> {
+    match (used, scrub) {
+        (Some(Used::Off), true) => Err(ConfigError::ScrubWhole),
+        (None, true) => Ok(UsedMode::Auto),
+        (used, _) => Ok(used.map_or(UsedMode::ByKind, UsedMode::from)),
+    }
+}
+
 fn new_code() -> Result<Admission, ConfigError> {
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(ConfigError::NoRandom)?;

@@ -77,16 +77,17 @@ fn session(
     updates: UnboundedSender<Update>,
 ) -> Result<Ended, Box<Outcome>> {
     let failed = |exit, error: &dyn ToString| Box::new(failed(exit, error));
-    let source = Source::open_with(&config.source, &config.source_options).map_err(|error| {
-        failed(
-            if error.is_refusal() {
-                Exit::Refused
-            } else {
-                Exit::Failure
-            },
-            &error,
-        )
-    })?;
+    let mut source =
+        Source::open_with(&config.source, &config.source_options).map_err(|error| {
+            failed(
+                if error.is_refusal() {
+                    Exit::Refused
+                } else {
+                    Exit::Failure
+                },
+                &error,
+            )
+        })?;
     let seed = random_bytes().map_err(|error| failed(Exit::Failure, &error))?;
     let (session_id, _) = seed.split_first_chunk().expect("32 bytes hold 16");
     let session_id = SessionId(*session_id);
@@ -101,6 +102,9 @@ fn session(
     let _ = updates.send(Update::Line(Severity::Info, line));
     for warning in golden::warnings(&source) {
         let _ = updates.send(Update::Line(Severity::Warn, warning));
+    }
+    if config.scrub {
+        unused::scrub(&mut source, &updates);
     }
     unused::tell(&source, &config.source_options, &updates);
     say_how_to_join(config, &updates);

@@ -12,6 +12,20 @@ use crate::run::{Severity, Update};
 /// From this share on, in percent, it is worth a word that unused bytes are sent.
 const NOTABLE: u64 = 10;
 
+/// Leaves out the content of files that no clone needs, and tells of each.
+pub(crate) fn scrub(source: &mut Source, updates: &UnboundedSender<Update>) {
+    let Source::Disk(disk) = source else {
+        return;
+    };
+    for file in disk.scrub() {
+        let severity = match file.outcome {
+            Ok(_) => Severity::Info,
+            Err(_) => Severity::Warn,
+        };
+        let _ = updates.send(Update::Line(severity, file.to_string()));
+    }
+}
+
 /// Tells what is left out, and why what is not.
 pub(crate) fn tell(source: &Source, options: &SourceOptions, updates: &UnboundedSender<Update>) {
     let Source::Disk(disk) = source else {

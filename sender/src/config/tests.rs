@@ -192,3 +192,17 @@ fn a_report_is_checked_before_the_session() {
     let error = refusal(&["--open", "--report", &path("x.img"), &path("x.img")]);
     assert!(error.contains("it is the image itself"), "{error}");
 }
+
+#[test]
+fn scrubbing_goes_with_leaving_out_what_is_unused() {
+    let of = |args: &[&str]| {
+        let (config, _) = config(args).unwrap();
+        (config.source_options.used, config.scrub)
+    };
+    assert_eq!(of(&["x"]), (UsedMode::ByKind, false));
+    assert_eq!(of(&["--scrub", "x"]), (UsedMode::Auto, true));
+    let both = ["--used", "auto", "--scrub", "x"];
+    assert_eq!(of(&both), (UsedMode::Auto, true));
+    let refused = refusal(&["--used", "off", "--scrub", "x"]);
+    assert!(refused.contains("--scrub"), "{refused}");
+}

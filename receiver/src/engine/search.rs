@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use mimeo_console::human;
 use mimeo_net::{ReceiveBatch, Waiter};
 use mimeo_protocol::receiver::{
     Admitted, JoinTarget, Rendezvous, RendezvousConfig, RendezvousEvent,
@@ -169,12 +170,13 @@ impl Asked {
         is_news
     }
 
-    fn what_to_check(&self, room: &Room) -> String {
+    fn what_to_check(&self, room: &Room, waited: Duration) -> String {
         if self.from.is_empty() {
-            return room.nobody_found();
+            return room.nobody_found(waited);
         }
         format!(
-            "no sender has admitted this receiver in 10 s: {}; it goes on asking",
+            "no sender has admitted this receiver in {}: {}",
+            human::seconds(waited),
             self.outcome()
         )
     }
@@ -282,20 +284,21 @@ mod tests {
     fn who_was_asked_in_vain_is_told_and_a_flood_of_senders_is_not() {
         let room = Room::open(Some("lo"), 0, None).unwrap();
         let mut asked = Asked::default();
+        let waited = Duration::from_secs(10);
         assert_eq!(
             asked.in_vain(),
             "no session was found in time (--start-timeout)"
         );
         assert!(
             asked
-                .what_to_check(&room)
+                .what_to_check(&room, waited)
                 .starts_with("no sender has been found")
         );
         let at = |last: u8| SocketAddr::from(([10, 77, 0, last], 64636));
         assert!(asked.is_news(at(1)) && !asked.is_news(at(1)));
         let told = (1..100).filter(|&last| asked.is_news(at(last))).count();
         assert_eq!(told, 7);
-        for said in [asked.in_vain(), asked.what_to_check(&room)] {
+        for said in [asked.in_vain(), asked.what_to_check(&room, waited)] {
             assert!(said.contains("asked 101 times, at 10.77.0.1, "), "{said}");
             assert!(said.contains("--session"), "{said}");
         }

@@ -19,7 +19,7 @@ pub(super) struct Attempt {
     pub(super) nonce: Nonce,
     pub(super) cookie: [u8; COOKIE_LEN],
     /// What the receiver's side of the exchange is made of, and its message.
-    pub(super) exchange: Option<(Exchange, [u8; KEY_LEN], Vec<u8>)>,
+    pub(super) exchange: Option<(Exchange, Secret, Vec<u8>)>,
 }
 
 impl Attempt {
@@ -56,7 +56,7 @@ impl Attempt {
     /// The keys and the content of a welcome, if its sender holds what this receiver holds.
     pub(super) fn open(&self, welcome: &Welcome) -> Option<(JoinKeys, WelcomeBody)> {
         let secret = match &self.exchange {
-            Some((exchange, seed, _)) => exchange.finish(seed, &welcome.exchange).ok()?,
+            Some((exchange, seed, _)) => exchange.finish(seed.bytes(), &welcome.exchange).ok()?,
             None if self.to.announce.auth == Auth::Open => {
                 Secret::new(<[u8; KEY_LEN]>::try_from(&*welcome.secret).ok()?)
             }

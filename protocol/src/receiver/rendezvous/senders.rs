@@ -6,7 +6,7 @@
 //! makes up a new session for every announce is heard once with each. Who sends `n` announces a second
 //! and lets some thousand attempts fail delays a receiver by about `n / 2` seconds.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::types::Searching;
 use crate::ids::SessionId;
@@ -152,6 +152,8 @@ fn is_same(one: &Searching, other: &Searching) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::wire::{Announce, Auth};
 

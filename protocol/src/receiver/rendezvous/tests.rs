@@ -26,7 +26,7 @@ impl Scene {
             auth,
             secret: Some(Secret::new([1; 32])),
             sender_key: None,
-            seed: [2; 32],
+            seed: Secret::new([2; 32]),
             mac: Mac([3; 6]),
             target_id: 4,
             link_speed: 1000,

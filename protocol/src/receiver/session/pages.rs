@@ -47,7 +47,8 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// `image_len` is that of the image where it is known, `target_len` that of a target that has an end of its own.
+    /// `image_len` is that of the image where it is known, `target_len` that of a target that has an end
+    /// of its own.
     pub(super) fn new(verifier: Verifier, image_len: Option<u64>, target_len: Option<u64>) -> Self {
         Self {
             verifier,

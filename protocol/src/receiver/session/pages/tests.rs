@@ -133,7 +133,7 @@ fn an_entry_beyond_the_image_is_not_written() {
         let tags = DigestTags::default();
         pages.on_symbol(PageNumber(0), 1, &symbol(0, vec![entry]), &tags);
         assert!(pages.is_broken());
-        assert_eq!((pages.poll_run(), pages.take_unused()), (None, vec![]));
+        assert_eq!((pages.poll_run(), pages.take_unused(4)), (None, vec![]));
     }
     let mut pages = Pages::new(signer(SESSION).verifier(), Some(len), None);
     let whole = symbol(0, vec![Entry::Zero(run(0, 4))]);

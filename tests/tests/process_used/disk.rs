@@ -208,6 +208,22 @@ pub fn spoil(path: &Path, len: u64) {
     file.sync_all().unwrap();
 }
 
+/// Whether a device, whose length no metadata tells, begins with all bytes of a file.
+pub fn begins_with(device: &Path, file: &Path) -> bool {
+    let (device, file) = (File::open(device).unwrap(), File::open(file).unwrap());
+    let len = file.metadata().unwrap().len();
+    let mut pieces = (0..len).step_by(MIB as usize);
+    pieces.all(|at| {
+        let count = MIB.min(len - at) as usize;
+        let read = |from: &File| {
+            let mut bytes = vec![0; count];
+            from.read_exact_at(&mut bytes, at).unwrap();
+            bytes
+        };
+        read(&device) == read(&file)
+    })
+}
+
 /// What [`spoil`] wrote.
 pub fn is_spoilt(path: &Path, offset: u64, len: u64) -> bool {
     let mut bytes = vec![0; len as usize];

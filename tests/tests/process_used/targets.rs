@@ -7,7 +7,7 @@ use mimeo_benches::session::Outcome;
 use mimeo_tests::host::{Place, assert_code, assert_same, assert_says};
 
 use super::common::can_loop;
-use super::disk::{Disk, Kind, TOOLS, is_spoilt, spoil};
+use super::disk::{Disk, Kind, TOOLS, begins_with, is_spoilt, spoil};
 use super::{BLOCK, assert_success, place};
 
 /// The middle of the longest run of unused blocks.
@@ -72,7 +72,8 @@ fn devices_keep_discard_or_zero_and_everything_else_reads_zeros() {
         "loop devices discard"
     );
     assert!(is_zero(zero.path(), at));
-    for whole in [zero.path(), &resumed, &piped] {
+    assert!(begins_with(zero.path(), &reference));
+    for whole in [&resumed, &piped] {
         assert_same(&reference, whole);
     }
     let says = |at: usize, words| assert_says(&outcome.receivers[at], words);
@@ -120,7 +121,7 @@ fn a_device_that_is_resumed_is_sent_what_it_lacks() {
     let outcome = resume(&place, &disk, device.path(), "zero");
     assert_success(&outcome, &reference);
     assert_eq!(written(&outcome), 0);
-    assert_same(&reference, device.path());
+    assert!(begins_with(device.path(), &reference));
 }
 
 #[test]

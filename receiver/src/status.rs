@@ -77,7 +77,13 @@ impl Status {
     /// Bytes of the image of which the target lacks nothing: written, kept as they were, or unused.
     #[must_use]
     pub fn bytes_done(&self) -> u64 {
-        self.bytes_written + self.bytes_kept + self.bytes_unused
+        self.bytes_held() + self.bytes_unused
+    }
+
+    /// Bytes of the image that the target was found or made to hold: what is unused takes no time.
+    #[must_use]
+    pub fn bytes_held(&self) -> u64 {
+        self.bytes_written + self.bytes_kept
     }
 }
 

@@ -42,7 +42,7 @@ fn figures(status: &Status) -> Option<String> {
     if status.transfer_time.is_zero() || done == 0 {
         return None;
     }
-    let rate = report::telling_rate(done, status.transfer_time);
+    let rate = report::telling_rate(status.bytes_held(), status.transfer_time);
     let rate = rate.map_or(String::new(), |rate| format!(" at {}", human::rate(rate)));
     let lost = status.expected.saturating_sub(status.received);
     let loss = lost as f64 / status.expected.max(1) as f64;

@@ -44,6 +44,14 @@ pub struct Status {
     pub receivers: Vec<ReceiverStatus>,
 }
 
+impl Status {
+    /// Bytes of the image that the first pass told of block by block: what is unused takes no time.
+    #[must_use]
+    pub fn bytes_told(&self) -> u64 {
+        self.bytes_passed.saturating_sub(self.bytes_unused)
+    }
+}
+
 /// Where the session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {

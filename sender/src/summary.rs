@@ -124,7 +124,7 @@ fn figures(status: &Status) -> Option<String> {
         ByteSize(status.bytes_passed).to_string(),
         format!("in {}", human::clock(status.transfer_time)),
     ];
-    if let Some(rate) = report::telling_rate(status.bytes_passed, status.transfer_time) {
+    if let Some(rate) = report::telling_rate(status.bytes_told(), status.transfer_time) {
         parts.push(format!("at {}", human::rate(rate)));
     }
     let mut line = parts.join(" ");

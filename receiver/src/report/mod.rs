@@ -89,8 +89,8 @@ impl<'a> StatusDoc<'a> {
 }
 
 /// Bits of the image that were written or kept per second of the transfer, once there was one.
-pub(crate) fn image_rate(status: &Status) -> Option<u64> {
-    report::image_rate(status.bytes_done(), status.transfer_time)
+fn image_rate(status: &Status) -> Option<u64> {
+    report::image_rate(status.bytes_held(), status.transfer_time)
 }
 
 fn phase(phase: Phase) -> &'static str {

@@ -144,9 +144,8 @@ impl<'a> ReceiverDoc<'a> {
 
 /// Bits of the image that were passed per second of the transfer, once there was one. What is unused
 /// takes no time, and does not count.
-pub(crate) fn image_rate(status: &Status) -> Option<u64> {
-    let bytes = status.bytes_passed.saturating_sub(status.bytes_unused);
-    report::image_rate(bytes, status.transfer_time)
+fn image_rate(status: &Status) -> Option<u64> {
+    report::image_rate(status.bytes_told(), status.transfer_time)
 }
 
 /// Symbols sent beyond those that a room without loss needs once, as a share of these. Where no

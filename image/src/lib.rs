@@ -6,6 +6,7 @@
 //! * [`target`]: a block device, a file, a stream or nothing. A [`Target`] only
 //!   looks; [`Target::prepare`] turns it into a [`TargetWriter`], which changes
 //!   what it stands for.
+//! * [`image_file`]: a disk in a file that is compressed, complete and can be read at any offset.
 //! * [`used`]: which bytes of a disk its filesystems use.
 //! * [`golden`]: what makes clones of an image clash, or fail to start.
 //! * [`scrub`]: what of the used bytes no clone needs.
@@ -20,7 +21,9 @@ pub mod disk;
 pub mod files;
 pub mod fit;
 pub mod golden;
+pub mod image_file;
 mod lock;
+mod ordered;
 mod retry;
 pub mod scrub;
 mod size;

@@ -21,6 +21,7 @@ mod pieces;
 pub(crate) mod read;
 mod remark;
 pub(crate) mod signature;
+mod summary;
 mod volume;
 
 mod btrfs;
@@ -41,6 +42,7 @@ pub(crate) use pieces::Pieces;
 pub use read::ReadAt;
 pub use remark::Remark;
 pub use signature::Signature;
+pub use summary::{AreaSummary, LogicalSummary, Summary, TableSummary, VolumeSummary};
 pub use volume::{Verdict, Volume};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, info, keygen};
+use crate::{capture, check, export, info, keygen, restore, sign, verify};
 
 /// In front of errors.
 const NAME: &str = "mimeo-image";
@@ -16,14 +16,16 @@ Exit codes:
   0  done
   1  failure; of check: something that is to be mended
   2  usage: the command line cannot be carried out
-  3  the image or device was refused";
+  3  the image, device or target was refused
+  6  the image is damaged, or not signed as it should be
+  130  interrupted";
 
 /// The arguments.
 #[derive(Debug, Parser)]
 #[command(
     name = NAME,
     version,
-    about = "Says what is on a disk and whether it is fit to be cloned, makes the keys of a room",
+    about = "Captures disks into image files, restores and checks them, makes the keys of a room",
     after_help = EXITS,
     max_term_width = 100
 )]
@@ -36,8 +38,13 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Capture(capture::Args),
+    Restore(restore::Args),
     Info(info::Args),
+    Verify(verify::Args),
+    Export(export::Args),
     Keygen(keygen::Args),
+    Sign(sign::Args),
 }
 
 /// Why a subcommand does not end in success. The message says what failed, where, and what to do.
@@ -47,10 +54,29 @@ pub(crate) enum Error {
     Usage(String),
     /// It was tried and failed.
     Failure(String),
-    /// What it is about must not or cannot be read.
+    /// What it is about must not or cannot be read or written.
     Refused(String),
     /// It was carried out, and found something that is to be mended: what it prints.
     Findings(String),
+    /// An image is not what was captured.
+    Damaged(String),
+    /// The operator stopped it.
+    Interrupted(String),
+}
+
+impl Error {
+    /// Adds what follows from it.
+    pub(crate) fn with(mut self, consequence: &str) -> Self {
+        let (Self::Usage(text)
+        | Self::Failure(text)
+        | Self::Refused(text)
+        | Self::Damaged(text)
+        | Self::Findings(text)
+        | Self::Interrupted(text)) = &mut self;
+        *text += "; ";
+        *text += consequence;
+        self
+    }
 }
 
 /// What a subcommand leaves behind.
@@ -81,14 +107,21 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let _ = writeln!(io::stdout(), "{output}");
             ExitCode::from(1)
         }
+        Err(Error::Damaged(text)) => complain(&text, 6),
+        Err(Error::Interrupted(text)) => complain(&text, 130),
     }
 }
 
 fn run(command: &Command) -> Result<Done, Error> {
     match command {
         Command::Check(args) => check::run(args),
+        Command::Capture(args) => capture::run(args),
+        Command::Restore(args) => restore::run(args),
         Command::Info(args) => info::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Export(args) => export::run(args),
         Command::Keygen(args) => keygen::run(args),
+        Command::Sign(args) => sign::run(args),
     }
 }
 
@@ -125,11 +158,13 @@ mod tests {
             format!("{:?}", main(args))
         };
         let usage = format!("{:?}", ExitCode::from(2));
-        let wrong: [&[&str]; 4] = [
+        let wrong: [&[&str]; 6] = [
             &[],
             &["frobnicate"],
             &["keygen"],
             &["keygen", "--room", "--public", "x"],
+            &["capture", "--level", "best", "x", "y"],
+            &["capture", "--label", "x", "y", "z"],
         ];
         for args in wrong {
             assert_eq!(code(args), usage, "{args:?}");

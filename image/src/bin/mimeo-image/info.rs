@@ -1,46 +1,43 @@
 //! `mimeo-image info`: partitions, filesystems, and how much of them is used.
 
-use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use mimeo_image::used::{Area, Layout, LogicalVolume, ReadAt, Scheme, Verdict, Volume};
+use mimeo_image::image_file::{Form, ImageFile};
+use mimeo_image::used::{Layout, ReadAt, Summary, TableSummary, VolumeSummary};
 use mimeo_image::{ByteSize, Source};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::{Done, Error};
+use crate::keys::Unlock;
 
-/// Say what is on a disk: partitions, filesystems, and how much of them is used
+/// Say what is on a disk or in an image: partitions, filesystems, and how much of them is used
 ///
 /// Reads the partition table and the filesystems' own allocation maps; nothing is mounted or
 /// written. Where a map is not trusted, it says why, and the bytes that the partition costs because
-/// of it: all of them.
+/// of it: all of them. Of an image file it tells what was found when it was captured, its labels,
+/// and who signed it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print JSON, with sizes in bytes
     #[arg(long)]
     json: bool,
 
-    /// A block device that nobody writes to, or the raw image of a disk or partition
+    #[command(flatten)]
+    unlock: Unlock,
+
+    /// A block device that nobody writes to, an image file, or the raw image of a disk or partition
     #[arg(value_name = "DEVICE|IMAGE")]
-    disk: OsString,
+    disk: PathBuf,
 }
 
 /// Looks at a disk and describes it.
 pub(crate) fn run(args: &Args) -> Result<Done, Error> {
-    let source = Source::open(&args.disk).map_err(|error| Error::Refused(error.to_string()))?;
-    let name = source.describe();
-    let Source::Disk(disk) = source else {
-        return Err(Error::Usage(format!(
-            "{name}: a stream cannot be looked at; name a block device or an image file"
-        )));
-    };
-    let disk: Arc<dyn ReadAt> = Arc::new(disk);
-    let layout = Layout::examine(&disk);
-    let output = if args.json {
-        serde_json::to_string_pretty(&to_json(&layout))
-            .map_err(|error| Error::Failure(format!("no JSON can be made of it: {error}")))?
-    } else {
-        to_text(&name, &layout)
+    // What cannot be looked at is refused as a source.
+    let output = match Form::of_path(&args.disk) {
+        Ok(Some(_)) => of_image(&args.unlock.open(&args.disk)?, args.json)?,
+        _ => of_disk(args)?,
     };
     Ok(Done {
         output: Some(output),
@@ -48,109 +45,150 @@ pub(crate) fn run(args: &Args) -> Result<Done, Error> {
     })
 }
 
-fn to_text(name: &str, layout: &Layout) -> String {
-    let mut text = format!("{name}: {}\n", scheme(layout.scheme));
-    for area in &layout.areas {
-        text += &lines(area);
+fn of_disk(args: &Args) -> Result<String, Error> {
+    let source =
+        Source::open(args.disk.as_os_str()).map_err(|error| Error::Refused(error.to_string()))?;
+    let name = source.describe();
+    let Source::Disk(disk) = source else {
+        return Err(Error::Usage(format!(
+            "{name}: a stream cannot be looked at; name a block device or an image file"
+        )));
+    };
+    let disk: Arc<dyn ReadAt> = Arc::new(disk);
+    let summary = Summary::of(&Layout::examine(&disk));
+    if args.json {
+        return print(&summary);
     }
-    let (used, len) = (layout.used(), layout.map().disk_len());
-    text + &format!("used: {} of {}", ByteSize(used), ByteSize(len))
+    Ok(format!("{name}: {}", to_text(&summary)))
 }
 
-/// `   2    12.0 GB  ext2/3/4 "root"  1.3 GB used`, and a line for each logical volume.
-fn lines(area: &Area) -> String {
-    let number = area.partition.as_ref().map(|it| it.number.to_string());
-    let name = area.partition.as_ref().map_or("", |it| &it.name);
-    let len = area.place.end - area.place.start;
-    let mut lines = line(number.as_deref().unwrap_or("-"), len, name, &area.volume);
-    for inner in &area.volume.logical {
-        lines += &line("", inner.len, &inner.name, &inner.volume);
-    }
-    lines
+fn print(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| Error::Failure(format!("no JSON can be made of it: {error}")))
 }
 
-fn line(number: &str, len: u64, name: &str, volume: &Volume) -> String {
+fn of_image(file: &ImageFile, json: bool) -> Result<String, Error> {
+    if json {
+        return print(&image_to_json(file)?);
+    }
+    let about = file.description();
+    let mut lines = vec![format!(
+        "{}: image of {} ({}), {} stored{}",
+        file.path().display(),
+        about.source,
+        ByteSize(file.disk_len()),
+        ByteSize(file.stored_len()),
+        match file.form() {
+            Form::Plain => "",
+            Form::Encrypted => ", encrypted",
+        },
+    )];
+    let mut tell = |what: &str, value: &str| lines.push(format!("{what:>9}: {value}"));
+    tell(
+        "captured",
+        &format!("{} by {}, level {}", about.created, about.tool, about.level),
+    );
+    for (key, value) in &about.labels {
+        tell("label", &format!("{key}={value}"));
+    }
+    let bytes = |blocks: u64| ByteSize(blocks.saturating_mul(BLOCK).min(file.disk_len()));
+    let blocks = &about.blocks;
+    tell(
+        "blocks",
+        &format!(
+            "{} of data, {} of zeros, {} unused",
+            bytes(blocks.data),
+            bytes(blocks.zero),
+            bytes(blocks.unused)
+        ),
+    );
+    tell(
+        "BLAKE3",
+        about
+            .blake3
+            .as_deref()
+            .unwrap_or("not computed (--no-b3sum)"),
+    );
+    tell("signed", &signer(file).unwrap_or_else(|| "no".to_owned()));
+    if let Some(layout) = &about.layout {
+        lines.push(to_text(layout));
+    }
+    // Whoever made the file must not steer the terminal.
+    let lines = lines
+        .iter()
+        .map(|line| line.replace(|c: char| c.is_control() && c != '\n', "?"));
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Bytes of a block.
+const BLOCK: u64 = mimeo_image::image_file::BLOCK_SIZE as u64;
+
+/// The public key, as `keygen` prints it.
+pub(crate) fn signer(file: &ImageFile) -> Option<String> {
+    let key = file.signer()?;
+    Some(
+        key.as_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    )
+}
+
+fn image_to_json(file: &ImageFile) -> Result<Value, Error> {
+    let mut value = serde_json::to_value(file.description())
+        .map_err(|error| Error::Failure(format!("no JSON can be made of it: {error}")))?;
+    value["length"] = json!(file.disk_len());
+    value["stored"] = json!(file.stored_len());
+    value["encrypted"] = json!(file.form() == Form::Encrypted);
+    value["signed_by"] = json!(signer(file));
+    value["root"] = json!(file.root().to_string());
+    Ok(value)
+}
+
+fn to_text(summary: &Summary) -> String {
+    let mut text = format!("{}\n", scheme(&summary.table));
+    for area in &summary.areas {
+        let number = area.number.map_or("-".to_owned(), |it| it.to_string());
+        let name = area.name.as_deref().unwrap_or("");
+        text += &line(&number, name, &area.volume);
+        for inner in &area.logical {
+            text += &line("", &inner.name, &inner.volume);
+        }
+    }
+    let (used, len) = (ByteSize(summary.used), ByteSize(summary.length));
+    text + &format!("used: {used} of {len}")
+}
+
+/// `   2    12.0 GB  ext2/3/4 "root"  1.3 GB used`
+fn line(number: &str, name: &str, volume: &VolumeSummary) -> String {
     let name = match name {
         "" => String::new(),
         name => format!(" \"{name}\""),
     };
-    let verdict = match &volume.verdict {
-        Verdict::Trusted { used } => format!("{} used", ByteSize(*used)),
-        Verdict::Whole(why) => format!("copied whole: {why}"),
+    let verdict = match &volume.reason {
+        None => format!("{} used", ByteSize(volume.used)),
+        Some(why) => format!("copied whole: {why}"),
     };
-    let len = ByteSize(len).to_string();
-    format!(
-        "{number:>4}  {len:>9}  {}{name}  {verdict}\n",
-        signatures(volume)
-    )
-}
-
-fn signatures(volume: &Volume) -> String {
-    let names: Vec<_> = volume.signatures.iter().map(ToString::to_string).collect();
-    match names.as_slice() {
+    let len = ByteSize(volume.length).to_string();
+    let holds = match volume.holds.as_slice() {
         [] => "?".to_owned(),
         names => names.join("+"),
-    }
+    };
+    format!("{number:>4}  {len:>9}  {holds}{name}  {verdict}\n")
 }
 
-fn scheme(scheme: Scheme) -> String {
-    match scheme {
-        Scheme::Gpt { sector, backup } => {
-            let which = if backup {
+fn scheme(table: &TableSummary) -> String {
+    match (table.kind.as_str(), table.sector_size) {
+        ("gpt", Some(sector)) => {
+            let which = if table.backup {
                 ", the backup: the first is damaged"
             } else {
                 ""
             };
             format!("GPT with sectors of {sector} bytes{which}")
         }
-        Scheme::Mbr => "MBR".to_owned(),
-        Scheme::None => "no partition table".to_owned(),
-        Scheme::Unclear => "no clear partition table".to_owned(),
+        ("mbr", _) => "MBR".to_owned(),
+        ("none", _) => "no partition table".to_owned(),
+        _ => "no clear partition table".to_owned(),
     }
-}
-
-fn to_json(layout: &Layout) -> Value {
-    let (kind, sector, backup) = match layout.scheme {
-        Scheme::Gpt { sector, backup } => ("gpt", Some(sector), backup),
-        Scheme::Mbr => ("mbr", Some(512), false),
-        Scheme::None => ("none", None, false),
-        Scheme::Unclear => ("unclear", None, false),
-    };
-    json!({
-        "length": layout.map().disk_len(),
-        "used": layout.used(),
-        "table": { "kind": kind, "sector_size": sector, "backup": backup },
-        "areas": layout.areas.iter().map(area_to_json).collect::<Vec<_>>(),
-    })
-}
-
-fn area_to_json(area: &Area) -> Value {
-    let logical = |inner: &LogicalVolume| {
-        let mut value = volume_to_json(&inner.volume, inner.len);
-        value["name"] = json!(inner.name);
-        value
-    };
-    let mut value = volume_to_json(&area.volume, area.place.end - area.place.start);
-    value["number"] = json!(area.partition.as_ref().map(|it| it.number));
-    value["name"] = json!(area.partition.as_ref().map(|it| it.name.as_str()));
-    value["type"] = json!(area.partition.as_ref().map(|it| it.kind.as_str()));
-    value["start"] = json!(area.place.start);
-    value["logical"] = area.volume.logical.iter().map(logical).collect();
-    value
-}
-
-fn volume_to_json(volume: &Volume, len: u64) -> Value {
-    let names = volume.signatures.iter().map(ToString::to_string);
-    let (used, reason) = match &volume.verdict {
-        Verdict::Trusted { used } => (*used, None),
-        Verdict::Whole(why) => (len, Some(why.to_string())),
-    };
-    json!({
-        "length": len,
-        "holds": names.collect::<Vec<_>>(),
-        "used": used,
-        "trusted": reason.is_none(),
-        "reason": reason,
-        "hibernated": volume.refusal().is_some(),
-    })
 }

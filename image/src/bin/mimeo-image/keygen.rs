@@ -111,7 +111,7 @@ fn fill(mut file: &File, seed: &[u8; KEY_LEN]) -> io::Result<()> {
 }
 
 /// Reads a key's file by the rules of `--sign-key`: what this takes, that takes.
-fn read(path: &Path) -> Result<Zeroizing<[u8; KEY_LEN]>, Error> {
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<[u8; KEY_LEN]>, Error> {
     let name = path.display();
     let usage = |text: String| Error::Usage(format!("{name}: {text}"));
     // Without waiting for whoever writes to a named pipe.

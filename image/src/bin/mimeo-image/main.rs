@@ -2,10 +2,17 @@
 //!
 //! Each subcommand is a file of its own: its arguments, and a function that carries them out.
 
+mod capture;
 mod check;
 mod cli;
+mod export;
 mod info;
 mod keygen;
+mod keys;
+mod progress;
+mod restore;
+mod sign;
+mod verify;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,232 @@
+//! `mimeo-image capture`: a disk into an image file.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::PathBuf;
+
+use mimeo_image::image_file::{
+    Capture, CaptureError, Description, Finished, Form, ImageWriter, Level,
+};
+use mimeo_image::source::{DiskSource, SourceOptions, UsedMode};
+use mimeo_image::used::{Layout, Summary};
+use mimeo_image::{ByteSize, Source};
+
+use crate::cli::{Done, Error};
+use crate::keys::{Lock, refused, signing_key};
+use crate::progress::{Mode, Progress};
+
+/// Capture a disk into an image file
+///
+/// The image file is compressed block by block: `zstd -d FILE -o disk.raw` makes the raw disk of it,
+/// and mimeo-sender sends it without compressing anything again. It appears under its name only
+/// when it is complete and on the storage medium.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Compression: none, fast, default, max, or a level of zstd from -7 to 22
+    #[arg(long, value_name = "LEVEL", default_value_t = Level::DEFAULT,
+          allow_negative_numbers = true)]
+    level: Level,
+
+    /// Something to find in the image again (mimeo-image info); may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
+
+    #[command(flatten)]
+    lock: Lock,
+
+    /// Sign with the key in this file (mimeo-image keygen)
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
+
+    /// Do not compute the BLAKE3 hash of the disk: it takes time for the empty parts, too
+    #[arg(long)]
+    no_b3sum: bool,
+
+    /// What to capture: auto, what the filesystems use, by their own maps; off, every byte
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    used: Used,
+
+    /// Leave out the content of page files, hibernation files and swap files, too: what writes them
+    /// anew needs none of it
+    #[arg(long)]
+    scrub: bool,
+
+    /// Capture a hibernated system whole; with --used off, capture even a source that is in use
+    #[arg(long)]
+    force: bool,
+
+    /// Overwrite an image file that exists
+    #[arg(long)]
+    overwrite: bool,
+
+    /// How to show progress on standard error
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    progress: Mode,
+
+    /// A block device that nobody writes to, or the raw image of a disk or partition
+    #[arg(value_name = "SOURCE")]
+    source: PathBuf,
+
+    /// The image file to be made
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Which bytes of a disk are captured.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Used {
+    /// What the filesystems use; the whole of what is not understood
+    #[default]
+    Auto,
+    /// Every byte
+    Off,
+}
+
+impl From<Used> for UsedMode {
+    fn from(used: Used) -> Self {
+        match used {
+            Used::Auto => Self::Auto,
+            Used::Off => Self::Off,
+        }
+    }
+}
+
+/// Captures a disk.
+pub(crate) fn run(args: &Args) -> Result<Done, Error> {
+    let disk = open(args)?;
+    let key = args.sign_key.as_deref().map(signing_key).transpose()?;
+    let encryption = args.lock.encryption()?;
+    let mut description = describe(args, &disk);
+    let mut writer =
+        ImageWriter::create(&args.file, args.overwrite, encryption, disk.len()).map_err(refused)?;
+    let capture = Capture {
+        level: args.level,
+        hash_disk: !args.no_b3sum,
+    };
+    let mut progress = Progress::start(args.progress, "capturing", disk.len())
+        .map_err(|error| Error::Failure(format!("signals cannot be caught: {error}")))?;
+    let digest = capture
+        .run(&disk, &mut writer, |done| progress.on(done))
+        .map_err(failed)?;
+    description.blake3 = digest.map(|digest| digest.to_string());
+    let finished = writer.finish(&description, key.as_ref()).map_err(refused)?;
+    Ok(Done {
+        output: description.blake3,
+        note: Some(told(args, &disk, &finished, &progress.end())),
+    })
+}
+
+fn open(args: &Args) -> Result<DiskSource, Error> {
+    let is_stream = |meta: std::fs::Metadata| meta.file_type().is_fifo();
+    let path = &args.source;
+    if path.as_os_str() == "-" || std::fs::metadata(path).is_ok_and(is_stream) {
+        return Err(Error::Usage(format!(
+            "{}: a stream cannot be captured; name a block device or a raw image",
+            path.display()
+        )));
+    }
+    if let Ok(Some(_)) = Form::of_path(path) {
+        return Err(Error::Usage(format!(
+            "{}: it is an image file already; `mimeo-image export` makes the raw disk of it",
+            path.display()
+        )));
+    }
+    if args.scrub && matches!(args.used, Used::Off) {
+        return Err(Error::Usage(
+            "--scrub leaves out what no clone needs, --used off captures every byte: choose one of \
+             them"
+                .to_owned(),
+        ));
+    }
+    let options = SourceOptions {
+        used: args.used.into(),
+        force: args.force,
+        virtual_disks: true,
+    };
+    match Source::open_with(path.as_os_str(), &options) {
+        Ok(Source::Disk(mut disk)) => {
+            if args.scrub {
+                scrub(&mut disk);
+            }
+            if let Some(layout) = disk.layout() {
+                warn(layout);
+            }
+            Ok(disk)
+        }
+        Ok(Source::Stream(stream)) => Err(Error::Usage(stream.describe().to_owned())),
+        Err(error) => Err(Error::Refused(error.to_string())),
+    }
+}
+
+/// Leaves out what no clone needs, and says so.
+fn scrub(disk: &mut DiskSource) {
+    for file in disk.scrub() {
+        let mark = match file.outcome {
+            Ok(_) => "",
+            Err(_) => "warning: ",
+        };
+        // Nobody reading it is no reason to stop.
+        let _ = writeln!(io::stderr(), "{mark}{file}");
+    }
+}
+
+/// Says what is copied whole, and why.
+fn warn(layout: &Layout) {
+    for remark in layout.remarks() {
+        let mark = if remark.is_warning { "warning: " } else { "" };
+        // Nobody reading it is no reason to stop.
+        let _ = writeln!(io::stderr(), "{mark}{}", remark.text);
+    }
+}
+
+fn describe(args: &Args, disk: &DiskSource) -> Description {
+    let layout = match disk.layout() {
+        Some(layout) => Summary::of(layout),
+        None => Summary::of(&Layout::examine(&disk.whole())),
+    };
+    let second = jiff::Timestamp::now().as_second();
+    let created = jiff::Timestamp::from_second(second).unwrap_or_default();
+    Description {
+        tool: concat!("mimeo-image ", env!("CARGO_PKG_VERSION")).to_owned(),
+        created: created.to_string(),
+        source: disk.describe(),
+        level: args.level.to_string(),
+        sector_size: disk.sector().or(layout.table.sector_size),
+        used: disk.layout().map(Layout::used),
+        layout: Some(layout),
+        labels: BTreeMap::from_iter(args.label.iter().cloned()),
+        ..Description::default()
+    }
+}
+
+fn told(args: &Args, disk: &DiskSource, finished: &Finished, took: &str) -> String {
+    let (stored, len) = (ByteSize(finished.len), ByteSize(disk.len()));
+    let hash = if args.no_b3sum {
+        ""
+    } else {
+        "; the BLAKE3 hash of the disk is"
+    };
+    format!(
+        "{}: {len} captured {took}, {stored} stored{hash}",
+        args.file.display()
+    )
+}
+
+fn failed(error: CaptureError) -> Error {
+    match error {
+        CaptureError::Stopped => {
+            Error::Interrupted("interrupted; no image file was made".to_owned())
+        }
+        CaptureError::File(error) => refused(error),
+        CaptureError::Source(error) => Error::Failure(format!("{error}; no image file was made")),
+    }
+}
+
+/// `--label KEY=VALUE`
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}

@@ -73,10 +73,9 @@ fn of_image(file: &ImageFile, json: bool) -> Result<String, Error> {
     }
     let about = file.description();
     let mut lines = vec![format!(
-        "{}: image of {} ({}), {} stored{}",
+        "{}: image of {}, {} stored{}",
         file.path().display(),
         about.source,
-        ByteSize(file.disk_len()),
         ByteSize(file.stored_len()),
         match file.form() {
             Form::Plain => "",

@@ -172,9 +172,9 @@ impl Member {
 
     /// Whether it is the same receiver as an older entry, started again: on the same machine, at the
     /// same address, with the same target. What it says of its machine any member can say too, so an
-    /// entry does not vanish for one from somewhere else. Where one of them has no hardware address, the machine is the one with the
-    /// same name and address, and the older was silent when the newer came: two receivers may run
-    /// side by side there.
+    /// entry does not vanish for one from somewhere else. Where one of them has no hardware address,
+    /// the machine is the one with the same name and address, and the older was silent when the newer
+    /// came: two receivers may run side by side there.
     #[must_use]
     pub fn takes_the_place_of(&self, old: &Self) -> bool {
         let (new, about) = (&self.about, &old.about);

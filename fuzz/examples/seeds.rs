@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use mimeo_fuzz::setup;
-use mimeo_protocol::block::{BlockDigest, Coding, Encoder, Level};
+use mimeo_protocol::block::{BlockDigest, Coding, Encoder, ImageDigest, Level};
 use mimeo_protocol::ids::{Cycle, Mac, Nonce, ReceiverNumber, Seq, Slot};
 use mimeo_protocol::manifest::{Entry, Identity, Page, Run, StoredBlock};
 use mimeo_protocol::units::{BlockNumber, Esi, PageNumber, Place, SYMBOL_SIZE};
@@ -239,7 +239,7 @@ fn end() -> EndRecord {
         blocks: BlockNumber(7),
         pages: PageNumber(8),
         identity: Identity([9; 32]),
-        image_digest: [10; 32],
+        image_digest: Some(ImageDigest([10; 32])),
         signature: [11; 64],
     }
 }

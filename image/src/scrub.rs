@@ -64,7 +64,7 @@ impl DiskSource {
             return Vec::new();
         };
         let Scrub { ranges, files } = Scrub::find(&self.whole(), layout);
-        self.leave_out(ranges);
+        self.leave_out(&ranges);
         files
     }
 }

@@ -27,7 +27,7 @@ fn image(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
 fn disk(path: &Path) -> DiskSource {
     match Source::open(path.as_ref()).unwrap() {
         Source::Disk(disk) => disk,
-        Source::Stream(_) => panic!("a file is no stream"),
+        Source::Captured(_) | Source::Stream(_) => panic!("a file is no stream"),
     }
 }
 

@@ -118,7 +118,7 @@ impl Sender {
             self.session.handle_entry(self.now, entry);
         }
         let image_len = u64::from(BLOCKS) * BLOCK_SIZE as u64;
-        self.session.handle_source_end(image_len, [0; 32]);
+        self.session.handle_source_end(image_len, None);
     }
 }
 

@@ -70,7 +70,8 @@ impl From<Used> for UsedMode {
     max_term_width = 100
 )]
 pub struct Args {
-    /// What to send: an image file, a block device, or - for standard input
+    /// What to send: an image file of mimeo-image capture, a raw image, a block device, or - for
+    /// standard input
     #[arg(value_name = "IMAGE")]
     pub(crate) image: OsString,
 
@@ -166,10 +167,23 @@ pub struct Args {
     pub(crate) parity: Parity,
 
     /// Compression: none, fast, default, max, or a level of zstd from -7 to 22; default is at most
-    /// 3, and less while the network is faster than that
-    #[arg(long, value_name = "LEVEL", default_value_t = Level::DEFAULT,
-          allow_negative_numbers = true)]
-    pub(crate) compress: Level,
+    /// 3, and less while the network is faster than that [default: default; an image file is sent
+    /// as it was compressed when it was captured]
+    #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
+    pub(crate) compress: Option<Level>,
+
+    /// Of an encrypted image file: a file with the passphrase in its first line
+    #[arg(long, value_name = "FILE", conflicts_with = "identity")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+
+    /// Of an encrypted image file: a file with an identity of age (age-keygen)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+
+    /// Do not compute the BLAKE3 hash of the whole image, which is one number to compare with b3sum:
+    /// receivers check every block by its own. Terabytes of nothing take minutes to hash
+    #[arg(long)]
+    pub(crate) no_b3sum: bool,
 
     /// Whether what no filesystem of the image uses is left out [default: auto for block devices, off
     /// for everything else]
@@ -247,7 +261,9 @@ mod tests {
         assert_eq!((args.min_wait, args.max_wait), (Duration::ZERO, None));
         assert_eq!(args.start_timeout, Duration::from_secs(600));
         assert_eq!((args.linger, args.rate), (Duration::ZERO, None));
-        assert_eq!((args.parity, args.compress), (Parity::Auto, Level::DEFAULT));
+        assert_eq!((args.parity, args.compress), (Parity::Auto, None));
+        assert_eq!((args.passphrase_file, args.identity), (None, None));
+        assert!(!args.no_b3sum);
         assert_eq!((args.report, args.progress), (None, Mode::Auto));
         assert_eq!((args.used, args.force), (None, false));
         let slow = (args.slow, args.slow_after, args.slow_below);
@@ -309,7 +325,7 @@ mod tests {
         let slow = (args.slow, args.slow_after, args.slow_below);
         assert_eq!(slow, (Some(Policy::Drop), Duration::from_secs(2), 25));
         assert_eq!(args.parity, Parity::Fixed(8));
-        assert_eq!(args.compress, "-3".parse().unwrap());
+        assert_eq!(args.compress, Some("-3".parse().unwrap()));
         assert_eq!(args.report, Some(PathBuf::from("r.json")));
         assert_eq!(args.progress, Mode::Json);
     }
@@ -322,11 +338,16 @@ mod tests {
         let used = parse(&["--used", "off", "--force", "x"]).unwrap();
         assert_eq!((used.used, used.force), (Some(Used::Off), true));
         assert!(!used.scrub && parse(&["--scrub", "x"]).unwrap().scrub);
+        let locked = parse(&["--passphrase-file", "p", "--no-b3sum", "x"]).unwrap();
+        assert_eq!(locked.passphrase_file, Some(PathBuf::from("p")));
+        assert!(locked.no_b3sum);
+        let locked = parse(&["--identity", "i", "x"]).unwrap();
+        assert_eq!(locked.identity, Some(PathBuf::from("i")));
     }
 
     #[test]
     fn mistakes_exit_with_2_and_name_the_option() {
-        let wrong: [(&[&str], &str); 18] = [
+        let wrong: [(&[&str], &str); 19] = [
             (&[], "<IMAGE>"),
             (&["a", "b"], "'b'"),
             (&["--port", "0", "x"], "--port"),
@@ -344,6 +365,10 @@ mod tests {
             (&["--used", "all", "x"], "--used"),
             (&["--progress", "loud", "x"], "--progress"),
             (&["--open", "--key-file", "k", "x"], "--key-file"),
+            (
+                &["--identity", "i", "--passphrase-file", "p", "x"],
+                "--identity",
+            ),
             (
                 &["--start-at", "14:30", "--max-wait", "5m", "x"],
                 "--max-wait",

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Zoned;
@@ -9,6 +10,7 @@ use mimeo_console::{
     Admission, AdmissionError, JoinCode, KeyFileError, Mode, ReportFile, ReportFileError, duration,
     terminal,
 };
+use mimeo_image::image_file::{Credentials, KeyError};
 use mimeo_image::source::{SourceOptions, UsedMode};
 use mimeo_protocol::block::Level;
 use mimeo_protocol::keys::SigningKey;
@@ -54,8 +56,12 @@ pub struct Config {
     pub parity: Parity,
     /// What becomes of slow receivers; never demoted where the image is a stream.
     pub slow: SlowRules,
-    /// How hard to compress.
-    pub level: Level,
+    /// How hard to compress, if anything was said; not said of an image file.
+    pub level: Option<Level>,
+    /// What opens an encrypted image file.
+    pub credentials: Arc<Credentials>,
+    /// Whether the image gets a hash as a whole.
+    pub hash_image: bool,
 }
 
 impl Config {
@@ -100,6 +106,9 @@ pub enum ConfigError {
     /// The join code or the key file cannot be used.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
+    /// The passphrase or the identity cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] KeyError),
     /// What is to be left out is to be sent.
     #[error(
         "--scrub leaves out what no clone needs, --used off sends every byte: choose one of them"
@@ -199,6 +208,7 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
         .sign_key
         .map(|path| sign_key::read(path, &admission))
         .transpose()?;
+    let credentials = Credentials::of_files(args.passphrase_file, args.identity)?;
     let stream = args.image.to_str() == Some("-");
     let slow = slow::rules(args.slow, args.slow_after, args.slow_below, stream)
         .ok_or(ConfigError::DemoteOfStream)?;
@@ -224,6 +234,8 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
         parity: args.parity,
         slow,
         level: args.compress,
+        credentials: Arc::new(credentials),
+        hash_image: !args.no_b3sum,
     };
     let presentation = Presentation {
         report,

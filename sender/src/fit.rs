@@ -9,10 +9,14 @@ use crate::run::{Severity, Update};
 
 /// Reads the image's partition table. `None` of a stream, which cannot be looked at.
 pub(crate) fn look_at(source: &Source, updates: &UnboundedSender<Update>) -> Option<TargetNeeds> {
-    let Source::Disk(disk) = source else {
-        return None;
+    let geometry = match source {
+        Source::Disk(disk) => Geometry::of(disk, disk.sector()),
+        Source::Captured(captured) => {
+            let image = captured.image();
+            Geometry::of(&**image, image.description().sector_size)
+        }
+        Source::Stream(_) => return None,
     };
-    let geometry = Geometry::of(disk, disk.sector());
     if let Some(text) = warning(&geometry) {
         // Nobody listening is no reason to stop.
         let _ = updates.send(Update::Line(Severity::Warn, text.to_owned()));

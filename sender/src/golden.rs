@@ -1,5 +1,6 @@
 //! A look at the image before a room gets it: what would make clones clash or fail to start.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mimeo_image::golden::{self, Finding, Report};
@@ -10,10 +11,12 @@ const TIME: Duration = Duration::from_secs(1);
 
 /// Lines to warn the operator with; none about what is no disk, or cannot be looked at.
 pub(crate) fn warnings(source: &Source) -> Vec<String> {
-    match source {
-        Source::Disk(disk) => lines(&golden::check_within(&disk.whole(), TIME)),
-        Source::Stream(_) => Vec::new(),
-    }
+    let disk = match source {
+        Source::Disk(disk) => disk.whole(),
+        Source::Captured(captured) => Arc::clone(captured.image()) as _,
+        Source::Stream(_) => return Vec::new(),
+    };
+    lines(&golden::check_within(&disk, TIME))
 }
 
 fn lines(report: &Report) -> Vec<String> {

@@ -13,6 +13,7 @@ mod engine;
 pub mod exit;
 mod fit;
 mod golden;
+mod open;
 mod operator;
 mod parse;
 mod progress;

@@ -18,6 +18,7 @@ use crate::engine::{Ended, Engine, Parts, Room, shown_code};
 use crate::exit::Exit;
 use crate::fit::look_at;
 use crate::golden;
+use crate::open::open;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
 use crate::{summary, unused};
 
@@ -77,17 +78,7 @@ fn session(
     updates: UnboundedSender<Update>,
 ) -> Result<Ended, Box<Outcome>> {
     let failed = |exit, error: &dyn ToString| Box::new(failed(exit, error));
-    let mut source =
-        Source::open_with(&config.source, &config.source_options).map_err(|error| {
-            failed(
-                if error.is_refusal() {
-                    Exit::Refused
-                } else {
-                    Exit::Failure
-                },
-                &error,
-            )
-        })?;
+    let mut source = open(config).map_err(|(exit, text)| failed(exit, &text))?;
     let seed = random_bytes().map_err(|error| failed(Exit::Failure, &error))?;
     let (session_id, _) = seed.split_first_chunk().expect("32 bytes hold 16");
     let session_id = SessionId(*session_id);
@@ -187,7 +178,7 @@ fn session_config(config: &Config, source: &Source) -> SessionConfig {
     });
     SessionConfig {
         image_len: source.image_len(),
-        seekable: matches!(source, Source::Disk(_)),
+        seekable: !matches!(source, Source::Stream(_)),
         start: StartPolicy {
             min_receivers: rules.min_receivers,
             min_wait: rules.min_wait,

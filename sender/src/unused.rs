@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use mimeo_image::image_file::ImageFile;
 use mimeo_image::source::{DiskSource, Source, SourceOptions, UsedMode};
 use mimeo_image::used::Layout;
 use mimeo_image::{ByteSize, SourceError};
@@ -28,22 +29,50 @@ pub(crate) fn scrub(source: &mut Source, updates: &UnboundedSender<Update>) {
 
 /// Tells what is left out, and why what is not.
 pub(crate) fn tell(source: &Source, options: &SourceOptions, updates: &UnboundedSender<Update>) {
-    let Source::Disk(disk) = source else {
-        return;
-    };
-    match disk.layout() {
-        Some(layout) => {
-            for (severity, line) in lines(layout) {
-                // Nobody listening is no reason to stop.
-                let _ = updates.send(Update::Line(severity, line));
-            }
+    let lines = match source {
+        Source::Disk(disk) if let Some(container) = disk.container() => {
+            vec![(Severity::Warn, format!("the image is {container}"))]
         }
-        None if options.used == UsedMode::ByKind => advise(disk, updates.clone()),
-        None => {}
+        Source::Disk(disk) => match (disk.layout(), disk.used_bytes()) {
+            (Some(layout), Some(used)) => lines(layout, used),
+            _ => {
+                if options.used == UsedMode::ByKind {
+                    advise(disk, updates.clone());
+                }
+                return;
+            }
+        },
+        Source::Captured(captured) => captured_lines(captured.image()),
+        Source::Stream(_) => return,
+    };
+    for (severity, line) in lines {
+        // Nobody listening is no reason to stop.
+        let _ = updates.send(Update::Line(severity, line));
     }
 }
 
-fn lines(layout: &Layout) -> Vec<(Severity, String)> {
+/// What an image file says of itself.
+fn captured_lines(image: &ImageFile) -> Vec<(Severity, String)> {
+    let description = image.description();
+    let mut lines = vec![(
+        Severity::Info,
+        format!(
+            "captured {} from {}",
+            description.created, description.source
+        ),
+    )];
+    if let Some(used) = description.used {
+        let (used, len) = (ByteSize(used), ByteSize(image.disk_len()));
+        lines.push((
+            Severity::Info,
+            format!("{used} of {len} are used; what is unused was not captured"),
+        ));
+    }
+    lines
+}
+
+/// `used` bytes are sent.
+fn lines(layout: &Layout, used: u64) -> Vec<(Severity, String)> {
     let remarks = layout.remarks().into_iter().map(|remark| {
         let severity = match remark.is_warning {
             true => Severity::Warn,
@@ -51,7 +80,7 @@ fn lines(layout: &Layout) -> Vec<(Severity, String)> {
         };
         (severity, remark.text)
     });
-    let (used, len) = (layout.used(), layout.map().disk_len());
+    let len = layout.map().disk_len();
     let sum = format!(
         "{} of {} are used; what is unused is not sent (--used off sends all)",
         ByteSize(used),

@@ -54,7 +54,8 @@ fn the_end_record_holds_the_hash_that_b3sum_prints() {
         .end()
         .copied()
         .unwrap();
-    assert_eq!(end.image_digest[..4], [0x17, 0x76, 0x2f, 0xdd]);
+    let digest = end.image_digest.unwrap().0;
+    assert_eq!(digest[..4], [0x17, 0x76, 0x2f, 0xdd]);
     assert_eq!((end.image_len, end.blocks.0, end.pages.0), (1, 1, 1));
 }
 

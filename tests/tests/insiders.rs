@@ -65,7 +65,7 @@ fn an_end_record_of_a_member_ends_nothing() {
         blocks: BlockNumber(0),
         pages: PageNumber(0),
         identity: nothing,
-        image_digest: [0; 32],
+        image_digest: None,
         signature: [0; 64],
     };
     let unsigned = end;

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use mimeo_protocol::pacing::Rate;
-use mimeo_protocol::receiver::{Progress, Resume};
+use mimeo_protocol::receiver::Resume;
 use mimeo_protocol::sender::Event;
 use mimeo_protocol::units::BLOCK_SIZE;
 use mimeo_protocol::wire::FailCode;
@@ -15,7 +15,7 @@ use mimeo_tests::sim::{
     Sight, Trouble,
 };
 
-use common::{config, finished_at, image, ms, run_until_begun, truth};
+use common::{config, finished_at, image, ms, progress, room_of, run_until_begun, truth};
 
 /// Source symbols of a block that does not compress.
 const SYMBOLS: u64 = 187;
@@ -53,19 +53,6 @@ fn holding(image: &Image) -> MachineProfile {
         holds: Some(image.clone()),
         ..MachineProfile::default()
     }
-}
-
-/// A room at 100 Mbit/s that starts when so many receivers are there.
-fn room_of(image: Image, receivers: usize) -> Room {
-    Room::new(RoomConfig {
-        rate_cap: Some(Rate(100_000_000)),
-        ..config(image, receivers)
-    })
-}
-
-fn progress(room: &Room, machine: usize) -> Progress {
-    let endpoint = room.machines[machine].last().endpoint.as_ref();
-    endpoint.expect("it joined").session().progress()
 }
 
 fn kept(room: &Room, machine: usize) -> u32 {

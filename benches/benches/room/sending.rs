@@ -125,7 +125,9 @@ impl<'a> Sending<'a> {
         if self.has_ended {
             let digest = self.hasher.clone().finish();
             let len = self.image.len() as u64;
-            self.endpoint.session_mut().handle_source_end(len, digest.0);
+            self.endpoint
+                .session_mut()
+                .handle_source_end(len, Some(digest));
         }
     }
 

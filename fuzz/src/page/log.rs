@@ -292,7 +292,7 @@ impl Log {
             blocks: BlockNumber(blocks),
             pages: PageNumber(pages),
             identity: model.identity(whole).unwrap_or(Identity([0; 32])),
-            image_digest: [0; 32],
+            image_digest: None,
             signature: [0; 64],
         };
         if signed {

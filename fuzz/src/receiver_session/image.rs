@@ -93,7 +93,7 @@ impl Image {
             blocks: BlockNumber(blocks.len() as u32),
             pages: PageNumber(pages.len() as u32),
             identity: identity.finish(image_len).expect("all places are covered"),
-            image_digest: [0; 32],
+            image_digest: None,
             signature: [0; 64],
         };
         Self {

@@ -238,7 +238,7 @@ impl Room {
             self.ended = true;
             let image_len = u64::from(self.places) * BLOCK_SIZE as u64;
             let session = self.endpoint.session_mut();
-            session.handle_source_end(image_len, [4; 32]);
+            session.handle_source_end(image_len, None);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Encryption at rest, in the format of age (age-encryption.org/v1): `age -d` opens it, too.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -75,7 +76,39 @@ pub enum KeyError {
     NoRecipient(String),
 }
 
+/// Without anything that is secret.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("passphrase", &self.passphrase.is_some())
+            .field("identities", &self.identities.len())
+            .finish()
+    }
+}
+
 impl Credentials {
+    /// What is in the file of a passphrase, or else in that of an identity; nothing if neither is
+    /// named.
+    ///
+    /// # Errors
+    /// As [`Self::passphrase_file`] and [`Self::identity_file`].
+    pub fn of_files(
+        passphrase: Option<PathBuf>,
+        identity: Option<PathBuf>,
+    ) -> Result<Self, KeyError> {
+        match (passphrase, identity) {
+            (Some(path), _) => Self::passphrase_file(&path),
+            (None, Some(path)) => Self::identity_file(&path),
+            (None, None) => Ok(Self::default()),
+        }
+    }
+
+    /// Whether there is nothing that could open anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.passphrase.is_none() && self.identities.is_empty()
+    }
+
     /// The passphrase in the first line of a file.
     ///
     /// # Errors

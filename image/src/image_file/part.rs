@@ -49,6 +49,17 @@ pub(super) fn begin(part: Part, content: usize) -> Vec<u8> {
     frame
 }
 
+/// Whether a file that begins so is an image file, of whatever version.
+pub(super) fn is_head(start: &[u8]) -> bool {
+    let (name, part) = (
+        SKIPPABLE_HEADER..SKIPPABLE_HEADER + NAME.len(),
+        PART_HEADER - 4,
+    );
+    start.starts_with(&SKIPPABLE)
+        && start.get(name) == Some(&NAME)
+        && start.get(part) == Some(&(Part::Head as u8))
+}
+
 /// The content of a frame, all of it, that must be this part.
 pub(super) fn content(part: Part, frame: &[u8]) -> Result<&[u8], Damage> {
     let content = frame.get(PART_HEADER..).ok_or(Damage::Part(part))?;

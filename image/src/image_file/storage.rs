@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::crypt::{self, Credentials, Opened};
 use super::frame::{MAGIC, SKIPPABLE};
 use super::seek_table::SeekTable;
-use super::{Damage, FileError};
+use super::{Damage, FileError, part};
 use crate::lock;
 
 /// What a file looks like.
@@ -48,6 +48,10 @@ impl Form {
         read(0, &mut start)?;
         if start == crypt::MAGIC {
             return Ok(Some(Self::Encrypted));
+        }
+        // Also one whose end is missing, which must not pass for something else.
+        if part::is_head(&start) {
+            return Ok(Some(Self::Plain));
         }
         let is_zstd = start.starts_with(&SKIPPABLE) || start.starts_with(&MAGIC);
         let has_table = is_zstd && SeekTable::find(len, read)?.is_some();

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::container::{self, Container};
 use super::raw::RawDisk;
 use super::{Extent, ExtentKind, SourceError, SourceOptions};
 use crate::used::{Distrust, Layout, Pieces, ReadAt, UsedMap};
@@ -36,6 +37,8 @@ pub struct DiskSource {
 struct Used {
     layout: Layout,
     pieces: Pieces,
+    /// Bytes that a filesystem uses, and that are left out all the same.
+    left_out: u64,
 }
 
 impl DiskSource {
@@ -64,7 +67,11 @@ impl DiskSource {
                 source.refuse_sleeping(&layout)?;
             }
             let pieces = Pieces::new(layout.map().clone());
-            source.used = Some(Used { layout, pieces });
+            source.used = Some(Used {
+                layout,
+                pieces,
+                left_out: 0,
+            });
         }
         Ok(source)
     }
@@ -73,6 +80,17 @@ impl DiskSource {
     #[must_use]
     pub fn whole(&self) -> Arc<dyn ReadAt> {
         Arc::clone(&self.disk) as _
+    }
+
+    /// What a file seems to hold a disk in, rather than being one.
+    #[must_use]
+    pub fn container(&self) -> Option<Container> {
+        let mut start = [0; container::START];
+        let len = self.len().min(start.len() as u64) as usize;
+        let start = &mut start[..len];
+        // Only advice: what cannot be read is told when it is sent.
+        self.disk.read_exact_at(0, start).ok()?;
+        Container::of(start).filter(|_| !self.is_device())
     }
 
     /// Bytes that are not holes.
@@ -95,11 +113,22 @@ impl DiskSource {
         self.used.as_ref().map(|used| used.pieces.map())
     }
 
-    /// Leaves out these byte ranges, too, although a filesystem uses them. Nothing happens where
-    /// unused bytes are not left out.
-    pub fn leave_out(&mut self, ranges: impl IntoIterator<Item = Range<u64>>) {
+    /// Bytes that are used and not left out, where unused ones are.
+    #[must_use]
+    pub fn used_bytes(&self) -> Option<u64> {
+        let used = self.used.as_ref()?;
+        Some(used.layout.used().saturating_sub(used.left_out))
+    }
+
+    /// Leaves out these byte ranges, apart from each other, too, although a filesystem uses them.
+    /// Nothing happens where unused bytes are not left out.
+    pub fn leave_out(&mut self, ranges: &[Range<u64>]) {
         if let Some(used) = &mut self.used {
-            used.pieces = Pieces::new(used.pieces.map().without(ranges));
+            used.left_out += ranges
+                .iter()
+                .map(|range| range.end - range.start)
+                .sum::<u64>();
+            used.pieces = Pieces::new(used.pieces.map().without(ranges.iter().cloned()));
         }
     }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::ByteSize;
 use crate::disk::Use;
+use crate::image_file::FileError;
 use crate::used::Distrust;
 
 /// Why a source cannot be used or read. Each message says what failed, where,
@@ -98,6 +99,9 @@ pub enum SourceError {
         /// What is wrong.
         source: io::Error,
     },
+    /// It is an image file that cannot be used, or no longer.
+    #[error(transparent)]
+    Captured(FileError),
     /// A map that was trusted is not what it was.
     #[error("image {}: its map of used blocks changed while it was read: {why}; start again with an \
              image that nobody changes, or with --used off", path.display())]
@@ -209,6 +213,10 @@ impl SourceError {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match self {
+            Self::Captured(error) => matches!(
+                error,
+                FileError::NotAnImage { .. } | FileError::Locked { .. }
+            ),
             Self::NotFound { .. }
             | Self::PermissionDenied { .. }
             | Self::Empty { .. }

@@ -3,13 +3,17 @@
 //! * [`DiskSource`]: a regular file or a block device, read at any offset, from
 //!   several threads, and as often as wanted. It may leave out what no
 //!   filesystem uses ([`SourceOptions`]).
+//! * [`CapturedSource`]: the disk in an image file, as it was captured.
 //! * [`StreamSource`]: standard input or a named pipe, read once, in order.
 
+mod captured;
+mod container;
 mod disk;
 mod error;
 mod extent;
 mod options;
 mod raw;
+mod state;
 mod stream;
 mod virtual_disk;
 
@@ -18,6 +22,8 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+pub use captured::CapturedSource;
+pub use container::Container;
 pub use disk::DiskSource;
 pub use error::{Change, SourceError};
 pub use extent::{Extent, ExtentKind};
@@ -25,11 +31,15 @@ pub(crate) use extent::{next_data, next_hole};
 pub use options::{SourceOptions, UsedMode};
 pub use stream::StreamSource;
 
+use crate::image_file::{Credentials, Form};
+
 /// An opened source.
 #[derive(Debug)]
 pub enum Source {
     /// A regular file or a block device.
     Disk(DiskSource),
+    /// An image file.
+    Captured(CapturedSource),
     /// Standard input or a named pipe.
     Stream(StreamSource),
 }
@@ -77,6 +87,26 @@ impl Source {
         }
     }
 
+    /// The same; but what begins as an image file does is taken for the disk that was captured in it,
+    /// which `credentials` open where it is encrypted. `options` matter to what is none.
+    ///
+    /// # Errors
+    /// As [`Self::open_with`]; [`SourceError::Captured`] if it cannot be opened, or is damaged.
+    pub fn open_image(
+        spec: &OsStr,
+        options: &SourceOptions,
+        credentials: &Credentials,
+    ) -> Result<Self, SourceError> {
+        let path = Path::new(spec);
+        // What cannot be looked at is told better by who opens it.
+        match Form::of_path(path) {
+            Ok(Some(_)) if spec != "-" => {
+                CapturedSource::open(path, credentials).map(Self::Captured)
+            }
+            _ => Self::open_with(spec, options),
+        }
+    }
+
     fn stream(stream: StreamSource, options: &SourceOptions) -> Result<Self, SourceError> {
         if options.used == UsedMode::Auto {
             return Err(SourceError::StreamUsed {
@@ -91,6 +121,7 @@ impl Source {
     pub fn image_len(&self) -> Option<u64> {
         match self {
             Self::Disk(disk) => Some(disk.len()),
+            Self::Captured(captured) => Some(captured.len()),
             Self::Stream(_) => None,
         }
     }
@@ -100,6 +131,7 @@ impl Source {
     pub fn describe(&self) -> String {
         match self {
             Self::Disk(disk) => disk.describe(),
+            Self::Captured(captured) => captured.describe(),
             Self::Stream(stream) => stream.describe().to_owned(),
         }
     }

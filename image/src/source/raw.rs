@@ -1,8 +1,8 @@
 //! A regular file or a block device as it is, every byte of it; or the disk of a virtual machine that
 //! lies in a file.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Seek, SeekFrom};
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, fadvise, ioctl_blksszget};
 
 use super::extent::{next_data, next_hole};
+use super::state::{State, length};
 use super::virtual_disk::VirtualDisk;
-use super::{Change, Extent, ExtentKind, SourceError, SourceOptions};
+use super::{Extent, ExtentKind, SourceError, SourceOptions};
 use crate::ByteSize;
 use crate::disk::{BlockDevice, DeviceNumber, System, Use, is_claimed};
 use crate::lock;
@@ -27,37 +28,6 @@ pub(super) struct RawDisk {
     device: Option<Box<BlockDevice>>,
     /// What the file holds, where it is not the disk itself.
     inner: Option<VirtualDisk>,
-}
-
-/// What tells one file from another, and one state of it from a later one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct State {
-    /// Bytes of the file or device.
-    len: u64,
-    /// Device and inode of a file; the device number of a block device.
-    identity: (u64, u64),
-    /// Seconds and nanoseconds; not of a block device, whose node's time says
-    /// nothing reliable about its content.
-    modified: Option<(i64, i64)>,
-}
-
-impl State {
-    fn of(meta: &Metadata, len: u64) -> Self {
-        if meta.file_type().is_block_device() {
-            Self {
-                len,
-                identity: (meta.rdev(), 0),
-                modified: None,
-            }
-        } else {
-            let modified = Some((meta.mtime(), meta.mtime_nsec()));
-            Self {
-                len,
-                identity: (meta.dev(), meta.ino()),
-                modified,
-            }
-        }
-    }
 }
 
 impl RawDisk {
@@ -195,23 +165,7 @@ impl RawDisk {
     }
 
     pub(super) fn check_unchanged(&self) -> Result<(), SourceError> {
-        let failed = |error| SourceError::io(&self.path, "examine it", 0, error);
-        let (was, is) = (self.opened.len, length(&self.file).map_err(failed)?);
-        if is != was {
-            return Err(self.changed(Change::Length { was, is }));
-        }
-        let held = State::of(&self.file.metadata().map_err(failed)?, is);
-        if held.modified != self.opened.modified {
-            return Err(self.changed(Change::Modified));
-        }
-        match fs::metadata(&self.path) {
-            Ok(meta) if State::of(&meta, is).identity != self.opened.identity => {
-                Err(self.changed(Change::Replaced))
-            }
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.changed(Change::Removed)),
-            Err(error) => Err(failed(error)),
-        }
+        self.opened.check(&self.file, &self.path)
     }
 
     pub(super) fn describe(&self) -> String {
@@ -245,19 +199,6 @@ impl RawDisk {
             got,
         }
     }
-
-    fn changed(&self, change: Change) -> SourceError {
-        SourceError::Changed {
-            path: self.path.clone(),
-            change,
-        }
-    }
-}
-
-/// Length of a file or a block device; stat(2) says 0 for the latter.
-fn length(file: &File) -> io::Result<u64> {
-    let mut file = file;
-    file.seek(SeekFrom::End(0))
 }
 
 /// What is known about a source that is a block device.

@@ -1,6 +1,7 @@
 //! Group control: where the stream is, and how it ends.
 
 use super::{Reader, WireError, Write};
+use crate::block::ImageDigest;
 use crate::ids::{Cycle, Slot};
 use crate::keys::{Context, SIGNATURE_LEN, Signer, Verifier};
 use crate::manifest::Identity;
@@ -55,8 +56,9 @@ pub struct EndRecord {
     pub pages: PageNumber,
     /// BLAKE3 over the manifest.
     pub identity: Identity,
-    /// BLAKE3 of the image, as `b3sum` prints it.
-    pub image_digest: [u8; 32],
+    /// BLAKE3 of the image, as `b3sum` prints it, if it was computed. Only people need it; on the
+    /// wire zeros stand for none.
+    pub image_digest: Option<ImageDigest>,
     /// Ed25519 signature of all bytes of the record before it.
     pub signature: [u8; SIGNATURE_LEN],
 }
@@ -80,7 +82,8 @@ impl EndRecord {
         out.put_u32(self.blocks.0);
         out.put_u32(self.pages.0);
         out.extend_from_slice(&self.identity.0);
-        out.extend_from_slice(&self.image_digest);
+        let digest = self.image_digest.map_or([0; 32], |digest| digest.0);
+        out.extend_from_slice(&digest);
         out
     }
 }
@@ -129,7 +132,9 @@ fn end_record(reader: &mut Reader<'_>) -> Result<EndRecord, WireError> {
         blocks: BlockNumber(reader.u32("blocks")?),
         pages: PageNumber(reader.u32("pages")?),
         identity: Identity(reader.array("identity")?),
-        image_digest: reader.array("image digest")?,
+        image_digest: Some(reader.array("image digest")?)
+            .filter(|digest| *digest != [0; 32])
+            .map(ImageDigest),
         signature: reader.array("signature")?,
     })
 }
@@ -151,7 +156,7 @@ mod tests {
             blocks: BlockNumber(7),
             pages: PageNumber(8),
             identity: Identity([9; 32]),
-            image_digest: [10; 32],
+            image_digest: Some(ImageDigest([10; 32])),
             signature: [0; 64],
         };
         assert!(!end.is_signed(&signer.verifier()));

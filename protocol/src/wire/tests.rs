@@ -304,7 +304,7 @@ fn control_round_trips_with_and_without_an_end() {
         blocks: BlockNumber(7),
         pages: PageNumber(8),
         identity: Identity([9; 32]),
-        image_digest: [10; 32],
+        image_digest: Some(crate::block::ImageDigest([10; 32])),
         signature: [0; 64],
     };
     for end in [None, Some(end)] {

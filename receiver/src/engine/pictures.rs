@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::block::ImageDigest;
 use mimeo_protocol::receiver::{Endpoint, Unused};
 use mimeo_protocol::wire::{ReadBack, Stage};
 
@@ -184,7 +183,7 @@ impl Pictures {
             busy: progress.busy,
             cycle: progress.cycle.0,
             slow: progress.demoted,
-            digest: end.map(|end| ImageDigest(end.image_digest).to_string()),
+            digest: end.and_then(|end| end.image_digest.map(|digest| digest.to_string())),
             identity: end.map(|end| end.identity.to_string()),
             ..self.before(phase)
         }

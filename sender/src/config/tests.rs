@@ -65,7 +65,7 @@ fn arguments_become_the_config() {
     assert_eq!(config.rate_cap, Some(Rate(900_000_000)));
     assert_eq!(
         (config.parity, config.level),
-        (Parity::Fixed(8), Level::NONE)
+        (Parity::Fixed(8), Some(Level::NONE))
     );
     assert_eq!(
         (presentation.report, presentation.progress),

@@ -25,6 +25,8 @@ enum Link {
 /// Puts digests together.
 #[derive(Debug, Default)]
 pub(super) struct DigestChain {
+    /// What is known without, or not wanted.
+    given: Option<Option<ImageDigest>>,
     hasher: ImageHasher,
     open: VecDeque<Link>,
     /// Parts of runs by their places.
@@ -32,8 +34,24 @@ pub(super) struct DigestChain {
 }
 
 impl DigestChain {
+    /// Puts nothing together: the image has this digest, or nobody wants one.
+    pub(super) fn given(digest: Option<ImageDigest>) -> Self {
+        Self {
+            given: Some(digest),
+            ..Self::default()
+        }
+    }
+
+    /// Whether digests of runs are needed.
+    pub(super) fn needs_runs(&self) -> bool {
+        self.given.is_none()
+    }
+
     /// The next block, the last of those that were sent.
     pub(super) fn push_block(&mut self, sent: &[Expected]) {
+        if self.given.is_some() {
+            return;
+        }
         let end = sent.len();
         match self.open.back_mut() {
             Some(Link::Blocks { end: last, .. }) => *last = end,
@@ -47,12 +65,18 @@ impl DigestChain {
 
     /// The next block, which was read and is zeros.
     pub(super) fn push_zero(&mut self, digest: BlockDigest, sent: &[Expected]) {
+        if self.given.is_some() {
+            return;
+        }
         self.open.push_back(Link::Zero(digest));
         self.advance(sent);
     }
 
     /// The next blocks, of which digests will come.
     pub(super) fn push_run(&mut self, run: Run, sent: &[Expected]) {
+        if self.given.is_some() {
+            return;
+        }
         self.open.push_back(Link::Run {
             place: run.place,
             count: run.count,
@@ -66,10 +90,13 @@ impl DigestChain {
         self.advance(sent);
     }
 
-    /// The digest of all that was pushed, once it is known.
-    pub(super) fn finish(&mut self) -> Option<ImageDigest> {
+    /// The digest of all that was pushed, once it is known: none if nobody wants it.
+    pub(super) fn finish(&mut self) -> Option<Option<ImageDigest>> {
+        if let Some(given) = self.given {
+            return Some(given);
+        }
         let known = self.open.is_empty();
-        known.then(|| std::mem::take(&mut self.hasher).finish())
+        known.then(|| Some(std::mem::take(&mut self.hasher).finish()))
     }
 
     fn advance(&mut self, sent: &[Expected]) {
@@ -148,7 +175,7 @@ mod tests {
         for (place, raw) in (0..).zip(image.chunks(BLOCK_SIZE)) {
             plain.push(BlockDigest::of(Place(place), raw, false));
         }
-        assert_eq!(chain.finish(), Some(plain.finish()));
+        assert_eq!(chain.finish(), Some(Some(plain.finish())));
         assert!(chain.early.is_empty());
     }
 }

@@ -4,6 +4,7 @@ mod chain;
 mod codes;
 mod effort;
 mod events;
+mod origin;
 mod pictures;
 mod pipeline;
 mod pool;
@@ -11,12 +12,13 @@ mod queue;
 mod reader;
 mod room;
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use mimeo_console::Admission;
 use mimeo_image::source::{Source, SourceError};
 use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
+use mimeo_protocol::block::{ImageDigest, Level};
 use mimeo_protocol::manifest::{Entry, Run};
 use mimeo_protocol::sender::{Destination, Endpoint, MemberState, Outgoing, Phase};
 use mimeo_protocol::units::BlockNumber;
@@ -27,9 +29,11 @@ use crate::config::Config;
 use crate::run::{Command, Severity, Update};
 use chain::DigestChain;
 pub(crate) use codes::shown as shown_code;
+use origin::Origin;
 use pictures::Pictures;
 use pipeline::{Pipeline, Produced, Reorder};
 use queue::{Encoded, Expected};
+use reader::SharedSource;
 pub(crate) use room::Room;
 
 /// Bursts that are sent before inputs are looked at again.
@@ -69,7 +73,8 @@ pub(crate) struct Engine {
     out: Vec<u8>,
     started: bool,
     source_refused: bool,
-    disk: Option<std::sync::Arc<mimeo_image::source::DiskSource>>,
+    /// What is read; not of a stream.
+    origin: Option<Origin>,
     opened: Instant,
     nobody_told: bool,
     /// Whether receivers join by a code.
@@ -101,33 +106,38 @@ impl Engine {
             parts.source.describe(),
             sender_key.map(|key| key.verifying_key().to_string()),
         );
-        let (source, disk) = match parts.source {
-            Source::Disk(disk) => {
-                let disk = std::sync::Arc::new(disk);
-                (
-                    reader::SharedSource::Disk(std::sync::Arc::clone(&disk)),
-                    Some(disk),
-                )
-            }
-            Source::Stream(stream) => (reader::SharedSource::Stream(stream), None),
+        let chain = if config.hash_image {
+            known_digest(&parts.source).map_or_else(DigestChain::default, |digest| {
+                DigestChain::given(Some(digest))
+            })
+        } else {
+            DigestChain::given(None)
         };
+        let source = match parts.source {
+            Source::Disk(disk) => SharedSource::Origin(Origin::Disk(Arc::new(disk))),
+            Source::Captured(image) => SharedSource::Origin(Origin::Captured(Arc::new(image))),
+            Source::Stream(stream) => SharedSource::Stream(stream),
+        };
+        let origin = source.origin();
+        let level = config.level.unwrap_or(Level::DEFAULT);
+        let pipeline = Pipeline::start(source, level, chain.needs_runs(), waker)?;
         Ok(Self {
             endpoint: parts.endpoint,
             room: parts.room,
-            pipeline: Pipeline::start(source, config.level, waker)?,
+            pipeline,
             waiter: parts.waiter,
             commands: parts.commands,
             updates: parts.updates,
             pictures,
             reorder: Reorder::default(),
-            chain: DigestChain::default(),
+            chain,
             read: None,
             expected: Vec::new(),
             batch: ReceiveBatch::new(),
             out: Vec::with_capacity(1 << 16),
             started: false,
             source_refused: false,
-            disk,
+            origin,
             opened: Instant::now(),
             nobody_told: false,
             has_code: matches!(config.admission, Admission::Code(_)),
@@ -314,7 +324,7 @@ impl Engine {
 
     /// The source was read to its end: it must still be the one that was opened.
     fn end_source(&mut self, image_len: u64) {
-        if let Some(Err(error)) = self.disk.as_ref().map(|disk| disk.check_unchanged()) {
+        if let Some(Err(error)) = self.origin.as_ref().map(Origin::check_unchanged) {
             self.abort(FailCode::SourceFailed, &error.to_string());
             return;
         }
@@ -329,7 +339,7 @@ impl Engine {
             self.read = None;
             self.endpoint
                 .session_mut()
-                .handle_source_end(image_len, digest.0);
+                .handle_source_end(image_len, digest);
         }
     }
 
@@ -392,8 +402,8 @@ impl Engine {
     /// end.
     fn watch_source(&mut self) {
         let reading = self.endpoint.session().end().is_none();
-        if let Some(disk) = self.disk.as_ref().filter(|_| reading)
-            && let Err(error) = disk.check_unchanged()
+        if let Some(origin) = self.origin.as_ref().filter(|_| reading)
+            && let Err(error) = origin.check_unchanged()
         {
             self.abort(FailCode::SourceFailed, &error.to_string());
         }
@@ -404,9 +414,9 @@ impl Engine {
     fn tell_if_source_changed(&self) {
         let session = self.endpoint.session();
         let was_sent = session.end().is_some() && session.abort_reason().is_none();
-        let disk = self.disk.as_ref().filter(|_| was_sent);
+        let origin = self.origin.as_ref().filter(|_| was_sent);
         if let Some(Err(SourceError::Changed { path, change })) =
-            disk.map(|disk| disk.check_unchanged())
+            origin.map(Origin::check_unchanged)
         {
             let text = format!(
                 "image {}: {change}, but not before all of it was read: what was sent and verified is \
@@ -424,5 +434,18 @@ impl Engine {
             let status = self.pictures.take(&self.endpoint, now);
             let _ = self.updates.send(Update::Status(status));
         }
+    }
+}
+
+/// What an image file says of its disk. It need not be put together from blocks, each of which has
+/// its own digest.
+fn known_digest(source: &Source) -> Option<ImageDigest> {
+    match source {
+        Source::Captured(captured) => captured
+            .image()
+            .description()
+            .disk_digest()
+            .map(|digest| ImageDigest(digest.0)),
+        Source::Disk(_) | Source::Stream(_) => None,
     }
 }

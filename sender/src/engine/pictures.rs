@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::block::ImageDigest;
 use mimeo_protocol::ids::ReceiverNumber;
 use mimeo_protocol::pacing::SYMBOL_BITS;
 use mimeo_protocol::sender::{self as protocol, Endpoint, Member, MemberState, Session};
@@ -99,7 +98,7 @@ impl Pictures {
                 reports: counters.reports,
                 strays: endpoint.strays().malformed + endpoint.strays().unsealed,
             },
-            digest: end.map(|end| ImageDigest(end.image_digest).to_string()),
+            digest: end.and_then(|end| end.image_digest.map(|digest| digest.to_string())),
             identity: end.map(|end| end.identity.to_string()),
             receivers: self.receivers(session, interval),
         }

@@ -6,7 +6,8 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
-use mimeo_image::source::{DiskSource, SourceError};
+use mimeo_image::image_file::Located;
+use mimeo_image::source::SourceError;
 use mimeo_net::Waker;
 use mimeo_protocol::block::{BlockDigest, Coding, Encoder, Level, ZerosDigest, is_zero};
 use mimeo_protocol::manifest::StoredBlock;
@@ -14,6 +15,7 @@ use mimeo_protocol::sender::{Fetch, Rows};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use super::effort::Effort;
+use super::origin::{Loaded, Loader, Origin};
 use super::pool::{Buffer, Pool};
 use super::queue::{Allowance, Encoded, Expected, Order, Work, WorkQueue};
 use super::reader::{Output, SharedSource, read_source};
@@ -74,7 +76,13 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     /// Starts to read ahead.
-    pub(super) fn start(source: SharedSource, level: Level, waker: Waker) -> std::io::Result<Self> {
+    /// `digests_runs`: runs are digested when there is time for it.
+    pub(super) fn start(
+        source: SharedSource,
+        level: Level,
+        digests_runs: bool,
+        waker: Waker,
+    ) -> std::io::Result<Self> {
         let effort = Effort::new(level);
         let (channel, results) = mpsc::channel();
         let results_in = Results { channel, waker };
@@ -87,9 +95,10 @@ impl Pipeline {
             .min(MAX_ENCODERS);
         let mut threads = Vec::new();
         for i in 0..encoders {
-            let (queue, results, disk) = (Arc::clone(&queue), results_in.clone(), source.disk());
+            let (queue, results) = (Arc::clone(&queue), results_in.clone());
+            let origin = source.origin();
             let (pool, effort) = (pool.clone(), effort.clone());
-            let body = move || Worker::new(effort, disk, pool, results).run(&queue);
+            let body = move || Worker::new(effort, origin, pool, results).run(&queue);
             threads.push(
                 thread::Builder::new()
                     .name(format!("encode-{i}"))
@@ -104,6 +113,7 @@ impl Pipeline {
                     allowance: &allowance,
                     results: &results_in,
                     pool: &pool,
+                    digests_runs,
                 };
                 read_source(&mut source, &output);
             }
@@ -208,7 +218,8 @@ impl Encoders {
 struct Worker {
     effort: Effort,
     encoders: Encoders,
-    disk: Option<Arc<DiskSource>>,
+    origin: Option<Origin>,
+    loader: Loader,
     results: Results,
     pool: Pool,
     /// What the encoder compresses into.
@@ -216,11 +227,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(effort: Effort, disk: Option<Arc<DiskSource>>, pool: Pool, results: Results) -> Self {
+    fn new(effort: Effort, origin: Option<Origin>, pool: Pool, results: Results) -> Self {
         Self {
             effort,
             encoders: Encoders::default(),
-            disk,
+            origin,
+            loader: Loader::default(),
             results,
             pool,
             compressed: Vec::new(),
@@ -246,6 +258,10 @@ impl Worker {
                 let encoded = self.encode(place, raw, only);
                 Produced::Item { order, encoded }
             }
+            Work::Load { order, located } => Produced::Item {
+                order,
+                encoded: self.load(&located)?,
+            },
             Work::Encode {
                 order,
                 place,
@@ -256,8 +272,8 @@ impl Worker {
                 encoded: self.encode(place, raw, only),
             },
             Work::Zeros { place, count } => {
-                let disk = self.disk.as_ref().expect("streams have no runs");
-                let digest = ZerosDigest::of(place, count, disk.len());
+                let origin = self.origin.as_ref().expect("streams have no runs");
+                let digest = ZerosDigest::of(place, count, origin.len());
                 Produced::Zeros { place, digest }
             }
             Work::Fetch { fetch, expected } => self.fetch(fetch, expected)?,
@@ -265,7 +281,9 @@ impl Worker {
     }
 
     fn read(&mut self, place: Place, len: usize) -> Result<Buffer, SourceError> {
-        let disk = self.disk.as_ref().expect("only disks are read here");
+        let Some(Origin::Disk(disk)) = &self.origin else {
+            unreachable!("only disks are read here");
+        };
         let mut raw = self.pool.take(len);
         disk.read_exact_at(place.offset(), raw.bytes_mut())?;
         Ok(raw)
@@ -298,41 +316,81 @@ impl Worker {
         }
     }
 
+    /// A block that was encoded when the disk was captured.
+    fn load(&mut self, located: &Located) -> Result<Encoded, SourceError> {
+        let Some(Origin::Captured(captured)) = &self.origin else {
+            unreachable!("only image files have blocks that are encoded");
+        };
+        let image_len = captured.len();
+        let raw_len = located.entry.raw_len(image_len);
+        let Loaded {
+            coding,
+            digest,
+            body,
+        } = self.loader.load(captured.image(), located)?;
+        let stored = StoredBlock {
+            place: Place(located.entry.place.0),
+            stored_len: u32::try_from(body.len()).expect("bodies are below 264 KiB"),
+            coding,
+            digest,
+        };
+        Ok(Encoded::Body {
+            stored,
+            // Nothing is compressed again for a repair.
+            level: Level::NONE,
+            raw_len: u32::try_from(raw_len).expect("blocks are 256 KiB"),
+            only: image_len <= BLOCK_SIZE as u64,
+            body: copy(&self.pool, body),
+        })
+    }
+
     /// The body of a block that was encoded just now.
     fn body(&self, coding: Coding, block: Buffer) -> Bytes {
         match coding {
             Coding::Raw => block.into_body(),
-            Coding::Zstd => {
-                let mut body = self.pool.take(self.compressed.len());
-                body.bytes_mut().copy_from_slice(&self.compressed);
-                body.into_body()
-            }
+            Coding::Zstd => copy(&self.pool, &self.compressed),
         }
     }
 
-    /// Has the symbols of a share at hand; a block that is not is read and encoded again, which
-    /// yields the same body if the source is the same.
+    /// Has the symbols of a share at hand; a block that is not is read again.
     fn fetch(&mut self, fetch: Fetch, expected: Expected) -> Result<Produced, SourceError> {
         let body = match &fetch.body {
             Some(body) => body.clone(),
-            None => {
-                let raw = self.read(fetch.place, expected.raw_len as usize)?;
-                let digest = BlockDigest::of(fetch.place, raw.as_ref(), expected.only);
-                if digest != expected.digest {
-                    return Ok(Produced::Changed { place: fetch.place });
-                }
-                if expected.coding == Coding::Zstd {
-                    let encoder = self.encoders.of(expected.level);
-                    let shorter = encoder.compress(raw.as_ref(), &mut self.compressed);
-                    assert!(
-                        shorter,
-                        "the same bytes were shorter when they were sent first"
-                    );
-                }
-                self.body(expected.coding, raw)
-            }
+            None => match self.again(fetch.place, &expected)? {
+                Some(body) => body,
+                None => return Ok(Produced::Changed { place: fetch.place }),
+            },
         };
         let rows = fetch.rows(&body);
         Ok(Produced::Fetched { fetch, body, rows })
     }
+
+    /// The body of a block that was sent before, the same; `None` if the source is not.
+    fn again(&mut self, place: Place, expected: &Expected) -> Result<Option<Bytes>, SourceError> {
+        if let Some(Origin::Captured(captured)) = &self.origin {
+            let loaded = self.loader.find(captured.image(), place)?;
+            let same = loaded.digest == expected.digest;
+            return Ok(same.then(|| copy(&self.pool, loaded.body)));
+        }
+        let raw = self.read(place, expected.raw_len as usize)?;
+        if BlockDigest::of(place, raw.as_ref(), expected.only) != expected.digest {
+            return Ok(None);
+        }
+        if expected.coding == Coding::Zstd {
+            let encoder = self.encoders.of(expected.level);
+            let shorter = encoder.compress(raw.as_ref(), &mut self.compressed);
+            assert!(
+                shorter,
+                "the same bytes were shorter when they were sent first"
+            );
+        }
+        Ok(Some(self.body(expected.coding, raw)))
+    }
+}
+
+/// Bytes in a buffer of the pool.
+fn copy(pool: &Pool, bytes: &[u8]) -> Bytes {
+    let mut body = pool.take(bytes.len());
+    body.bytes_mut().copy_from_slice(bytes);
+    body.into_body()
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use mimeo_image::image_file::Located;
 use mimeo_protocol::block::{BlockDigest, Coding, Level};
 use mimeo_protocol::manifest::{Entry, StoredBlock};
 use mimeo_protocol::sender::Fetch;
@@ -24,6 +25,8 @@ pub(super) enum Work {
         len: usize,
         only: bool,
     },
+    /// Load a block of an image file, which is compressed.
+    Load { order: Order, located: Located },
     /// Digest and compress a block that was read from a stream.
     Encode {
         order: Order,
@@ -96,7 +99,9 @@ impl WorkQueue {
         match work {
             Work::Fetch { .. } => queues.urgent.push_back(work),
             Work::Zeros { .. } => queues.spare.push_back(work),
-            Work::Read { .. } | Work::Encode { .. } => queues.ahead.push_back(work),
+            Work::Read { .. } | Work::Load { .. } | Work::Encode { .. } => {
+                queues.ahead.push_back(work);
+            }
         }
         drop(queues);
         self.filled.notify_one();

@@ -1,9 +1,11 @@
 //! Walks over the source in the order of places and hands its blocks to the encoders.
 
+use mimeo_image::image_file::{Content, ImageFile, RunKind};
 use mimeo_image::source::{DiskSource, ExtentKind, SourceError, StreamSource};
 use mimeo_protocol::manifest::{Entry, Run};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
+use super::origin::Origin;
 use super::pipeline::{Produced, Results};
 use super::pool::{Buffer, Pool};
 use super::queue::{Allowance, Encoded, Order, Work, WorkQueue};
@@ -21,6 +23,8 @@ pub(super) struct Output<'a> {
     pub(super) allowance: &'a Allowance,
     pub(super) results: &'a Results,
     pub(super) pool: &'a Pool,
+    /// Whether runs are to be digested.
+    pub(super) digests_runs: bool,
 }
 
 /// Why reading ended early.
@@ -40,7 +44,8 @@ impl From<SourceError> for Stop {
 /// Reads the whole source; returns when it is read, failed or not wanted any more.
 pub(super) fn read_source(source: &mut SharedSource, output: &Output<'_>) {
     let ended = match source {
-        SharedSource::Disk(disk) => read_disk(disk, output),
+        SharedSource::Origin(Origin::Disk(disk)) => read_disk(disk, output),
+        SharedSource::Origin(Origin::Captured(captured)) => read_captured(captured.image(), output),
         SharedSource::Stream(stream) => read_stream(stream, output),
     };
     match ended {
@@ -54,15 +59,15 @@ pub(super) fn read_source(source: &mut SharedSource, output: &Output<'_>) {
 #[derive(Debug)]
 pub(super) enum SharedSource {
     /// Read by the encoders themselves.
-    Disk(std::sync::Arc<DiskSource>),
+    Origin(Origin),
     /// Read here.
     Stream(StreamSource),
 }
 
 impl SharedSource {
-    pub(super) fn disk(&self) -> Option<std::sync::Arc<DiskSource>> {
+    pub(super) fn origin(&self) -> Option<Origin> {
         match self {
-            Self::Disk(disk) => Some(std::sync::Arc::clone(disk)),
+            Self::Origin(origin) => Some(origin.clone()),
             Self::Stream(_) => None,
         }
     }
@@ -85,7 +90,11 @@ fn read_disk(disk: &DiskSource, output: &Output<'_>) -> Result<(Order, u64), Sto
         if extent.kind != ExtentKind::Data && whole > 0 {
             let count = u32::try_from(whole).unwrap_or(u32::MAX).min(RUN_AT_ONCE);
             let run = Run { place, count };
-            skip(output, order, extent.kind, run);
+            let entry = match extent.kind {
+                ExtentKind::Unused => Entry::Unused(run),
+                ExtentKind::Hole | ExtentKind::Data => Entry::Zero(run),
+            };
+            skip(output, order, entry);
             offset += u64::from(count) * block;
         } else {
             let bytes = usize::try_from((len - offset).min(block)).expect("at most a block");
@@ -102,15 +111,37 @@ fn read_disk(disk: &DiskSource, output: &Output<'_>) -> Result<(Order, u64), Sto
     Ok((order, len))
 }
 
+fn read_captured(image: &ImageFile, output: &Output<'_>) -> Result<(Order, u64), Stop> {
+    let (mut order, len) = (0, image.disk_len());
+    for located in image.entries() {
+        let located = located.map_err(SourceError::from)?;
+        if !output.allowance.take() {
+            return Err(Stop::Withdrawn);
+        }
+        let place = Place(located.entry.place.0);
+        match located.entry.content {
+            Content::Block(..) => output.queue.push(Work::Load { order, located }),
+            Content::Run(RunKind::Zero, count) => {
+                skip(output, order, Entry::Zero(Run { place, count }));
+            }
+            Content::Run(RunKind::Unused, count) => {
+                skip(output, order, Entry::Unused(Run { place, count }));
+            }
+        }
+        order += 1;
+    }
+    Ok((order, len))
+}
+
 /// A run that need not be read goes past the encoders, which only digest it.
-fn skip(output: &Output<'_>, order: Order, kind: ExtentKind, run: Run) {
-    let entry = match kind {
-        ExtentKind::Unused => Entry::Unused(run),
-        ExtentKind::Hole | ExtentKind::Data => Entry::Zero(run),
-    };
+fn skip(output: &Output<'_>, order: Order, entry: Entry) {
+    let (Place(mut at), count) = (entry.place(), entry.count());
+    let end = at + count;
     let encoded = Encoded::Run(entry);
     output.results.send(Produced::Item { order, encoded });
-    let (mut at, end) = (run.place.0, run.place.0 + run.count);
+    if !output.digests_runs {
+        return;
+    }
     while at < end {
         let next = (at + 1).next_multiple_of(DIGESTED_AT_ONCE).min(end);
         output.queue.push(Work::Zeros {

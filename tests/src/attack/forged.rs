@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use mimeo_protocol::block::{BlockDigest, Coding};
+use mimeo_protocol::block::{BlockDigest, Coding, ImageDigest};
 use mimeo_protocol::ids::{Cycle, ReceiverNumber, Seq, SessionId, Slot};
 use mimeo_protocol::keys::{SealKey, Secret, Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, Identity, Page, Run, StoredBlock};
@@ -124,7 +124,7 @@ impl Forger {
                 blocks: BlockNumber((image_len / BLOCK_SIZE as u64) as u32),
                 pages: PageNumber(u32::from(image_len > 0)),
                 identity: Identity([7; 32]),
-                image_digest: [7; 32],
+                image_digest: Some(ImageDigest([7; 32])),
                 signature: [0; 64],
             };
             end.sign(&self.signer());

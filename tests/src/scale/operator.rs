@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use mimeo_protocol::block::{BlockDigest, Coding};
+use mimeo_protocol::block::{BlockDigest, Coding, ImageDigest};
 use mimeo_protocol::ids::SessionId;
 use mimeo_protocol::keys::{Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, StoredBlock};
@@ -164,8 +164,8 @@ impl Operator {
             };
             self.session.handle_entry(now, Entry::Block(block));
             if self.next == self.blocks {
-                let digest = self.dice.bytes();
-                self.session.handle_source_end(self.image, digest);
+                let digest = ImageDigest(self.dice.bytes());
+                self.session.handle_source_end(self.image, Some(digest));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use mimeo_protocol::block::{
-    BlockDigest, Coding, Encoder, ImageHasher, Level, ZerosDigest, is_zero,
+    BlockDigest, Coding, Encoder, ImageDigest, ImageHasher, Level, ZerosDigest, is_zero,
 };
 use mimeo_protocol::manifest::{Entry, Run, StoredBlock};
 use mimeo_protocol::sender::{Body, Fetch, Rows};
@@ -190,8 +190,9 @@ impl Source {
 
     /// Length and BLAKE3 hash of the whole image, all of which was read.
     #[must_use]
-    pub fn finish(&self) -> (u64, [u8; 32]) {
-        (self.image.len() as u64, self.hasher.clone().finish().0)
+    pub fn finish(&self) -> (u64, Option<ImageDigest>) {
+        let digest = self.hasher.clone().finish();
+        (self.image.len() as u64, Some(digest))
     }
 
     /// The symbols that the sender asks for.

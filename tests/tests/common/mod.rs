@@ -8,6 +8,7 @@ pub mod slow;
 use std::time::Duration;
 
 use mimeo_protocol::pacing::Rate;
+use mimeo_protocol::receiver::Progress;
 use mimeo_protocol::sender::StartPolicy;
 use mimeo_protocol::units::BLOCK_SIZE;
 
@@ -35,6 +36,20 @@ pub fn config(image: Image, receivers: usize) -> RoomConfig {
         },
         ..RoomConfig::new(1, image)
     }
+}
+
+/// The same at 100 Mbit/s.
+pub fn room_of(image: Image, receivers: usize) -> Room {
+    Room::new(RoomConfig {
+        rate_cap: Some(Rate(100_000_000)),
+        ..config(image, receivers)
+    })
+}
+
+/// How far a machine's receiver is, or came.
+pub fn progress(room: &Room, machine: usize) -> Progress {
+    let endpoint = room.machines[machine].last().endpoint.as_ref();
+    endpoint.expect("it joined").session().progress()
 }
 
 /// Runs a room to its end, where everybody tells the truth.

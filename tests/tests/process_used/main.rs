@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 // Filesystems are made and looked at as in the tests of the maps.
+mod captured;
 #[path = "../../../image/tests/common/mod.rs"]
 mod common;
 mod disk;

@@ -154,7 +154,7 @@ fn open(args: &Args) -> Result<DiskSource, Error> {
             }
             Ok(disk)
         }
-        Ok(Source::Stream(stream)) => Err(Error::Usage(stream.describe().to_owned())),
+        Ok(other) => Err(Error::Usage(other.describe())),
         Err(error) => Err(Error::Refused(error.to_string())),
     }
 }
@@ -193,7 +193,7 @@ fn describe(args: &Args, disk: &DiskSource) -> Description {
         source: disk.describe(),
         level: args.level.to_string(),
         sector_size: disk.sector().or(layout.table.sector_size),
-        used: disk.layout().map(Layout::used),
+        used: disk.used_bytes(),
         layout: Some(layout),
         labels: BTreeMap::from_iter(args.label.iter().cloned()),
         ..Description::default()

@@ -30,6 +30,7 @@ use super::pass::Pass;
 use super::repair::Repairs;
 use super::roster::{About, Member, MemberState, Roster, STREAM_PATIENCE, patience};
 use super::stragglers::Stragglers;
+use crate::block::ImageDigest;
 use crate::ids::{Cycle, ReceiverNumber, Seq};
 use crate::keys::{SIGNATURE_LEN, Signer};
 use crate::manifest::Entry;
@@ -275,8 +276,8 @@ impl Session {
         }
     }
 
-    /// The source was read to its end.
-    pub fn handle_source_end(&mut self, image_len: u64, image_digest: [u8; 32]) {
+    /// The source was read to its end. The digest of all of it is for people: blocks have their own.
+    pub fn handle_source_end(&mut self, image_len: u64, image_digest: Option<ImageDigest>) {
         self.close_page();
         let blocks = self.manifest.known_blocks();
         let mut end = EndRecord {

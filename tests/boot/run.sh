@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a reference machine to machines that boot: what is used of a disk with an EFI system partition
-# and a root filesystem is multicast over a virtual network to two larger disks, and each of them is
+# From a reference machine to machines that boot: a disk with an EFI system partition and a root
+# filesystem is captured, multicast over a virtual network to two larger disks, and each of them is
 # booted by a guest of QEMU (software emulation), which checks every file and its partition table.
 #
 #   cargo build --release && sudo tests/boot/run.sh [FOLDER]
@@ -139,7 +139,9 @@ room() {
 
 # Each disk is larger than the reference disk, and was in use before.
 image_room() {
-    say "one stream to two larger disks"
+    say "an image file, and one stream to two larger disks"
+    "$bin/mimeo-image" capture --overwrite --progress plain disk.raw disk.mimeo
+    "$bin/mimeo-image" verify disk.mimeo
     rm -f room.key && "$bin/mimeo-image" keygen --room room.key
     local number size jobs=()
     for number in 1 2; do
@@ -152,7 +154,7 @@ image_room() {
         jobs+=($!)
     done
     ip netns exec mimeo-boot-s "$bin/mimeo-sender" --key-file room.key --min-receivers 2 \
-        --used auto --progress plain disk.raw
+        --progress plain disk.mimeo
     wait "${jobs[@]}" || die "a receiver failed: see receiver1.log, receiver2.log in $work"
 }
 

@@ -11,7 +11,7 @@ use mimeo_image::image_file::{
 use mimeo_image::source::{DiskSource, SourceOptions, UsedMode};
 use mimeo_tests::host::{Place, assert_code, assert_same, assert_says, finish, until};
 
-use super::common::can_loop;
+use super::common::{can_loop, run};
 use super::disk::{ALL, Disk, TOOLS, begins_with};
 use super::fixture::MIB;
 use super::{BLOCK, assert_success, place};
@@ -64,7 +64,8 @@ fn capture(place: &Place, raw: &Path, how: &How) -> PathBuf {
 
 #[test]
 fn every_filesystem_arrives_whole_from_an_image_file() {
-    let Some(_alone) = can_loop("every filesystem, captured", &TOOLS) else {
+    let tools = [&TOOLS[..], &["zstd", "b3sum", "sfdisk", "qemu-img"]].concat();
+    let Some(_alone) = can_loop("every filesystem, captured", &tools) else {
         return;
     };
     let disk = Disk::new(&ALL);
@@ -89,6 +90,7 @@ fn every_filesystem_arrives_whole_from_an_image_file() {
     assert!(begins_with(zeroed.path(), &reference));
     assert_same(&reference, &file);
     assert_same(&reference, &piped);
+    others_agree(&reference, &image, &file);
     let report = outcome.sender.report.as_ref().unwrap();
     assert_eq!(report.bytes_unused, disk.unused_blocks() * BLOCK);
     assert_says(
@@ -97,6 +99,27 @@ fn every_filesystem_arrives_whole_from_an_image_file() {
     );
     assert_says(&outcome.sender, "what is unused was not captured");
     assert_says(&outcome.receivers[0], "its own b3sum differs");
+}
+
+/// What tools that know nothing of us say of an image file, and of a file that it was written to.
+fn others_agree(reference: &Path, image: &Path, written: &Path) {
+    let [reference, image, written] = [reference, image, written].map(AsRef::as_ref);
+    run("zstd", &["-q".as_ref(), "-t".as_ref(), image]);
+    let unpacked = run(
+        "sh",
+        &[
+            "-c".as_ref(),
+            "zstd -q -d -c \"$1\" | b3sum".as_ref(),
+            "sh".as_ref(),
+            image,
+        ],
+    );
+    let summed = run("b3sum", &["--no-names".as_ref(), reference]);
+    assert_eq!(unpacked.split(' ').next(), Some(&*summed));
+    run("sgdisk", &["-v".as_ref(), written]);
+    run("sfdisk", &["--verify".as_ref(), written]);
+    let raw = ["compare", "-f", "raw", "-F", "raw"].map(AsRef::as_ref);
+    run("qemu-img", &[&raw[..], &[reference, written]].concat());
 }
 
 #[test]

@@ -136,8 +136,8 @@ mod tests {
             }
         });
         let panicked = thread::scope(|scope| {
-            let make = || -> Result<u32, ()> { panic!("a bug") };
-            scope.spawn(|| kept.find_or(7, make)).join().is_err()
+            let maker = scope.spawn(|| kept.find_or(7, || -> Result<u32, ()> { panic!("a bug") }));
+            maker.join().is_err()
         });
         assert!(panicked);
         assert_eq!(kept.find_or(7, || Ok::<_, ()>(1)), Ok(1));

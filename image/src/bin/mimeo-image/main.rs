@@ -5,6 +5,7 @@
 mod capture;
 mod check;
 mod cli;
+mod disk;
 mod export;
 mod info;
 mod keygen;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{capture, check, export, info, keygen, restore, sign, verify};
+use crate::{capture, check, export, info, keygen, mount, restore, sign, verify};
 
 /// In front of errors.
 const NAME: &str = "mimeo-image";
@@ -43,6 +43,7 @@ enum Command {
     Info(info::Args),
     Verify(verify::Args),
     Export(export::Args),
+    Mount(mount::Args),
     Keygen(keygen::Args),
     Sign(sign::Args),
 }
@@ -62,6 +63,8 @@ pub(crate) enum Error {
     Damaged(String),
     /// The operator stopped it.
     Interrupted(String),
+    /// Another process has told why, and ended with this exit code; none if by a signal.
+    Told(Option<u8>),
 }
 
 impl Error {
@@ -72,7 +75,10 @@ impl Error {
         | Self::Refused(text)
         | Self::Damaged(text)
         | Self::Findings(text)
-        | Self::Interrupted(text)) = &mut self;
+        | Self::Interrupted(text)) = &mut self
+        else {
+            return self;
+        };
         *text += "; ";
         *text += consequence;
         self
@@ -109,6 +115,7 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(Error::Damaged(text)) => complain(&text, 6),
         Err(Error::Interrupted(text)) => complain(&text, 130),
+        Err(Error::Told(code)) => ExitCode::from(code.unwrap_or(1)),
     }
 }
 
@@ -120,6 +127,7 @@ fn run(command: &Command) -> Result<Done, Error> {
         Command::Info(args) => info::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Export(args) => export::run(args),
+        Command::Mount(args) => mount::run(args),
         Command::Keygen(args) => keygen::run(args),
         Command::Sign(args) => sign::run(args),
     }

@@ -10,6 +10,7 @@ mod export;
 mod info;
 mod keygen;
 mod keys;
+mod mount;
 mod progress;
 mod restore;
 mod sign;

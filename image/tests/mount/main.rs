@@ -14,6 +14,7 @@ mod ending;
 mod fixture;
 mod mounting;
 mod reading;
+mod users;
 #[allow(dead_code, reason = "maps need more of it")]
 #[path = "../used/volumes.rs"]
 mod volumes;

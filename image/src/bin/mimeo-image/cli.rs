@@ -14,7 +14,8 @@ const NAME: &str = "mimeo-image";
 const EXITS: &str = "\
 Exit codes:
   0  done
-  1  failure; of check: something that is to be mended
+  1  failure; of check: something that is to be mended; of restore --verify: the disk holds
+     something else than was written
   2  usage: the command line cannot be carried out
   3  the image, device or target was refused
   6  the image is damaged, or not signed as it should be
@@ -25,7 +26,7 @@ Exit codes:
 #[command(
     name = NAME,
     version,
-    about = "Captures disks into image files, restores and checks them, makes the keys of a room",
+    about = "Captures disks into image files, restores, mounts and checks them, makes the keys of a room",
     after_help = EXITS,
     max_term_width = 100
 )]

@@ -41,13 +41,12 @@ const SOON: Duration = Duration::from_secs(1);
 /// Show an image's disk and partitions as files, to fetch one file without a restore
 ///
 /// disk.img is the whole disk, p1.img, p2.img, .. its partitions, p3-group-volume.img a linear
-/// logical volume of LVM. All are read-only: `mount -o ro,loop MOUNTPOINT/p2.img DIRECTORY`, and
-/// `-o ro,loop,noload` for an ext4 that was not unmounted. What is damaged fails to be read, and is
-/// told; everything else is there.
+/// logical volume of LVM. All are read-only: `mount -o ro,loop MOUNTPOINT/p2.img DIRECTORY`, with
+/// noload besides for an ext4 that was not unmounted. What is damaged fails to be read, and is told;
+/// everything else is there.
 ///
 /// The names of the files are printed once they can be read. It ends with Ctrl-C, SIGTERM, or when
-/// somebody unmounts MOUNTPOINT. Only who mounts may read the files, whoever may read the
-/// image file, unless --allow says more.
+/// somebody unmounts MOUNTPOINT. Only who mounts may read the files, unless --allow says more.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Return once the files can be read, and serve them in the background until MOUNTPOINT is unmounted;
@@ -120,7 +119,8 @@ pub(crate) fn run(args: &Args) -> Result<Done, Error> {
         let name = serving.point.path().display();
         let _ = writeln!(
             io::stderr(),
-            "{name}: mounted read-only; Ctrl-C or `umount {name}` ends it"
+            "{name}: mounted read-only; Ctrl-C or `{}` ends it",
+            serving.point.unmounting()
         );
     }
     serving.wait()
@@ -160,7 +160,7 @@ fn config(args: &Args) -> Config {
     config
 }
 
-/// A directory that is mounted.
+/// A directory that is mounted; not any more when this is dropped.
 struct Serving {
     unmounter: fuser::SessionUnmounter,
     events: Events,
@@ -224,5 +224,12 @@ impl Serving {
                 "{name}: serving it failed: {error}; mount it again"
             ))),
         }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It does nothing where that was done.
+        let _ = self.unmounter.unmount();
     }
 }

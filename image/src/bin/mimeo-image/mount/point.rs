@@ -22,8 +22,8 @@ impl MountPoint {
         let name = path.display();
         let about = fs::metadata(path).map_err(|error| match error.raw_os_error() {
             Some(code) if code == Errno::NOTCONN.raw_os_error() => Error::Usage(format!(
-                "{name}: what was mounted there before has died; unmount it first: `umount {name}`, \
-                 or `fusermount3 -u {name}` of who is not root"
+                "{name}: what was mounted there before has died; unmount it first: `{}`",
+                Self(path.to_owned()).unmounting()
             )),
             _ if error.kind() == ErrorKind::NotFound => Error::Usage(format!(
                 "{name}: there is no such directory to mount on; make it: `mkdir {name}`"
@@ -45,6 +45,16 @@ impl MountPoint {
     /// Its full path.
     pub(super) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// What unmounts it, by who mounts it.
+    pub(super) fn unmounting(&self) -> String {
+        let program = if rustix::process::geteuid().is_root() {
+            "umount"
+        } else {
+            "fusermount3 -u"
+        };
+        format!("{program} {}", self.0.display())
     }
 
     /// Why nothing was mounted, and what to do.

@@ -1,18 +1,18 @@
 //! What a target holds, compared with the image file: each byte counts that has to be there.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use mimeo_image::image_file::{
-    Capture, Credentials, Description, Difference, Encryption, ImageFile, ImageWriter, Level,
-    ReadBack, RestoreError, read_back, restore,
+    Capture, Content, Credentials, Description, Difference, Encryption, ImageFile, ImageWriter,
+    Level, Located, ReadBack, RestoreError, RunKind, read_back, restore,
 };
 use mimeo_image::source::{DiskSource, SourceOptions, UsedMode};
 use mimeo_image::target::Unused;
 use mimeo_image::{Target, TargetOptions, TargetWriter};
 
-use crate::common::noise;
+use crate::common::{can_loop, noise, run};
 
 const BLOCK: usize = 256 << 10;
 
@@ -27,10 +27,14 @@ fn disk() -> Vec<u8> {
 }
 
 fn captured(dir: &Path, raw: &[u8]) -> ImageFile {
+    std::fs::write(dir.join("disk.raw"), raw).unwrap();
+    captured_as(dir, UsedMode::Off)
+}
+
+fn captured_as(dir: &Path, used: UsedMode) -> ImageFile {
     let (disk, path) = (dir.join("disk.raw"), dir.join("disk.mimeo"));
-    std::fs::write(&disk, raw).unwrap();
     let options = SourceOptions {
-        used: UsedMode::Off,
+        used,
         ..SourceOptions::EXACT
     };
     let disk = DiskSource::open_with(&disk, &options).unwrap();
@@ -85,6 +89,35 @@ fn a_flipped_bit_anywhere_is_found_and_named() {
         assert_eq!(find(), ends);
         vandal.write_all_at(&raw[len..], len as u64).unwrap();
     }
+}
+
+#[test]
+fn unused_areas_count_where_they_are_zeros() {
+    let tools = ["mkfs.ext4"];
+    let Some(_alone) = can_loop("unused areas that are read back", &tools) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let disk = dir.path().join("disk.raw");
+    File::create(&disk).unwrap().set_len(64 << 20).unwrap();
+    run("mkfs.ext4", &["-q".as_ref(), disk.as_ref()]);
+    let file = captured_as(dir.path(), UsedMode::Auto);
+    let is_unused = |it: &Located| matches!(it.entry.content, Content::Run(RunKind::Unused, _));
+    let unused = file.entries().map(Result::unwrap).find(is_unused).unwrap();
+    let path = dir.path().join("target");
+    let writer = restored(&file, &path);
+    let vandal = OpenOptions::new().write(true).open(&path).unwrap();
+    let at = unused.entry.place.offset() + 1000;
+    vandal.write_all_at(&[1], at).unwrap();
+    for how in [Unused::Keep, Unused::Discard] {
+        let found = read_back(&file, &writer, how, |_| true).unwrap();
+        assert!(matches!(found, ReadBack::Right(_)), "{found:?}");
+    }
+    let found = read_back(&file, &writer, Unused::Zero, |_| true).unwrap();
+    let ReadBack::Different(Difference::Bytes(range)) = found else {
+        panic!("it was not found");
+    };
+    assert!(range.contains(&at), "{range:?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! * [`scrub`]: what of the used bytes no clone needs.
 //! * [`files`]: a look at the files of a filesystem, without mounting it.
 //! * [`fit`]: whether a disk fits a target that is larger or smaller, and what has to move then.
+//! * [`slices`]: a disk, its partitions and logical volumes, each as bytes of its own.
 //! * [`disk`]: which block devices exist, what they hold and who uses them.
 //!
 //! This crate knows neither the protocol nor the network. It is for Linux: the
@@ -27,6 +28,7 @@ mod ordered;
 mod retry;
 pub mod scrub;
 mod size;
+pub mod slices;
 pub mod source;
 pub mod target;
 pub mod used;

@@ -275,3 +275,59 @@ fn a_disk_is_restored_onto_a_device() {
     let small = common::Loop::new(BLOCK, &[]);
     failed(&restore(&small.path), 3, "too small");
 }
+
+#[test]
+fn an_image_file_is_checked_as_its_disk_is() {
+    if !has("an_image_file_is_checked_as_its_disk_is", &["age-keygen"]) {
+        return;
+    }
+    if Command::new("mkfs.ext4").arg("-V").output().is_err() {
+        return skip(
+            "an_image_file_is_checked_as_its_disk_is",
+            "it needs mkfs.ext4",
+        );
+    }
+    let disk = Disk::new();
+    fs::create_dir_all(disk.path("root/etc")).unwrap();
+    fs::write(
+        disk.path("root/etc/machine-id"),
+        "0123456789abcdef0123456789abcdef\n",
+    )
+    .unwrap();
+    disk.tool("mkfs.ext4", &["-q", "-F", "-d", "root", "ext.raw", "8M"]);
+    disk.tool("age-keygen", &["-o", "identity"]);
+    let recipient = disk.tool("age-keygen", &["-y", "identity"]);
+    let recipient = String::from_utf8_lossy(&recipient.stdout).trim().to_owned();
+    succeeded(&disk.mimeo(&["capture", "ext.raw", "plain.mimeo"]));
+    let encrypt = [
+        "capture",
+        "--encrypt-to",
+        &recipient,
+        "ext.raw",
+        "locked.mimeo",
+    ];
+    succeeded(&disk.mimeo(&encrypt));
+    let found = |args: &[&str]| {
+        let output = disk.mimeo(&[&["check", "--json"], args].concat());
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let raw = found(&["ext.raw"]);
+    assert_eq!(raw["findings"][0]["kind"], "machine-id");
+    assert_eq!(found(&["plain.mimeo"]), raw);
+    let unlock = ["--identity", "identity", "locked.mimeo"];
+    assert_eq!(found(&unlock), raw);
+    failed(&disk.mimeo(&["check", "locked.mimeo"]), 3, "--identity");
+    failed(&disk.mimeo(&["check", "-"]), 2, "a stream");
+    // It tells what it looked at.
+    let text = disk.mimeo(&["check", "plain.mimeo"]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(
+        text.starts_with("image file plain.mimeo, 8.3 MB\n"),
+        "{text}"
+    );
+    // Nothing in it can be changed, and it is told what to do instead.
+    succeeded(&disk.mimeo(&["keygen", "lab.key"]));
+    let sign = ["sign", "--sign-key", "lab.key", "locked.mimeo"];
+    failed(&disk.mimeo(&sign), 3, "age -d -o PLAIN FILE");
+}

@@ -174,8 +174,9 @@ pub enum Locked {
     WrongCredentials,
     /// It cannot be changed in place.
     #[error(
-        "it is encrypted, so nothing in it can be changed; sign it when it is captured \
-             (capture --sign-key)"
+        "it is encrypted, so nothing in it can be changed without writing all of it anew; sign it when \
+             it is captured (capture --sign-key), or sign it decrypted and encrypt it again: \
+             `age -d -o PLAIN FILE`, `mimeo-image sign --sign-key KEY PLAIN`, `age -r .. -o FILE PLAIN`"
     )]
     Sealed,
     /// Its header is damaged, or of another age.

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use super::crypt::{self, Credentials, Opened};
 use super::frame::{MAGIC, SKIPPABLE};
@@ -67,7 +66,7 @@ pub(super) struct Storage {
 
 enum Content {
     Plain(File),
-    Encrypted(Box<Mutex<Opened>>),
+    Encrypted(Box<Opened>),
 }
 
 impl Storage {
@@ -100,7 +99,7 @@ impl Storage {
                 })?;
                 Ok(Self {
                     len: opened.len(),
-                    content: Content::Encrypted(Box::new(Mutex::new(opened))),
+                    content: Content::Encrypted(Box::new(opened)),
                 })
             }
         }
@@ -130,7 +129,6 @@ impl Storage {
                 .read_exact_at(buffer, offset)
                 .map_err(|source| FileError::io(path, "read", offset, source)),
             Content::Encrypted(opened) => {
-                let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
                 opened
                     .read_exact_at(offset, buffer)
                     .map_err(|source| match source.kind() {

@@ -1,12 +1,13 @@
 //! `mimeo-image check`: what makes clones of a golden image clash, or fail to start.
 
-use std::ffi::OsString;
+use std::path::PathBuf;
 
-use mimeo_image::Source;
 use mimeo_image::golden::{self, Finding, Place, Report};
 use serde_json::{Value, json};
 
 use crate::cli::{Done, Error};
+use crate::disk::Disk;
+use crate::keys::Unlock;
 
 /// Say what makes clones of a golden image clash, or fail to start, and what to do about it
 ///
@@ -24,20 +25,18 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// A block device that nobody writes to, or the raw image of a disk or partition
-    #[arg(value_name = "IMAGE|DEVICE")]
-    disk: OsString,
+    #[command(flatten)]
+    unlock: Unlock,
+
+    /// A block device that nobody writes to, an image file, or the raw image of a disk or partition
+    #[arg(value_name = "DEVICE|IMAGE")]
+    disk: PathBuf,
 }
 
 /// Looks at a disk and tells what it found.
 pub(crate) fn run(args: &Args) -> Result<Done, Error> {
-    let source = Source::open(&args.disk).map_err(|error| Error::Refused(error.to_string()))?;
-    let name = source.describe();
-    let Source::Disk(disk) = source else {
-        return Err(Error::Usage(format!(
-            "{name}: a stream cannot be looked at; name a block device or an image file"
-        )));
-    };
+    let disk = Disk::open(&args.disk, &args.unlock)?;
+    let name = disk.describe();
     let report = golden::check(&disk.whole());
     let output = if args.json {
         serde_json::to_string_pretty(&to_json(&report))

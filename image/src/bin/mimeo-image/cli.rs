@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{capture, check, export, info, keygen, restore, sign, verify};
+use crate::{capture, check, export, info, keygen, mount, restore, sign, verify};
 
 /// In front of errors.
 const NAME: &str = "mimeo-image";
@@ -14,7 +14,8 @@ const NAME: &str = "mimeo-image";
 const EXITS: &str = "\
 Exit codes:
   0  done
-  1  failure; of check: something that is to be mended
+  1  failure; of check: something that is to be mended; of restore --verify: the disk holds
+     something else than was written
   2  usage: the command line cannot be carried out
   3  the image, device or target was refused
   6  the image is damaged, or not signed as it should be
@@ -25,7 +26,7 @@ Exit codes:
 #[command(
     name = NAME,
     version,
-    about = "Captures disks into image files, restores and checks them, makes the keys of a room",
+    about = "Captures disks into image files, restores, mounts and checks them, makes the keys of a room",
     after_help = EXITS,
     max_term_width = 100
 )]
@@ -43,6 +44,7 @@ enum Command {
     Info(info::Args),
     Verify(verify::Args),
     Export(export::Args),
+    Mount(mount::Args),
     Keygen(keygen::Args),
     Sign(sign::Args),
 }
@@ -58,10 +60,12 @@ pub(crate) enum Error {
     Refused(String),
     /// It was carried out, and found something that is to be mended: what it prints.
     Findings(String),
-    /// An image is not what was captured.
+    /// An image is not what was captured, or a target not what was written.
     Damaged(String),
     /// The operator stopped it.
     Interrupted(String),
+    /// Another process has told why, and ended with this exit code; none if by a signal.
+    Told(Option<u8>),
 }
 
 impl Error {
@@ -72,7 +76,10 @@ impl Error {
         | Self::Refused(text)
         | Self::Damaged(text)
         | Self::Findings(text)
-        | Self::Interrupted(text)) = &mut self;
+        | Self::Interrupted(text)) = &mut self
+        else {
+            return self;
+        };
         *text += "; ";
         *text += consequence;
         self
@@ -109,6 +116,7 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(Error::Damaged(text)) => complain(&text, 6),
         Err(Error::Interrupted(text)) => complain(&text, 130),
+        Err(Error::Told(code)) => ExitCode::from(code.unwrap_or(1)),
     }
 }
 
@@ -120,6 +128,7 @@ fn run(command: &Command) -> Result<Done, Error> {
         Command::Info(args) => info::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Export(args) => export::run(args),
+        Command::Mount(args) => mount::run(args),
         Command::Keygen(args) => keygen::run(args),
         Command::Sign(args) => sign::run(args),
     }

@@ -1,15 +1,15 @@
 //! `mimeo-image info`: partitions, filesystems, and how much of them is used.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use mimeo_image::ByteSize;
 use mimeo_image::image_file::{Form, ImageFile};
-use mimeo_image::used::{Layout, ReadAt, Summary, TableSummary, VolumeSummary};
-use mimeo_image::{ByteSize, Source};
+use mimeo_image::used::{Layout, Summary, TableSummary, VolumeSummary};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::{Done, Error};
+use crate::disk::Disk;
 use crate::keys::Unlock;
 
 /// Say what is on a disk or in an image: partitions, filesystems, and how much of them is used
@@ -34,10 +34,10 @@ pub(crate) struct Args {
 
 /// Looks at a disk and describes it.
 pub(crate) fn run(args: &Args) -> Result<Done, Error> {
-    // What cannot be looked at is refused as a source.
-    let output = match Form::of_path(&args.disk) {
-        Ok(Some(_)) => of_image(&args.unlock.open(&args.disk)?, args.json)?,
-        _ => of_disk(args)?,
+    let disk = Disk::open(&args.disk, &args.unlock)?;
+    let output = match &disk {
+        Disk::Image(file) => of_image(file, args.json)?,
+        Disk::Source(_) => of_disk(&disk, args.json)?,
     };
     Ok(Done {
         output: Some(output),
@@ -45,21 +45,12 @@ pub(crate) fn run(args: &Args) -> Result<Done, Error> {
     })
 }
 
-fn of_disk(args: &Args) -> Result<String, Error> {
-    let source =
-        Source::open(args.disk.as_os_str()).map_err(|error| Error::Refused(error.to_string()))?;
-    let name = source.describe();
-    let Source::Disk(disk) = source else {
-        return Err(Error::Usage(format!(
-            "{name}: a stream cannot be looked at; name a block device or an image file"
-        )));
-    };
-    let disk: Arc<dyn ReadAt> = Arc::new(disk);
-    let summary = Summary::of(&Layout::examine(&disk));
-    if args.json {
+fn of_disk(disk: &Disk, json: bool) -> Result<String, Error> {
+    let summary = Summary::of(&Layout::examine(&disk.whole()));
+    if json {
         return print(&summary);
     }
-    Ok(format!("{name}: {}", to_text(&summary)))
+    Ok(format!("{}: {}", disk.describe(), to_text(&summary)))
 }
 
 fn print(value: &impl Serialize) -> Result<String, Error> {

@@ -5,10 +5,12 @@
 mod capture;
 mod check;
 mod cli;
+mod disk;
 mod export;
 mod info;
 mod keygen;
 mod keys;
+mod mount;
 mod progress;
 mod restore;
 mod sign;

@@ -1,17 +1,18 @@
 //! Encryption at rest, in the format of age (age-encryption.org/v1): `age -d` opens it, too.
 
+mod opened;
+
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
-use age::secrecy::{ExposeSecret as _, SecretString};
-use age::stream::{StreamReader, StreamWriter};
-use age::{DecryptError, Decryptor, Encryptor, Identity, IdentityFile, Recipient, x25519};
-use age_core::format::{FileKey, Stanza};
+use age::secrecy::SecretString;
+use age::stream::StreamWriter;
+use age::{Encryptor, Identity, IdentityFile, Recipient, x25519};
 use thiserror::Error;
 
-use super::Locked;
+pub(super) use self::opened::Opened;
 
 /// How every age file begins.
 pub(super) const MAGIC: &[u8] = b"age-encryption.org/v1\n";
@@ -22,9 +23,6 @@ const MAX_PASSPHRASE: u64 = 64 << 10;
 /// Rounds of scrypt for a new passphrase, as a power of two: those of age itself. They take a
 /// second and 256 MiB.
 const WORK: u8 = 18;
-
-/// The most that a header may demand before its passphrase is tried: 1 GiB of memory, 4 s.
-const MAX_WORK: u8 = 20;
 
 /// What may open an encrypted image file.
 #[derive(Default)]
@@ -232,144 +230,4 @@ impl<W: Write> Sink<W> {
 
 fn encryptor<'a>(recipients: impl Iterator<Item = &'a dyn Recipient>) -> io::Result<Encryptor> {
     Encryptor::with_recipients(recipients).map_err(io::Error::other)
-}
-
-/// The content of an age file, at any offset.
-pub(super) struct Opened {
-    file: File,
-    key: KnownKey,
-    /// Gone after an error, which leaves it in a state that no later read can rely on.
-    reader: Option<StreamReader<File>>,
-    len: u64,
-}
-
-impl Opened {
-    /// Opens the age file; finding its key may take a second, by design of passphrases.
-    pub(super) fn open(file: File, credentials: &Credentials) -> Result<Self, Locked> {
-        let other = |error: io::Error| Locked::Other(error.to_string());
-        let copy = || file.try_clone().map_err(other);
-        let decryptor = Decryptor::new(rewound(copy()?).map_err(other)?).map_err(locked)?;
-        let passphrase = credentials.passphrase.as_ref().map(|passphrase| {
-            let mut identity = age::scrypt::Identity::new(passphrase.clone());
-            identity.set_max_work_factor(MAX_WORK);
-            identity
-        });
-        if passphrase.is_none() && credentials.identities.is_empty() {
-            return Err(Locked::NoCredentials);
-        }
-        let finder = KeyFinder {
-            passphrase,
-            credentials,
-            found: std::sync::Mutex::new(None),
-        };
-        let mut reader = decryptor
-            .decrypt(std::iter::once(&finder as &dyn Identity))
-            .map_err(locked)?;
-        let key = finder
-            .found
-            .into_inner()
-            .ok()
-            .flatten()
-            .ok_or(Locked::WrongCredentials)?;
-        // Decrypts the last chunk, so a file whose end is missing is found out here.
-        let len = reader.seek(SeekFrom::End(0)).map_err(other)?;
-        Ok(Self {
-            file,
-            key,
-            reader: Some(reader),
-            len,
-        })
-    }
-
-    /// Bytes of the content.
-    pub(super) fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Fills `buffer` from `offset` on.
-    pub(super) fn read_exact_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let end = offset.checked_add(buffer.len() as u64);
-        if end.is_none_or(|end| end > self.len) {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let mut reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => self.again()?,
-        };
-        reader.seek(SeekFrom::Start(offset))?;
-        reader.read_exact(buffer)?;
-        self.reader = Some(reader);
-        Ok(())
-    }
-
-    fn again(&self) -> io::Result<StreamReader<File>> {
-        let file = rewound(self.file.try_clone()?)?;
-        let decryptor = Decryptor::new(file).map_err(io::Error::other)?;
-        decryptor
-            .decrypt(std::iter::once(&self.key as &dyn Identity))
-            .map_err(io::Error::other)
-    }
-}
-
-fn rewound(mut file: File) -> io::Result<File> {
-    file.seek(SeekFrom::Start(0))?;
-    Ok(file)
-}
-
-fn locked(error: DecryptError) -> Locked {
-    match error {
-        DecryptError::NoMatchingKeys
-        | DecryptError::DecryptionFailed
-        | DecryptError::KeyDecryptionFailed => Locked::WrongCredentials,
-        DecryptError::ExcessiveWork { required, .. } => Locked::Other(format!(
-            "its header demands 2^{required} rounds of scrypt, at most 2^{MAX_WORK} are made"
-        )),
-        error => Locked::Other(error.to_string()),
-    }
-}
-
-/// Finds the key of a file, and keeps it.
-struct KeyFinder<'a> {
-    passphrase: Option<age::scrypt::Identity>,
-    credentials: &'a Credentials,
-    found: std::sync::Mutex<Option<KnownKey>>,
-}
-
-impl Identity for KeyFinder<'_> {
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
-        self.keep(|identity| identity.unwrap_stanza(stanza))
-    }
-
-    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
-        self.keep(|identity| identity.unwrap_stanzas(stanzas))
-    }
-}
-
-impl KeyFinder<'_> {
-    fn keep(
-        &self,
-        unwrap: impl Fn(&dyn Identity) -> Option<Result<FileKey, DecryptError>>,
-    ) -> Option<Result<FileKey, DecryptError>> {
-        let passphrase = self.passphrase.iter().map(|it| it as &dyn Identity);
-        let others = self.credentials.identities.iter();
-        let all = passphrase.chain(others.map(|it| &**it as &dyn Identity));
-        let key = all.into_iter().find_map(&unwrap)?;
-        if let (Ok(key), Ok(mut found)) = (&key, self.found.lock()) {
-            *found = Some(KnownKey(copy(key)));
-        }
-        Some(key)
-    }
-}
-
-/// The key of a file that was opened before.
-struct KnownKey(FileKey);
-
-impl Identity for KnownKey {
-    fn unwrap_stanza(&self, _: &Stanza) -> Option<Result<FileKey, DecryptError>> {
-        Some(Ok(copy(&self.0)))
-    }
-}
-
-fn copy(key: &FileKey) -> FileKey {
-    FileKey::init_with_mut(|bytes| bytes.copy_from_slice(key.expose_secret()))
 }

@@ -1,9 +1,10 @@
 //! The sender at work: the session's thread between the network and the encoders.
 
-mod chain;
 mod codes;
 mod effort;
 mod events;
+#[cfg(test)]
+mod memory;
 mod pictures;
 mod pipeline;
 mod pool;
@@ -17,19 +18,19 @@ use std::time::{Duration, Instant};
 use mimeo_console::Admission;
 use mimeo_image::source::{Source, SourceError};
 use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
+use mimeo_protocol::block::{ImageTree, Level};
 use mimeo_protocol::manifest::{Entry, Run};
 use mimeo_protocol::sender::{Destination, Endpoint, MemberState, Outgoing, Phase};
-use mimeo_protocol::units::BlockNumber;
+use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber};
 use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::Config;
 use crate::run::{Command, Severity, Update};
-use chain::DigestChain;
 pub(crate) use codes::shown as shown_code;
 use pictures::Pictures;
 use pipeline::{Pipeline, Produced, Reorder};
-use queue::{Encoded, Expected};
+use queue::Encoded;
 pub(crate) use room::Room;
 
 /// Bursts that are sent before inputs are looked at again.
@@ -60,11 +61,12 @@ pub(crate) struct Engine {
     updates: UnboundedSender<Update>,
     pictures: Pictures,
     reorder: Reorder,
-    chain: DigestChain,
+    tree: ImageTree,
     /// Bytes of the image, all of which were read: only its digest may be lacking.
     read: Option<u64>,
-    /// What each sent block was, by its number.
-    expected: Vec<Expected>,
+    /// The level that was tried on each sent block, by its number: what else is known of a block comes
+    /// with the request for its symbols.
+    levels: Vec<Level>,
     batch: ReceiveBatch,
     out: Vec<u8>,
     started: bool,
@@ -120,9 +122,9 @@ impl Engine {
             updates: parts.updates,
             pictures,
             reorder: Reorder::default(),
-            chain: DigestChain::default(),
+            tree: ImageTree::default(),
             read: None,
-            expected: Vec::new(),
+            levels: Vec::new(),
             batch: ReceiveBatch::new(),
             out: Vec::with_capacity(1 << 16),
             started: false,
@@ -164,7 +166,7 @@ impl Engine {
         let refused = self.source_refused;
         let reason = self.endpoint.session().abort_reason().cloned();
         Ended {
-            status: self.pictures.take(&self.endpoint, Instant::now()),
+            status: self.pictures.take(&mut self.endpoint, Instant::now()),
             mismatch: self.has_mismatch(),
             abort: reason.map(|(code, text)| (code, text, refused)),
         }
@@ -238,7 +240,7 @@ impl Engine {
             match produced {
                 Produced::Item { order, encoded } => self.reorder.push(order, encoded),
                 Produced::Zeros { place, digest } => {
-                    self.chain.on_zeros(place, digest, &self.expected);
+                    self.tree.push_zeros(place, &digest);
                 }
                 Produced::End { order, image_len } => self.reorder.set_end(order, image_len),
                 Produced::Fetched { fetch, body, rows } => {
@@ -284,31 +286,19 @@ impl Engine {
             Encoded::Body {
                 stored,
                 level,
-                raw_len,
-                only,
                 body,
             } => {
-                self.expected.push(Expected {
-                    digest: stored.digest,
-                    coding: stored.coding,
-                    level,
-                    raw_len,
-                    only,
-                });
-                self.chain.push_block(&self.expected);
+                self.levels.push(level);
+                self.tree.push(stored.place, stored.digest);
                 self.endpoint
                     .handle_entry(now, Entry::Block(stored), Some(body));
             }
             Encoded::Zero { place, digest } => {
-                self.chain.push_zero(digest, &self.expected);
+                self.tree.push(place, digest);
                 let entry = Entry::Zero(Run { place, count: 1 });
                 self.endpoint.handle_entry(now, entry, None);
             }
-            Encoded::Run(entry) => {
-                let (place, count) = (entry.place(), entry.count());
-                self.chain.push_run(Run { place, count }, &self.expected);
-                self.endpoint.handle_entry(now, entry, None);
-            }
+            Encoded::Run(entry) => self.endpoint.handle_entry(now, entry, None),
         }
     }
 
@@ -324,7 +314,7 @@ impl Engine {
     /// All was read; once all digests are there, too, the image has one.
     fn end_digest(&mut self) {
         if let Some(image_len) = self.read
-            && let Some(digest) = self.chain.finish()
+            && let Some(digest) = self.tree.finish(image_len.div_ceil(BLOCK_SIZE as u64))
         {
             self.read = None;
             self.endpoint
@@ -365,8 +355,8 @@ impl Engine {
     fn ask_for_symbols(&mut self) {
         while let Some(fetch) = self.endpoint.poll_fetch() {
             let BlockNumber(block) = fetch.share.block;
-            let expected = self.expected[block as usize];
-            self.pipeline.fetch(fetch, expected);
+            let level = self.levels[block as usize];
+            self.pipeline.fetch(fetch, level);
         }
     }
 
@@ -421,7 +411,7 @@ impl Engine {
         let now = Instant::now();
         if always || now >= self.pictures.last() + PICTURE_EVERY {
             self.watch_source();
-            let status = self.pictures.take(&self.endpoint, now);
+            let status = self.pictures.take(&mut self.endpoint, now);
             let _ = self.updates.send(Update::Status(status));
         }
     }

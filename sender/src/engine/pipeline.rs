@@ -15,7 +15,7 @@ use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use super::effort::Effort;
 use super::pool::{Buffer, Pool};
-use super::queue::{Allowance, Encoded, Expected, Order, Work, WorkQueue};
+use super::queue::{Allowance, Encoded, Order, Work, WorkQueue};
 use super::reader::{Output, SharedSource, read_source};
 
 /// Blocks that are read, encoded or wait for the session, at most: 12 MiB of raw blocks keep
@@ -135,8 +135,8 @@ impl Pipeline {
     }
 
     /// Asks for the symbols of a share.
-    pub(super) fn fetch(&self, fetch: Fetch, expected: Expected) {
-        self.queue.push(Work::Fetch { fetch, expected });
+    pub(super) fn fetch(&self, fetch: Fetch, level: Level) {
+        self.queue.push(Work::Fetch { fetch, level });
     }
 }
 
@@ -260,7 +260,7 @@ impl Worker {
                 let digest = ZerosDigest::of(place, count, disk.len());
                 Produced::Zeros { place, digest }
             }
-            Work::Fetch { fetch, expected } => self.fetch(fetch, expected)?,
+            Work::Fetch { fetch, level } => self.fetch(fetch, level)?,
         })
     }
 
@@ -277,7 +277,6 @@ impl Worker {
         if raw.len() == BLOCK_SIZE && is_zero(raw) {
             return Encoded::Zero { place, digest };
         }
-        let raw_len = u32::try_from(raw.len()).expect("blocks are 256 KiB");
         let level = self.effort.level();
         let encoder = self.encoders.of(level);
         let coding = encoder.encode(raw, &mut self.compressed);
@@ -292,8 +291,6 @@ impl Worker {
         Encoded::Body {
             stored,
             level,
-            raw_len,
-            only,
             body,
         }
     }
@@ -312,24 +309,31 @@ impl Worker {
 
     /// Has the symbols of a share at hand; a block that is not is read and encoded again, which
     /// yields the same body if the source is the same.
-    fn fetch(&mut self, fetch: Fetch, expected: Expected) -> Result<Produced, SourceError> {
+    fn fetch(&mut self, fetch: Fetch, level: Level) -> Result<Produced, SourceError> {
         let body = match &fetch.body {
             Some(body) => body.clone(),
             None => {
-                let raw = self.read(fetch.place, expected.raw_len as usize)?;
-                let digest = BlockDigest::of(fetch.place, raw.as_ref(), expected.only);
-                if digest != expected.digest {
-                    return Ok(Produced::Changed { place: fetch.place });
+                let StoredBlock {
+                    place,
+                    coding,
+                    digest,
+                    ..
+                } = fetch.block;
+                let disk = self.disk.as_ref().expect("bodies of streams are kept");
+                let (len, only) = (place.raw_len(disk.len()), disk.len() <= BLOCK_SIZE as u64);
+                let raw = self.read(place, len)?;
+                if BlockDigest::of(place, raw.as_ref(), only) != digest {
+                    return Ok(Produced::Changed { place });
                 }
-                if expected.coding == Coding::Zstd {
-                    let encoder = self.encoders.of(expected.level);
+                if coding == Coding::Zstd {
+                    let encoder = self.encoders.of(level);
                     let shorter = encoder.compress(raw.as_ref(), &mut self.compressed);
                     assert!(
                         shorter,
                         "the same bytes were shorter when they were sent first"
                     );
                 }
-                self.body(expected.coding, raw)
+                self.body(coding, raw)
             }
         };
         let rows = fetch.rows(&body);

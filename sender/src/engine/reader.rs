@@ -11,10 +11,6 @@ use super::queue::{Allowance, Encoded, Order, Work, WorkQueue};
 /// Blocks of a run that is handed over at once, 1 GiB.
 const RUN_AT_ONCE: u32 = 4096;
 
-/// Blocks of a run that are digested at once: 256 x 27 us of hashing, which a repair waits for. A
-/// power of two, so that subtrees are not cut.
-const DIGESTED_AT_ONCE: u32 = 256;
-
 /// What the reader hands work to and reports to.
 pub(super) struct Output<'a> {
     pub(super) queue: &'a WorkQueue,
@@ -110,15 +106,10 @@ fn skip(output: &Output<'_>, order: Order, kind: ExtentKind, run: Run) {
     };
     let encoded = Encoded::Run(entry);
     output.results.send(Produced::Item { order, encoded });
-    let (mut at, end) = (run.place.0, run.place.0 + run.count);
-    while at < end {
-        let next = (at + 1).next_multiple_of(DIGESTED_AT_ONCE).min(end);
-        output.queue.push(Work::Zeros {
-            place: Place(at),
-            count: next - at,
-        });
-        at = next;
-    }
+    output.queue.push(Work::Zeros {
+        place: run.place,
+        count: run.count,
+    });
 }
 
 fn read_stream(stream: &mut StreamSource, output: &Output<'_>) -> Result<(Order, u64), Stop> {

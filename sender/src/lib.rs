@@ -21,10 +21,13 @@ mod report;
 pub mod run;
 mod sign_key;
 mod slow;
+mod spill;
 mod start_at;
 pub mod status;
 mod summary;
 mod unused;
+
+pub use spill::SpilledPages;
 
 pub use mimeo_console::{
     Admission, AdmissionError, KeyFileError, Mode, ReportFile, ReportFileError,

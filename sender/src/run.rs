@@ -20,7 +20,7 @@ use crate::fit::look_at;
 use crate::golden;
 use crate::open::open;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
-use crate::{summary, unused};
+use crate::{SpilledPages, summary, unused};
 
 pub use mimeo_console::Severity;
 
@@ -103,7 +103,8 @@ fn session(
     let endpoint_config = endpoint_config(config, session_id, room.data_group(), needs)
         .map_err(|error| failed(Exit::Failure, &error))?;
     let session = session_config(config, &source);
-    let endpoint = Endpoint::new(Instant::now(), endpoint_config, session);
+    let pages = Box::<SpilledPages>::default();
+    let endpoint = Endpoint::with_page_store(Instant::now(), endpoint_config, session, pages);
     let parts = Parts {
         endpoint,
         room,

@@ -393,10 +393,10 @@ fn compressed_blocks_of_every_size_are_mended() {
     let done = Rc::new(Cell::new(0));
     let spoiled = Rc::clone(&done);
     repeat(&mut room, ms(1), move |room| {
-        let manifest = room.operator.endpoint.session().manifest();
-        let known = manifest.known_blocks().0;
+        let session = room.operator.endpoint.session_mut();
+        let known = session.manifest().known_blocks().0;
         let ks: Vec<u8> = (spoiled.get()..known)
-            .map(|block| manifest.block(BlockNumber(block)).expect("it is known").k())
+            .map(|block| session.block(BlockNumber(block)).expect("it is known").k())
             .collect();
         for (block, k) in (spoiled.get()..known).zip(ks) {
             let header = SymbolHeader {

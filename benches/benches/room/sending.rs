@@ -133,7 +133,7 @@ impl<'a> Sending<'a> {
 
     fn fetch(&mut self, fetch: &Fetch) -> (Body, Rows) {
         let body = fetch.body.clone().unwrap_or_else(|| {
-            let raw = self.raw(fetch.place);
+            let raw = self.raw(fetch.block.place);
             self.encode(raw).1
         });
         let rows = fetch.rows(&body);

@@ -98,6 +98,11 @@ impl ZerosDigest {
         Self(vec![(1, digest.0)])
     }
 
+    /// The subtrees, from left to right.
+    pub(super) fn subtrees(&self) -> &[(u32, ChainingValue)] {
+        &self.0
+    }
+
     /// How many blocks it is about.
     #[must_use]
     pub fn count(&self) -> u32 {
@@ -139,7 +144,7 @@ impl ImageHasher {
     }
 
     /// Takes the next subtree, which lies at a multiple of its length.
-    fn push_subtree(&mut self, blocks: u32, value: ChainingValue) {
+    pub(super) fn push_subtree(&mut self, blocks: u32, value: ChainingValue) {
         // A subtree for each bit that is set in the number of blocks: what lies left of the new
         // block is complete.
         while self.stack.len() > self.blocks.count_ones() as usize {

@@ -1,11 +1,14 @@
 //! How hard the sender compresses.
 
 use core::fmt;
+use core::num::NonZeroI8;
 use core::str::FromStr;
 
-/// A compression level: none at all, or a level of zstd.
+/// A compression level: none at all, or a level of zstd. One byte: the sender keeps it for every block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level(Option<i32>);
+pub struct Level(Option<NonZeroI8>);
+
+const _: () = assert!(size_of::<Level>() == 1);
 
 /// Text or a number that is no compression level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,12 +21,12 @@ impl Level {
     /// Every block is sent as it is.
     pub const NONE: Level = Level(None);
     /// zstd 1, for links of several Gbit/s.
-    pub const FAST: Level = Level(Some(1));
+    pub const FAST: Level = Level(NonZeroI8::new(1));
     /// zstd 3.
-    pub const DEFAULT: Level = Level(Some(3));
+    pub const DEFAULT: Level = Level(NonZeroI8::new(3));
     /// zstd 19: an image that is captured once and sent often. The levels above differ only in
     /// windows that are larger than a block.
-    pub const MAX: Level = Level(Some(19));
+    pub const MAX: Level = Level(NonZeroI8::new(19));
 
     /// The given level of zstd.
     ///
@@ -31,19 +34,20 @@ impl Level {
     ///
     /// Levels from -7 to 22 exist; 0, which zstd takes for its default, is refused.
     pub fn zstd(level: i32) -> Result<Level, LevelError> {
-        if level != 0 && (-7..=22).contains(&level) {
-            Ok(Level(Some(level)))
-        } else {
-            Err(LevelError {
+        let known = (-7..=22).contains(&level);
+        let number = i8::try_from(level).ok().and_then(NonZeroI8::new);
+        match number.filter(|_| known) {
+            Some(number) => Ok(Level(Some(number))),
+            None => Err(LevelError {
                 found: level.to_string(),
-            })
+            }),
         }
     }
 
     /// The level of zstd; nothing for [`Level::NONE`].
     #[must_use]
     pub fn as_zstd(self) -> Option<i32> {
-        self.0
+        self.0.map(|number| number.get().into())
     }
 }
 
@@ -79,7 +83,7 @@ impl fmt::Display for Level {
             Level::FAST => f.write_str("fast"),
             Level::DEFAULT => f.write_str("default"),
             Level::MAX => f.write_str("max"),
-            Level(level) => write!(f, "{}", level.unwrap_or_default()),
+            other => write!(f, "{}", other.as_zstd().unwrap_or_default()),
         }
     }
 }

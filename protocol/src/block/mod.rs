@@ -4,17 +4,19 @@
 //!   is one standard zstd frame (RFC 8878) that states its content size, or the block itself
 //!   where that is not longer.
 //! * [`BlockDigest`] is what the manifest says about a block, [`ImageHasher`] combines these
-//!   into the plain BLAKE3 hash of the image.
+//!   into the plain BLAKE3 hash of the image, [`ImageTree`] does so in any order.
 
 mod coding;
 mod digest;
 mod level;
 mod probe;
+mod tree;
 
 pub use coding::{Coding, DecodeError, Decoder, Encoder, content_size};
 pub(crate) use digest::write_hex;
 pub use digest::{BlockDigest, ImageDigest, ImageHasher, ZerosDigest};
 pub use level::{Level, LevelError};
+pub use tree::ImageTree;
 
 /// Whether all bytes are zero. Stops within 128 bytes of the first that is not.
 #[must_use]

@@ -52,9 +52,28 @@ impl StoredBlock {
     pub fn source_symbols(&self) -> usize {
         source_symbols(self.stored_len as usize)
     }
+
+    /// The same, as headers of symbols state it.
+    ///
+    /// # Panics
+    ///
+    /// If its body is longer than any may be.
+    #[must_use]
+    pub fn k(&self) -> u8 {
+        u8::try_from(self.source_symbols()).expect("bodies hold at most 187")
+    }
 }
 
 impl Entry {
+    /// The block, if it is one that is sent.
+    #[must_use]
+    pub fn as_block(&self) -> Option<&StoredBlock> {
+        match self {
+            Entry::Block(block) => Some(block),
+            Entry::Zero(_) | Entry::Unused(_) => None,
+        }
+    }
+
     /// The first place that it is about.
     #[must_use]
     pub fn place(&self) -> Place {
@@ -114,6 +133,11 @@ impl Entry {
         out.extend_from_slice(&self.place().0.to_be_bytes());
         out.extend_from_slice(&len.to_be_bytes());
         out.extend_from_slice(&digest);
+    }
+
+    /// Whether these bytes are those of a block that is sent.
+    pub(super) fn is_block(bytes: &[u8; ENTRY_LEN]) -> bool {
+        matches!(bytes[0], KIND_ZSTD | KIND_RAW)
     }
 
     pub(super) fn decode(bytes: &[u8; ENTRY_LEN]) -> Result<Entry, EntryError> {

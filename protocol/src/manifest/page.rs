@@ -2,7 +2,9 @@
 
 use super::entry::{ENTRY_LEN, Entry, StoredBlock};
 use crate::keys::{Context, SIGNATURE_LEN, Signer, Verifier};
-use crate::units::{BlockNumber, ENTRIES_PER_PAGE, MAX_BODY, PageNumber, Place, SYMBOL_SIZE};
+use crate::units::{
+    BlockNumber, ENTRIES_PER_PAGE, MAX_BODY, PageNumber, Place, SYMBOL_SIZE, Symbol,
+};
 
 /// Bytes before the entries.
 const HEADER: usize = 9;
@@ -176,10 +178,7 @@ impl Page {
 
     /// Its blocks that are sent, with their numbers.
     pub fn blocks(&self) -> impl Iterator<Item = (BlockNumber, &StoredBlock)> {
-        let blocks = self.entries.iter().filter_map(|entry| match entry {
-            Entry::Block(block) => Some(block),
-            Entry::Zero(_) | Entry::Unused(_) => None,
-        });
+        let blocks = self.entries.iter().filter_map(Entry::as_block);
         // No number exceeds 32 bits: `check_order` has seen to it.
         (0..)
             .zip(blocks)
@@ -268,6 +267,20 @@ impl Page {
         };
         page.check_order()?;
         Ok(page)
+    }
+
+    /// The block with this index among those of the page that a symbol holds, without looking at the
+    /// other entries. `None` if there is none, or its entry is wrong by itself.
+    #[must_use]
+    pub fn nth_block(symbol: &Symbol, nth: usize) -> Option<StoredBlock> {
+        let count = usize::from(symbol[HEADER - 1]);
+        let entries = symbol.get(HEADER..HEADER + count * ENTRY_LEN)?;
+        let (entries, _) = entries.as_chunks::<ENTRY_LEN>();
+        let mut blocks = entries.iter().filter(|bytes| Entry::is_block(bytes));
+        match Entry::decode(blocks.nth(nth)?) {
+            Ok(Entry::Block(block)) => Some(block),
+            _ => None,
+        }
     }
 
     /// Checks what entries can get wrong together; each by itself is valid.

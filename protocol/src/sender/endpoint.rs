@@ -18,13 +18,13 @@ use guesses::Guesses;
 use joins::Allowance;
 
 use super::interleave::Share;
+use super::page_store::{PageStore, PagesInMemory};
 use super::session::{Event, Job, Purpose, Session, SessionConfig, SymbolRef, Transmit};
 use super::store::{Body, Rows, Store};
 use crate::ids::SessionId;
 use crate::keys::{SealKey, Secret, Signer, SigningKey, derive};
-use crate::manifest::Entry;
+use crate::manifest::{Entry, StoredBlock};
 use crate::strays::Strays;
-use crate::units::Place;
 use crate::wire::{
     Auth, Envelope, Kind, RejectReason, SYMBOL_DATAGRAM, TargetNeeds, ToSender, VERSION,
 };
@@ -75,8 +75,8 @@ pub struct EndpointConfig {
 pub struct Fetch {
     /// Which symbols.
     pub share: Share,
-    /// Where the block stands in the image.
-    pub place: Place,
+    /// What the block is: a body that is made again must be of the same bytes.
+    pub block: StoredBlock,
     /// Its body, where it is still at hand; else read and encode it again.
     pub body: Option<Body>,
     /// What they are for.
@@ -121,9 +121,20 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint whose session waits for receivers.
+    /// An endpoint whose session waits for receivers. Pages of the manifest are kept in memory.
     #[must_use]
     pub fn new(now: Instant, config: EndpointConfig, session: SessionConfig) -> Self {
+        Self::with_page_store(now, config, session, Box::<PagesInMemory>::default())
+    }
+
+    /// The same, with pages kept in `pages`, which is empty.
+    #[must_use]
+    pub fn with_page_store(
+        now: Instant,
+        config: EndpointConfig,
+        session: SessionConfig,
+        pages: Box<dyn PageStore>,
+    ) -> Self {
         let group = &[b"mimeo 1 group".as_slice()];
         let group_secret = derive(config.seed.bytes(), &config.session_id.0, group);
         let signer = Signer {
@@ -141,7 +152,7 @@ impl Endpoint {
             events: VecDeque::new(),
             store: Store::new(!session.seekable),
             digests: SignedDigests::default(),
-            session: Session::new(now, session, signer),
+            session: Session::with_page_store(now, session, signer, pages),
             burst: Vec::new(),
             clear: VecDeque::new(),
             strays: Strays::default(),
@@ -258,13 +269,13 @@ impl Endpoint {
                 Job::DigestsSent(block, part) => self.digests.forget(block, part),
                 Job::Fetch {
                     share,
-                    place,
+                    block,
                     purpose,
                 } => {
                     let body = self.store.body(share.block);
                     let fetch = Fetch {
                         share,
-                        place,
+                        block,
                         body,
                         purpose,
                     };

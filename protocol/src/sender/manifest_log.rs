@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::page_store::{PageStore, PagesLost};
 use crate::ids::Seq;
 use crate::keys::Signer;
-use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run};
-use crate::units::{
-    BLOCK_SIZE, BlockNumber, ENTRIES_PER_PAGE, PageNumber, Place, SYMBOL_SIZE, Symbol,
-    source_symbols,
-};
+use crate::manifest::{Entry, Identity, IdentityHasher, Page, Run, StoredBlock};
+use crate::units::{BLOCK_SIZE, BlockNumber, ENTRIES_PER_PAGE, PageNumber, SYMBOL_SIZE, Symbol};
 
 /// A page closes this long after its first entry, so that a slow source does not hold it back.
 pub const PAGE_AGE: Duration = Duration::from_millis(100);
@@ -17,28 +15,12 @@ pub const PAGE_AGE: Duration = Duration::from_millis(100);
 /// trip before any of its 32 blocks can be written, two symbols in 5984 cost nothing.
 pub const PAGE_PARITY: u8 = 2;
 
-/// Where a block that is sent stands, so that it can be read again for a repair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SentBlock {
-    /// Its place in the image.
-    pub place: Place,
-    /// Bytes of its body.
-    pub stored_len: u32,
-}
-
-impl SentBlock {
-    /// Its source symbols.
-    #[must_use]
-    pub fn k(&self) -> u8 {
-        u8::try_from(source_symbols(self.stored_len as usize)).expect("bodies hold at most 187")
-    }
-}
-
-/// A closed page: its symbol and what is under way with it.
+/// A closed page: what is under way with it, and which blocks it is about. 16 bytes for up to 32 blocks;
+/// the page itself is in the store.
 #[derive(Debug)]
 struct ClosedPage {
-    object: Box<Symbol>,
     last_sent: Seq,
+    first_block: BlockNumber,
     queued: bool,
 }
 
@@ -48,27 +30,33 @@ pub struct ManifestLog {
     signer: Signer,
     open: Vec<Entry>,
     opened_at: Option<Instant>,
-    open_first: BlockNumber,
     pages: Vec<ClosedPage>,
+    store: Box<dyn PageStore>,
+    /// Why the store has failed, if it has: it is not asked any more, and the session ends.
+    lost: Option<PagesLost>,
+    /// The page of the block that was asked for last: the next one is mostly in it, or behind it.
+    near: usize,
     /// Pages that were sent, the first time in the order of their numbers.
     sent: PageNumber,
-    blocks: Vec<SentBlock>,
+    known_blocks: BlockNumber,
     closed_blocks: BlockNumber,
     unused_blocks: u64,
     identity: IdentityHasher,
 }
 
 impl ManifestLog {
-    /// No entries yet; pages will be signed by `signer`.
-    pub fn new(signer: Signer) -> Self {
+    /// No entries yet; pages will be signed by `signer` and kept in `store`, which is empty.
+    pub fn new(signer: Signer, store: Box<dyn PageStore>) -> Self {
         Self {
             signer,
             open: Vec::new(),
             opened_at: None,
-            open_first: BlockNumber(0),
             pages: Vec::new(),
+            store,
+            lost: None,
+            near: 0,
             sent: PageNumber(0),
-            blocks: Vec::new(),
+            known_blocks: BlockNumber(0),
             closed_blocks: BlockNumber(0),
             unused_blocks: 0,
             identity: IdentityHasher::default(),
@@ -87,10 +75,10 @@ impl ManifestLog {
             .push(&entry)
             .expect("the source yields every place once, in order");
         match &entry {
-            Entry::Block(block) => self.blocks.push(SentBlock {
-                place: block.place,
-                stored_len: block.stored_len,
-            }),
+            Entry::Block(_) => {
+                let blocks = self.known_blocks.0.checked_add(1);
+                self.known_blocks = BlockNumber(blocks.expect("block numbers are 32 bits"));
+            }
             Entry::Unused(run) => self.unused_blocks += u64::from(run.count),
             Entry::Zero(_) => {}
         }
@@ -124,22 +112,30 @@ impl ManifestLog {
 
     fn close(&mut self) -> PageNumber {
         let number = PageNumber(u32::try_from(self.pages.len()).expect("fewer pages than blocks"));
-        let mut page = Page::new(number, self.open_first, std::mem::take(&mut self.open))
+        let mut page = Page::new(number, self.closed_blocks, std::mem::take(&mut self.open))
             .expect("entries are in order and a page is closed when it is full");
         page.sign(&self.signer);
         let mut object = Vec::new();
         page.encode(&mut object);
         object.resize(SYMBOL_SIZE, 0);
-        let object = object.try_into().expect("a page fits a symbol");
+        let object: &Symbol = object.as_slice().try_into().expect("a page fits a symbol");
+        if self.lost.is_none() {
+            self.lost = self.store.push(object).err();
+        }
         self.pages.push(ClosedPage {
-            object,
             last_sent: Seq(0),
+            first_block: self.closed_blocks,
             queued: false,
         });
         self.opened_at = None;
-        self.closed_blocks = self.known_blocks();
-        self.open_first = self.closed_blocks;
+        self.closed_blocks = self.known_blocks;
         number
+    }
+
+    /// Why pages are lost, if they are: nothing that has to do with them can go on.
+    #[must_use]
+    pub fn lost(&self) -> Option<&PagesLost> {
+        self.lost.as_ref()
     }
 
     /// Blocks of closed pages: they may be sent.
@@ -151,7 +147,7 @@ impl ManifestLog {
     /// Blocks of all entries.
     #[must_use]
     pub fn known_blocks(&self) -> BlockNumber {
-        BlockNumber(u32::try_from(self.blocks.len()).expect("block numbers are 32 bits"))
+        self.known_blocks
     }
 
     /// Bytes of the unused runs so far.
@@ -172,16 +168,59 @@ impl ManifestLog {
         self.sent
     }
 
-    /// A block by its number.
+    /// A block by its number; `None` for one that is not known, and when pages are [lost](Self::lost).
     #[must_use]
-    pub fn block(&self, block: BlockNumber) -> Option<SentBlock> {
-        self.blocks.get(block.0 as usize).copied()
+    pub fn block(&mut self, block: BlockNumber) -> Option<StoredBlock> {
+        let Some(open) = block.0.checked_sub(self.closed_blocks.0) else {
+            return self.closed_block(block);
+        };
+        let blocks = self.open.iter().filter_map(Entry::as_block);
+        blocks.cloned().nth(open as usize)
     }
 
-    /// The symbol of a closed page, padded.
+    fn closed_block(&mut self, block: BlockNumber) -> Option<StoredBlock> {
+        self.near = self.page_of(block);
+        let nth = block.0 - self.pages[self.near].first_block.0;
+        let page = PageNumber(u32::try_from(self.near).expect("fewer pages than blocks"));
+        let found = Page::nth_block(self.page_object(page)?, nth as usize);
+        if found.is_none() {
+            let text = format!("page {page} of the manifest does not have block {block} any more");
+            self.lost = Some(PagesLost(text));
+        }
+        found
+    }
+
+    /// The closed page that a block is in, by its index.
+    fn page_of(&self, block: BlockNumber) -> usize {
+        let first = |at: usize| {
+            let page = self.pages.get(at);
+            page.map_or(self.closed_blocks, |page| page.first_block)
+        };
+        let holds = |at: usize| first(at) <= block && block < first(at + 1);
+        if holds(self.near) {
+            return self.near;
+        }
+        if holds(self.near + 1) {
+            return self.near + 1;
+        }
+        // Of pages without blocks and the one behind them, which have the same number, the last.
+        let behind = self.pages.partition_point(|page| page.first_block <= block);
+        behind - 1
+    }
+
+    /// The symbol of a closed page, padded; `None` when pages are [lost](Self::lost).
     #[must_use]
-    pub fn page_object(&self, page: PageNumber) -> Option<&Symbol> {
-        self.pages.get(page.0 as usize).map(|page| &*page.object)
+    pub fn page_object(&mut self, page: PageNumber) -> Option<&Symbol> {
+        if self.lost.is_some() || page >= self.pages() {
+            return None;
+        }
+        match self.store.page(page) {
+            Ok(object) => Some(object),
+            Err(lost) => {
+                self.lost = Some(lost);
+                None
+            }
+        }
     }
 
     /// Marks a page as waiting to be sent, unless it is already or was sent after `seen`.
@@ -213,3 +252,6 @@ impl ManifestLog {
             .expect("the entries end where the image does")
     }
 }
+
+#[cfg(test)]
+mod tests;

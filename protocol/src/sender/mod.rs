@@ -11,6 +11,7 @@ mod interleave;
 mod manifest_log;
 mod member;
 mod mending;
+mod page_store;
 mod pass;
 mod repair;
 mod roster;
@@ -21,6 +22,7 @@ mod stragglers;
 
 pub use endpoint::{Destination, Endpoint, EndpointConfig, Fetch, Outgoing};
 pub use interleave::Share;
+pub use page_store::{PageStore, PagesInMemory, PagesLost};
 pub use roster::{About, Member, MemberState, keepalive};
 pub use session::{
     Counters, Event, Job, Parity, Phase, Purpose, Session, SessionConfig, SymbolRef, Transmit,

@@ -5,12 +5,18 @@
 //! losses at every receiver. Symbols owed for a block are the maximum over receivers of its
 //! deficit less the symbols sent after the datagram that the receiver's report had seen.
 
+use std::collections::btree_map::OccupiedEntry;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::interleave::Share;
 use crate::hash::NumberMap;
 use crate::ids::{ReceiverNumber, Seq};
 use crate::units::{BlockNumber, Esi, MAX_SYMBOLS};
+
+/// Blocks that symbols may be owed for, at most: 16 GiB of them, more than receivers put together at a
+/// time. Only a report that lies names more, and those that come first in the image are repaired
+/// first.
+const MAX_OWED: usize = 65_536;
 
 /// Repair symbols that wait to be sent, over all blocks, at most; the rest is asked for again.
 const MAX_PREPARED: usize = 4096;
@@ -75,12 +81,34 @@ struct Sent {
     symbols: u32,
 }
 
+/// Where the next repair of each block starts, up to the last that had one: a byte for each, as in a
+/// large room with losses nearly every block gets some.
+#[derive(Debug, Default)]
+struct Cursors(Vec<Esi>);
+
+impl Cursors {
+    /// Of a block that had no repair. No symbol has this number.
+    const NONE: Esi = Esi(MAX_SYMBOLS as u8);
+
+    fn of(&self, block: BlockNumber) -> Option<Esi> {
+        let cursor = self.0.get(block.0 as usize).copied();
+        cursor.filter(|&cursor| cursor != Self::NONE)
+    }
+
+    fn set(&mut self, block: BlockNumber, cursor: Esi) {
+        let at = block.0 as usize;
+        if self.0.len() <= at {
+            self.0.resize(at + 1, Self::NONE);
+        }
+        self.0[at] = cursor;
+    }
+}
+
 /// Plans repairs and remembers what was sent since the oldest report.
 #[derive(Debug, Default)]
 pub struct Repairs {
     owed: BTreeMap<BlockNumber, Owed>,
-    /// Where the next repair of a block starts, once it had one.
-    cursors: NumberMap<BlockNumber, Esi>,
+    cursors: Cursors,
     /// What was sent of a block lately, oldest first.
     log: NumberMap<BlockNumber, Vec<Sent>>,
     ready: VecDeque<(Share, u8)>,
@@ -89,6 +117,23 @@ pub struct Repairs {
 }
 
 impl Repairs {
+    /// Whether symbols may be owed for a block: if not, for none behind it either.
+    pub fn has_room_for(&self, block: BlockNumber) -> bool {
+        let newest = self.owed.last_key_value();
+        self.owed.len() < MAX_OWED || newest.is_some_and(|(&newest, _)| block <= newest)
+    }
+
+    /// Makes room for a block among those that symbols are owed for: the newest gives way to an older
+    /// one, unless its symbols are under way. Whoever is left out asks again.
+    fn makes_room_for(&mut self, block: BlockNumber) -> bool {
+        if self.owed.len() < MAX_OWED || self.owed.contains_key(&block) {
+            return true;
+        }
+        let newest = self.owed.last_entry();
+        let newest = newest.filter(|newest| *newest.key() > block && !newest.get().under_way);
+        newest.map(OccupiedEntry::remove).is_some()
+    }
+
     /// A receiver that has seen `seen` needs `deficit` further symbols of a block of `k`.
     pub fn on_deficit(
         &mut self,
@@ -98,6 +143,9 @@ impl Repairs {
         seen: Seq,
     ) {
         let need = u32::from(deficit).saturating_sub(self.sent_after(block, seen));
+        if !self.makes_room_for(block) {
+            return;
+        }
         let owed = self.owed.entry(block).or_default();
         owed.k = k;
         // What is under way answers a part of the need already.
@@ -149,7 +197,6 @@ impl Repairs {
             }
             owed_for >= block || owed.under_way
         });
-        self.cursors.retain(|&fresh_for, _| fresh_for >= block);
     }
 
     /// The next symbols to prepare, oldest block first, and how many of them one receiver alone
@@ -162,10 +209,8 @@ impl Repairs {
         let (&block, owed) = owed.find(|(_, owed)| !owed.under_way && owed.most.symbols > 0)?;
         let by = owed.most.by.expect("what is owed is owed to somebody");
         let alone = owed.most.alone();
-        let first = *self
-            .cursors
-            .entry(block)
-            .or_insert(Esi(owed.k % MAX_SYMBOLS as u8));
+        let first = self.cursors.of(block);
+        let first = first.unwrap_or(Esi(owed.k % MAX_SYMBOLS as u8));
         let share = Share {
             block,
             k: owed.k,
@@ -175,19 +220,19 @@ impl Repairs {
         owed.under_way = true;
         self.prepared += usize::from(share.count);
         self.blocks += 1;
-        self.cursors.insert(block, share.esi(share.count));
+        self.cursors.set(block, share.esi(share.count));
         Some((share, (by, alone)))
     }
 
     /// Where fresh symbols of a block start.
     #[must_use]
     pub fn cursor(&self, block: BlockNumber, k: u8) -> Esi {
-        self.cursors.get(&block).copied().unwrap_or(Esi(k))
+        self.cursors.of(block).unwrap_or(Esi(k))
     }
 
     /// Moves the start of fresh symbols past those of a share that a pass sends.
     pub fn advance(&mut self, share: &Share) {
-        self.cursors.insert(share.block, share.esi(share.count));
+        self.cursors.set(share.block, share.esi(share.count));
     }
 
     /// Prepared symbols may be sent.
@@ -316,6 +361,23 @@ mod tests {
         let sent = send_all(&mut repairs, &mut seq);
         assert_eq!(sent, [(1, 100), (3, 100), (1, 101), (3, 101)]);
         assert!(repairs.is_idle());
+    }
+
+    #[test]
+    fn what_is_owed_is_bounded_and_older_blocks_come_first() {
+        let mut repairs = Repairs::default();
+        let most = u32::try_from(MAX_OWED).unwrap();
+        for block in (10..).take(MAX_OWED) {
+            assert!(repairs.has_room_for(BlockNumber(block)));
+            repairs.on_deficit(ONE, (BlockNumber(block), 100), 2, Seq(0));
+        }
+        assert!(!repairs.has_room_for(BlockNumber(most + 10)));
+        assert!(repairs.has_room_for(BlockNumber(5)));
+        repairs.on_deficit(TWO, (BlockNumber(5), 100), 2, Seq(0));
+        repairs.on_deficit(TWO, (BlockNumber(11), 100), 2, Seq(0));
+        assert_eq!(repairs.owed.len(), MAX_OWED);
+        assert_eq!(repairs.next_job().unwrap().0.block, BlockNumber(5));
+        assert!(!repairs.has_room_for(BlockNumber(most + 9)), "it gave way");
     }
 
     #[test]

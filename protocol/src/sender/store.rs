@@ -17,6 +17,10 @@ pub type Body = Bytes;
 /// that were sent a moment ago.
 const CACHE_BYTES: usize = 64 << 20;
 
+/// A body counts as so many bytes, or a multiple: buffers have such sizes, and what is known of a body
+/// takes memory, too. An image may be nothing but blocks that compress to a few bytes.
+const GRAIN: usize = 32 << 10;
+
 /// Repair rows of a share, in the order of its symbols; empty where it has source symbols only.
 #[derive(Debug, Default)]
 pub struct Rows {
@@ -126,7 +130,7 @@ impl Store {
     /// Holds a body until its pin is taken off.
     pub fn pin(&mut self, block: BlockNumber, body: Body, rows: Rows) {
         let held = self.held.entry(block).or_insert_with(|| {
-            self.bytes += body.len();
+            self.bytes += cost(&body);
             self.order.push_back(block);
             Held {
                 body,
@@ -158,7 +162,7 @@ impl Store {
         let bytes = &mut self.bytes;
         self.held.retain(|&number, held| {
             let stays = number >= block || held.pins > 0;
-            *bytes -= if stays { 0 } else { held.body.len() };
+            *bytes -= if stays { 0 } else { cost(&held.body) };
             stays
         });
     }
@@ -176,7 +180,7 @@ impl Store {
             };
             match self.held.get(&oldest) {
                 Some(held) if held.pins > 0 => self.order.push_back(oldest),
-                _ => self.bytes -= self.held.remove(&oldest).map_or(0, |held| held.body.len()),
+                _ => self.bytes -= self.held.remove(&oldest).map_or(0, |held| cost(&held.body)),
             }
         }
     }
@@ -196,6 +200,11 @@ impl Store {
         }
         source_symbol(&held.body, esi)
     }
+}
+
+/// Bytes that a body counts as.
+fn cost(body: &Body) -> usize {
+    body.len().next_multiple_of(GRAIN)
 }
 
 /// A source symbol of a body; the last may be shorter than [`SYMBOL_SIZE`].
@@ -234,6 +243,17 @@ mod tests {
         keeper.discard_below(BlockNumber(7));
         assert!(keeper.body(BlockNumber(6)).is_none() && keeper.body(BlockNumber(7)).is_some());
         assert_eq!(keeper.bytes, size);
+    }
+
+    #[test]
+    fn bodies_of_a_few_bytes_are_few() {
+        let mut store = Store::new(false);
+        for i in 0..10_000 {
+            store.pin(BlockNumber(i), body(20), Rows::default());
+            store.unpin(BlockNumber(i));
+        }
+        assert_eq!(store.held.len(), CACHE_BYTES / GRAIN);
+        assert_eq!(store.order.len(), store.held.len());
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The sender at work: the session's thread between the network and the encoders.
 
-mod chain;
 mod codes;
+mod digest;
 mod effort;
 mod events;
+#[cfg(test)]
+mod memory;
 mod origin;
 mod pictures;
 mod pipeline;
@@ -11,14 +13,15 @@ mod pool;
 mod queue;
 mod reader;
 mod room;
+mod source;
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use mimeo_console::Admission;
-use mimeo_image::source::{Source, SourceError};
+use mimeo_image::source::Source;
 use mimeo_net::{Interest, Readiness, ReceiveBatch, Waiter, Waker, precise_timers};
-use mimeo_protocol::block::{ImageDigest, Level};
+use mimeo_protocol::block::Level;
 use mimeo_protocol::manifest::{Entry, Run};
 use mimeo_protocol::sender::{Destination, Endpoint, MemberState, Outgoing, Phase};
 use mimeo_protocol::units::BlockNumber;
@@ -26,13 +29,13 @@ use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::Config;
-use crate::run::{Command, Severity, Update};
-use chain::DigestChain;
+use crate::run::{Command, Update};
 pub(crate) use codes::shown as shown_code;
+use digest::WholeDigest;
 use origin::Origin;
 use pictures::Pictures;
 use pipeline::{Pipeline, Produced, Reorder};
-use queue::{Encoded, Expected};
+use queue::Encoded;
 use reader::SharedSource;
 pub(crate) use room::Room;
 
@@ -64,11 +67,12 @@ pub(crate) struct Engine {
     updates: UnboundedSender<Update>,
     pictures: Pictures,
     reorder: Reorder,
-    chain: DigestChain,
+    digest: WholeDigest,
     /// Bytes of the image, all of which were read: only its digest may be lacking.
     read: Option<u64>,
-    /// What each sent block was, by its number.
-    expected: Vec<Expected>,
+    /// The level that was tried on each sent block, by its number: what else is known of a block comes
+    /// with the request for its symbols.
+    levels: Vec<Level>,
     batch: ReceiveBatch,
     out: Vec<u8>,
     started: bool,
@@ -106,13 +110,7 @@ impl Engine {
             parts.source.describe(),
             sender_key.map(|key| key.verifying_key().to_string()),
         );
-        let chain = if config.hash_image {
-            known_digest(&parts.source).map_or_else(DigestChain::default, |digest| {
-                DigestChain::given(Some(digest))
-            })
-        } else {
-            DigestChain::given(None)
-        };
+        let digest = WholeDigest::of(&parts.source, config.hash_image);
         let source = match parts.source {
             Source::Disk(disk) => SharedSource::Origin(Origin::Disk(Arc::new(disk))),
             Source::Captured(image) => SharedSource::Origin(Origin::Captured(Arc::new(image))),
@@ -120,7 +118,7 @@ impl Engine {
         };
         let origin = source.origin();
         let level = config.level.unwrap_or(Level::DEFAULT);
-        let pipeline = Pipeline::start(source, level, chain.needs_runs(), waker)?;
+        let pipeline = Pipeline::start(source, level, digest.needs_runs(), waker)?;
         Ok(Self {
             endpoint: parts.endpoint,
             room: parts.room,
@@ -130,9 +128,9 @@ impl Engine {
             updates: parts.updates,
             pictures,
             reorder: Reorder::default(),
-            chain,
+            digest,
             read: None,
-            expected: Vec::new(),
+            levels: Vec::new(),
             batch: ReceiveBatch::new(),
             out: Vec::with_capacity(1 << 16),
             started: false,
@@ -174,7 +172,7 @@ impl Engine {
         let refused = self.source_refused;
         let reason = self.endpoint.session().abort_reason().cloned();
         Ended {
-            status: self.pictures.take(&self.endpoint, Instant::now()),
+            status: self.pictures.take(&mut self.endpoint, Instant::now()),
             mismatch: self.has_mismatch(),
             abort: reason.map(|(code, text)| (code, text, refused)),
         }
@@ -248,7 +246,7 @@ impl Engine {
             match produced {
                 Produced::Item { order, encoded } => self.reorder.push(order, encoded),
                 Produced::Zeros { place, digest } => {
-                    self.chain.on_zeros(place, digest, &self.expected);
+                    self.digest.push_zeros(place, &digest);
                 }
                 Produced::End { order, image_len } => self.reorder.set_end(order, image_len),
                 Produced::Fetched { fetch, body, rows } => {
@@ -294,52 +292,19 @@ impl Engine {
             Encoded::Body {
                 stored,
                 level,
-                raw_len,
-                only,
                 body,
             } => {
-                self.expected.push(Expected {
-                    digest: stored.digest,
-                    coding: stored.coding,
-                    level,
-                    raw_len,
-                    only,
-                });
-                self.chain.push_block(&self.expected);
+                self.levels.push(level);
+                self.digest.push(stored.place, stored.digest);
                 self.endpoint
                     .handle_entry(now, Entry::Block(stored), Some(body));
             }
             Encoded::Zero { place, digest } => {
-                self.chain.push_zero(digest, &self.expected);
+                self.digest.push(place, digest);
                 let entry = Entry::Zero(Run { place, count: 1 });
                 self.endpoint.handle_entry(now, entry, None);
             }
-            Encoded::Run(entry) => {
-                let (place, count) = (entry.place(), entry.count());
-                self.chain.push_run(Run { place, count }, &self.expected);
-                self.endpoint.handle_entry(now, entry, None);
-            }
-        }
-    }
-
-    /// The source was read to its end: it must still be the one that was opened.
-    fn end_source(&mut self, image_len: u64) {
-        if let Some(Err(error)) = self.origin.as_ref().map(Origin::check_unchanged) {
-            self.abort(FailCode::SourceFailed, &error.to_string());
-            return;
-        }
-        self.read = Some(image_len);
-    }
-
-    /// All was read; once all digests are there, too, the image has one.
-    fn end_digest(&mut self) {
-        if let Some(image_len) = self.read
-            && let Some(digest) = self.chain.finish()
-        {
-            self.read = None;
-            self.endpoint
-                .session_mut()
-                .handle_source_end(image_len, digest);
+            Encoded::Run(entry) => self.endpoint.handle_entry(now, entry, None),
         }
     }
 
@@ -375,8 +340,8 @@ impl Engine {
     fn ask_for_symbols(&mut self) {
         while let Some(fetch) = self.endpoint.poll_fetch() {
             let BlockNumber(block) = fetch.share.block;
-            let expected = self.expected[block as usize];
-            self.pipeline.fetch(fetch, expected);
+            let level = self.levels[block as usize];
+            self.pipeline.fetch(fetch, level);
         }
     }
 
@@ -398,54 +363,12 @@ impl Engine {
         }
     }
 
-    /// A source that changes under the session is found out soon, not when it was read to its
-    /// end.
-    fn watch_source(&mut self) {
-        let reading = self.endpoint.session().end().is_none();
-        if let Some(origin) = self.origin.as_ref().filter(|_| reading)
-            && let Err(error) = origin.check_unchanged()
-        {
-            self.abort(FailCode::SourceFailed, &error.to_string());
-        }
-    }
-
-    /// A source that changed after its end was read harms nobody: all hold, and have verified, what was
-    /// read. But that is not what the operator has there now.
-    fn tell_if_source_changed(&self) {
-        let session = self.endpoint.session();
-        let was_sent = session.end().is_some() && session.abort_reason().is_none();
-        let origin = self.origin.as_ref().filter(|_| was_sent);
-        if let Some(Err(SourceError::Changed { path, change })) =
-            origin.map(Origin::check_unchanged)
-        {
-            let text = format!(
-                "image {}: {change}, but not before all of it was read: what was sent and verified is \
-                 the image as it was then; send it again if what is there now is wanted",
-                path.display()
-            );
-            self.tell(Severity::Warn, text);
-        }
-    }
-
     fn picture(&mut self, always: bool) {
         let now = Instant::now();
         if always || now >= self.pictures.last() + PICTURE_EVERY {
             self.watch_source();
-            let status = self.pictures.take(&self.endpoint, now);
+            let status = self.pictures.take(&mut self.endpoint, now);
             let _ = self.updates.send(Update::Status(status));
         }
-    }
-}
-
-/// What an image file says of its disk. It need not be put together from blocks, each of which has
-/// its own digest.
-fn known_digest(source: &Source) -> Option<ImageDigest> {
-    match source {
-        Source::Captured(captured) => captured
-            .image()
-            .description()
-            .disk_digest()
-            .map(|digest| ImageDigest(digest.0)),
-        Source::Disk(_) | Source::Stream(_) => None,
     }
 }

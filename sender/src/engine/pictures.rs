@@ -61,7 +61,8 @@ impl Pictures {
     }
 
     /// Takes a picture.
-    pub(super) fn take(&mut self, endpoint: &Endpoint, now: Instant) -> Status {
+    pub(super) fn take(&mut self, endpoint: &mut Endpoint, now: Instant) -> Status {
+        let bytes_passed = bytes_passed(endpoint.session_mut());
         let session = endpoint.session();
         let interval = now.duration_since(self.last).as_secs_f64();
         self.last = now;
@@ -82,7 +83,7 @@ impl Pictures {
             transfer_time: self.transfer_time(session, now),
             waiting_time: self.started.unwrap_or(now).duration_since(self.opened),
             image_len: session.image_len(),
-            bytes_passed: bytes_passed(session),
+            bytes_passed,
             bytes_unused: session.manifest().unused_bytes(),
             cycle: session.position().cycle.0,
             allowed_rate: session.rate().0,
@@ -220,13 +221,13 @@ fn phase(phase: &protocol::Phase) -> Phase {
 }
 
 /// Up to the last block whose pass is over; zeros behind it count with the next block.
-fn bytes_passed(session: &Session) -> u64 {
+fn bytes_passed(session: &mut Session) -> u64 {
     let horizon = session.position().horizon;
     match session.end() {
         Some(end) if !session.is_in_first_pass() || horizon == end.blocks => end.image_len,
         _ => {
             let last = horizon.0.checked_sub(1).map(BlockNumber);
-            let block = last.and_then(|block| session.manifest().block(block));
+            let block = last.and_then(|block| session.block(block));
             block.map_or(0, |block| block.place.offset() + BLOCK_SIZE as u64)
         }
     }

@@ -17,7 +17,7 @@ use mimeo_protocol::units::{BLOCK_SIZE, Place};
 use super::effort::Effort;
 use super::origin::{Loaded, Loader, Origin};
 use super::pool::{Buffer, Pool};
-use super::queue::{Allowance, Encoded, Expected, Order, Work, WorkQueue};
+use super::queue::{Allowance, Encoded, Order, Work, WorkQueue};
 use super::reader::{Output, SharedSource, read_source};
 
 /// Blocks that are read, encoded or wait for the session, at most: 12 MiB of raw blocks keep
@@ -145,8 +145,8 @@ impl Pipeline {
     }
 
     /// Asks for the symbols of a share.
-    pub(super) fn fetch(&self, fetch: Fetch, expected: Expected) {
-        self.queue.push(Work::Fetch { fetch, expected });
+    pub(super) fn fetch(&self, fetch: Fetch, level: Level) {
+        self.queue.push(Work::Fetch { fetch, level });
     }
 }
 
@@ -276,7 +276,7 @@ impl Worker {
                 let digest = ZerosDigest::of(place, count, origin.len());
                 Produced::Zeros { place, digest }
             }
-            Work::Fetch { fetch, expected } => self.fetch(fetch, expected)?,
+            Work::Fetch { fetch, level } => self.fetch(fetch, level)?,
         })
     }
 
@@ -295,7 +295,6 @@ impl Worker {
         if raw.len() == BLOCK_SIZE && is_zero(raw) {
             return Encoded::Zero { place, digest };
         }
-        let raw_len = u32::try_from(raw.len()).expect("blocks are 256 KiB");
         let level = self.effort.level();
         let encoder = self.encoders.of(level);
         let coding = encoder.encode(raw, &mut self.compressed);
@@ -310,8 +309,6 @@ impl Worker {
         Encoded::Body {
             stored,
             level,
-            raw_len,
-            only,
             body,
         }
     }
@@ -321,8 +318,6 @@ impl Worker {
         let Some(Origin::Captured(captured)) = &self.origin else {
             unreachable!("only image files have blocks that are encoded");
         };
-        let image_len = captured.len();
-        let raw_len = located.entry.raw_len(image_len);
         let Loaded {
             coding,
             digest,
@@ -338,8 +333,6 @@ impl Worker {
             stored,
             // Nothing is compressed again for a repair.
             level: Level::NONE,
-            raw_len: u32::try_from(raw_len).expect("blocks are 256 KiB"),
-            only: image_len <= BLOCK_SIZE as u64,
             body: copy(&self.pool, body),
         })
     }
@@ -353,12 +346,15 @@ impl Worker {
     }
 
     /// Has the symbols of a share at hand; a block that is not is read again.
-    fn fetch(&mut self, fetch: Fetch, expected: Expected) -> Result<Produced, SourceError> {
+    fn fetch(&mut self, fetch: Fetch, level: Level) -> Result<Produced, SourceError> {
         let body = match &fetch.body {
             Some(body) => body.clone(),
-            None => match self.again(fetch.place, &expected)? {
+            None => match self.again(&fetch.block, level)? {
                 Some(body) => body,
-                None => return Ok(Produced::Changed { place: fetch.place }),
+                None => {
+                    let place = fetch.block.place;
+                    return Ok(Produced::Changed { place });
+                }
             },
         };
         let rows = fetch.rows(&body);
@@ -366,25 +362,28 @@ impl Worker {
     }
 
     /// The body of a block that was sent before, the same; `None` if the source is not.
-    fn again(&mut self, place: Place, expected: &Expected) -> Result<Option<Bytes>, SourceError> {
-        if let Some(Origin::Captured(captured)) = &self.origin {
-            let loaded = self.loader.find(captured.image(), place)?;
-            let same = loaded.digest == expected.digest;
-            return Ok(same.then(|| copy(&self.pool, loaded.body)));
-        }
-        let raw = self.read(place, expected.raw_len as usize)?;
-        if BlockDigest::of(place, raw.as_ref(), expected.only) != expected.digest {
+    fn again(&mut self, block: &StoredBlock, level: Level) -> Result<Option<Bytes>, SourceError> {
+        let (place, len) = match self.origin.as_ref().expect("bodies of streams are kept") {
+            Origin::Captured(captured) => {
+                let loaded = self.loader.find(captured.image(), block.place)?;
+                let same = loaded.digest == block.digest;
+                return Ok(same.then(|| copy(&self.pool, loaded.body)));
+            }
+            Origin::Disk(disk) => (block.place, disk.len()),
+        };
+        let raw = self.read(place, place.raw_len(len))?;
+        if BlockDigest::of(place, raw.as_ref(), len <= BLOCK_SIZE as u64) != block.digest {
             return Ok(None);
         }
-        if expected.coding == Coding::Zstd {
-            let encoder = self.encoders.of(expected.level);
+        if block.coding == Coding::Zstd {
+            let encoder = self.encoders.of(level);
             let shorter = encoder.compress(raw.as_ref(), &mut self.compressed);
             assert!(
                 shorter,
                 "the same bytes were shorter when they were sent first"
             );
         }
-        Ok(Some(self.body(expected.coding, raw)))
+        Ok(Some(self.body(block.coding, raw)))
     }
 }
 

@@ -13,10 +13,6 @@ use super::queue::{Allowance, Encoded, Order, Work, WorkQueue};
 /// Blocks of a run that is handed over at once, 1 GiB.
 const RUN_AT_ONCE: u32 = 4096;
 
-/// Blocks of a run that are digested at once: 256 x 27 us of hashing, which a repair waits for. A
-/// power of two, so that subtrees are not cut.
-const DIGESTED_AT_ONCE: u32 = 256;
-
 /// What the reader hands work to and reports to.
 pub(super) struct Output<'a> {
     pub(super) queue: &'a WorkQueue,
@@ -135,20 +131,11 @@ fn read_captured(image: &ImageFile, output: &Output<'_>) -> Result<(Order, u64),
 
 /// A run that need not be read goes past the encoders, which only digest it.
 fn skip(output: &Output<'_>, order: Order, entry: Entry) {
-    let (Place(mut at), count) = (entry.place(), entry.count());
-    let end = at + count;
+    let (place, count) = (entry.place(), entry.count());
     let encoded = Encoded::Run(entry);
     output.results.send(Produced::Item { order, encoded });
-    if !output.digests_runs {
-        return;
-    }
-    while at < end {
-        let next = (at + 1).next_multiple_of(DIGESTED_AT_ONCE).min(end);
-        output.queue.push(Work::Zeros {
-            place: Place(at),
-            count: next - at,
-        });
-        at = next;
+    if output.digests_runs {
+        output.queue.push(Work::Zeros { place, count });
     }
 }
 

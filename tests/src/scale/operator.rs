@@ -48,10 +48,10 @@ impl PageSymbols {
     }
 
     /// Copies a page, and those before it, unless they are there.
-    fn make(&mut self, page: PageNumber, session: &Session) {
+    fn make(&mut self, page: PageNumber, session: &mut Session) {
         while self.0.len() <= page.0 as usize {
             let page = PageNumber(u32::try_from(self.0.len()).expect("fewer than blocks"));
-            let object = session.manifest().page_object(page);
+            let object = session.page_object(page);
             self.0.push(
                 *object.expect("a page that is sent was closed, and so were those before it"),
             );
@@ -193,7 +193,8 @@ impl Operator {
                 self.first_data.get_or_insert(now);
                 for symbol in &self.burst {
                     if symbol.kind == mimeo_protocol::wire::SymbolKind::Page {
-                        self.pages.make(PageNumber(symbol.number), &self.session);
+                        self.pages
+                            .make(PageNumber(symbol.number), &mut self.session);
                     }
                 }
                 let symbols = self.burst.clone();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mimeo_protocol::pacing::Rate;
-use mimeo_protocol::sender::{Parity, SlowRules, StartPolicy};
+use mimeo_protocol::sender::{PageStore, PagesInMemory, Parity, SlowRules, StartPolicy};
 use mimeo_protocol::wire::Auth;
 
 use super::Image;
@@ -33,6 +33,8 @@ pub struct RoomConfig {
     pub lost_timeout: Duration,
     /// What admits receivers.
     pub auth: Auth,
+    /// Where the sender keeps its manifest.
+    pub pages: fn() -> Box<dyn PageStore>,
 }
 
 impl RoomConfig {
@@ -51,6 +53,7 @@ impl RoomConfig {
             linger: Duration::ZERO,
             lost_timeout: Duration::ZERO,
             auth: Auth::Open,
+            pages: || Box::<PagesInMemory>::default(),
         }
     }
 

@@ -209,7 +209,7 @@ impl Source {
                     "a stream is asked for {:?} again",
                     fetch.share.block
                 );
-                self.encode(fetch.place).0
+                self.encode(fetch.block.place).0
             }
         };
         let rows = fetch.rows(&body);

@@ -3,6 +3,7 @@
 use super::admission::Peer;
 use super::{Destination, Endpoint};
 use crate::ids::{ReceiverNumber, Seq};
+use crate::keys::SealKey;
 use crate::prefetch::prefetch;
 use crate::sender::interleave::Share;
 use crate::sender::session::SymbolRef;
@@ -13,18 +14,27 @@ use crate::wire::{
 };
 
 impl Endpoint {
-    pub(super) fn seal_burst(&self, first: Seq, out: &mut Vec<u8>) {
+    /// Seals the burst, or what comes before a page that is lost, with which the session ends.
+    pub(super) fn seal_burst(&mut self, first: Seq, out: &mut Vec<u8>) {
         // Whatever stood there is overwritten: zeros are needed only where it grows.
         let len = self.burst.len() * SYMBOL_DATAGRAM;
         out.truncate(len);
         out.resize(len, 0);
+        let burst = std::mem::take(&mut self.burst);
         let datagrams = out.chunks_exact_mut(SYMBOL_DATAGRAM);
-        for (i, (symbol, datagram)) in self.burst.iter().zip(datagrams).enumerate() {
-            if let Some(next) = self.burst.get(i + 1) {
+        let mut sealed = 0;
+        for (i, (symbol, datagram)) in burst.iter().zip(datagrams).enumerate() {
+            if let Some(next) = burst.get(i + 1) {
                 self.prefetch(next);
             }
-            self.seal_symbol(Seq(first.0 + i as u64), symbol, datagram);
+            let seq = Seq(first.0 + i as u64);
+            if self.seal_symbol(seq, symbol, datagram).is_none() {
+                break;
+            }
+            sealed += 1;
         }
+        out.truncate(sealed * SYMBOL_DATAGRAM);
+        self.burst = burst;
     }
 
     fn prefetch(&self, symbol: &SymbolRef) {
@@ -36,7 +46,7 @@ impl Endpoint {
         }
     }
 
-    fn seal_symbol(&self, seq: Seq, symbol: &SymbolRef, datagram: &mut [u8]) {
+    fn seal_symbol(&mut self, seq: Seq, symbol: &SymbolRef, datagram: &mut [u8]) -> Option<()> {
         let header = SymbolHeader {
             kind: symbol.kind,
             session_tag: self.config.session_id.tag(),
@@ -51,41 +61,20 @@ impl Endpoint {
             .split_first_chunk_mut()
             .expect("the datagram holds a header");
         header.encode(head);
-        match symbol.kind {
-            SymbolKind::Block => {
-                let bytes = self
-                    .store
-                    .symbol(BlockNumber(symbol.number), symbol.k, symbol.esi)
-                    .expect("symbols are pinned from their fetch until they were sent");
-                self.seal_padded(seq, head, bytes, rest);
-            }
-            SymbolKind::Page => {
-                // A page is one symbol, and its repair symbols are the same.
-                let page = PageNumber(symbol.number);
-                let object = self.session.manifest().page_object(page);
-                let object = object.expect("only closed pages are sent");
-                self.seal_padded(seq, head, object, rest);
-            }
-            SymbolKind::Digests => {
-                let part = self
-                    .digests
-                    .part(BlockNumber(symbol.number), symbol.esi.0)
-                    .expect("digests are held from their fetch until they were sent");
-                self.seal_padded(seq, head, part, rest);
-            }
-        }
-    }
-
-    fn seal_padded(&self, seq: Seq, head: &[u8], bytes: &[u8], rest: &mut [u8]) {
-        debug_assert_eq!(head.len() + rest.len(), SYMBOL_HEADER + SYMBOL_SIZE + TAG);
-        if bytes.len() == SYMBOL_SIZE {
-            self.group_key.seal(seq.0, head, bytes, rest);
-        } else {
-            let (body, tag) = rest.split_at_mut(SYMBOL_SIZE);
-            body[..bytes.len()].copy_from_slice(bytes);
-            body[bytes.len()..].fill(0);
-            self.group_key.seal_in_place(seq.0, head, body, tag);
-        }
+        let bytes = match symbol.kind {
+            SymbolKind::Block => self
+                .store
+                .symbol(BlockNumber(symbol.number), symbol.k, symbol.esi)
+                .expect("symbols are pinned from their fetch until they were sent"),
+            // A page is one symbol, and its repair symbols are the same.
+            SymbolKind::Page => self.session.page_object(PageNumber(symbol.number))?,
+            SymbolKind::Digests => self
+                .digests
+                .part(BlockNumber(symbol.number), symbol.esi.0)
+                .expect("digests are held from their fetch until they were sent"),
+        };
+        seal_padded(&self.group_key, (seq, head), bytes, rest);
+        Some(())
     }
 
     pub(super) fn seal_control(&self, seq: Seq, control: &GroupControl, out: &mut Vec<u8>) {
@@ -129,5 +118,17 @@ impl Endpoint {
         unicast_header(Kind::ToReceiver, tag, seq, to, out);
         peer.keys.to_receiver.seal_behind(seq, 0, &plain, out);
         Some(Destination::Unicast(peer.address))
+    }
+}
+
+fn seal_padded(key: &SealKey, (seq, head): (Seq, &[u8]), bytes: &[u8], rest: &mut [u8]) {
+    debug_assert_eq!(head.len() + rest.len(), SYMBOL_HEADER + SYMBOL_SIZE + TAG);
+    if bytes.len() == SYMBOL_SIZE {
+        key.seal(seq.0, head, bytes, rest);
+    } else {
+        let (body, tag) = rest.split_at_mut(SYMBOL_SIZE);
+        body[..bytes.len()].copy_from_slice(bytes);
+        body[bytes.len()..].fill(0);
+        key.seal_in_place(seq.0, head, body, tag);
     }
 }

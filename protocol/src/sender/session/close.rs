@@ -31,6 +31,14 @@ impl Session {
         self.consider_end(now);
     }
 
+    /// Gives the session up when it cannot know any more what it has sent.
+    pub(super) fn end_if_pages_are_lost(&mut self, now: Instant) {
+        if let Some(lost) = self.manifest.lost() {
+            let text = lost.to_string();
+            self.handle_abort(now, FailCode::Internal, &text);
+        }
+    }
+
     pub(super) fn consider_end(&mut self, now: Instant) {
         match self.phase {
             Phase::Running if self.room_is_done(now) => self.close(now),

@@ -42,7 +42,7 @@ impl Session {
     }
 
     /// What is sent of a block, and how much of it because of one receiver alone.
-    fn share_of(&self, block: BlockNumber) -> Option<(Share, (ReceiverNumber, u8))> {
+    fn share_of(&mut self, block: BlockNumber) -> Option<(Share, (ReceiverNumber, u8))> {
         let k = self.manifest.block(block)?.k();
         let needs = self
             .roster

@@ -277,6 +277,9 @@ impl Session {
         let first = run.first.0.max(low.0);
         let end = run.first.0.saturating_add(run.count).min(high.0);
         for block in (first..end).map(BlockNumber) {
+            if !self.repairs.has_room_for(block) {
+                return;
+            }
             let Some(sent) = self.manifest.block(block) else {
                 return;
             };

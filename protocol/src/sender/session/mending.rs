@@ -29,14 +29,14 @@ impl Session {
         seen: Seq,
     ) {
         for spoiled in &report.spoiled {
-            let block = spoiled.block;
-            let Some(sent) = self.manifest.block(block) else {
-                continue;
-            };
-            if block < self.kept_from {
+            let number = spoiled.block;
+            if number < self.kept_from {
                 continue;
             }
-            let (place, coded) = (sent.place, (block, sent.k()));
+            let Some(block) = self.manifest.block(number) else {
+                continue;
+            };
+            let coded = (number, block.k());
             match spoiled.remedy {
                 Remedy::Digests(parts) => self.digests.on_wanted(from, coded, parts, seen),
                 Remedy::OwnSymbols(symbols) => {
@@ -45,7 +45,7 @@ impl Session {
                         self.charge_repair(from, share.count);
                         self.jobs.push_back(Job::Fetch {
                             share,
-                            place,
+                            block,
                             purpose: Purpose::Alone(from),
                         });
                     }
@@ -59,11 +59,12 @@ impl Session {
             let parts = parts_of(&share).numbers().count();
             let parts = u8::try_from(parts).expect("there are four");
             self.charge_repair(by, share.k / DIGESTS_COST + parts);
-            let sent = self.manifest.block(share.block);
-            let place = sent.expect("only known blocks are asked for").place;
+            let Some(block) = self.manifest.block(share.block) else {
+                break;
+            };
             self.jobs.push_back(Job::Fetch {
                 share,
-                place,
+                block,
                 purpose: Purpose::Digests,
             });
         }

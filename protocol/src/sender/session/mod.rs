@@ -26,6 +26,7 @@ use super::budget::Account;
 use super::interleave::Share;
 use super::manifest_log::ManifestLog;
 use super::mending::{Alone, Digests};
+use super::page_store::{PageStore, PagesInMemory};
 use super::pass::Pass;
 use super::repair::Repairs;
 use super::roster::{About, Member, MemberState, Roster, STREAM_PATIENCE, patience};
@@ -33,9 +34,9 @@ use super::stragglers::Stragglers;
 use crate::block::ImageDigest;
 use crate::ids::{Cycle, ReceiverNumber, Seq};
 use crate::keys::{SIGNATURE_LEN, Signer};
-use crate::manifest::Entry;
+use crate::manifest::{Entry, StoredBlock};
 use crate::pacing::{Breaker, Controller, Pacer, Rate};
-use crate::units::BlockNumber;
+use crate::units::{BlockNumber, PageNumber, Symbol};
 use crate::wire::{EndRecord, FailCode, Position, ReadBack, RejectReason};
 use page_queue::PageQueue;
 use stuck::Movement;
@@ -100,9 +101,21 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that waits for receivers; `signer` signs its pages and end record.
+    /// A session that waits for receivers; `signer` signs its pages and end record. Pages are kept in
+    /// memory.
     #[must_use]
     pub fn new(now: Instant, config: SessionConfig, signer: Signer) -> Self {
+        Self::with_page_store(now, config, signer, Box::<PagesInMemory>::default())
+    }
+
+    /// The same, with pages kept in `pages`, which is empty.
+    #[must_use]
+    pub fn with_page_store(
+        now: Instant,
+        config: SessionConfig,
+        signer: Signer,
+        pages: Box<dyn PageStore>,
+    ) -> Self {
         let controller = Controller::new(now, Rate::START, config.rate_cap);
         Self {
             stragglers: Stragglers::new(config.slow),
@@ -112,7 +125,7 @@ impl Session {
             phase: Phase::Waiting,
             opened: now,
             roster: Roster::default(),
-            manifest: ManifestLog::new(signer),
+            manifest: ManifestLog::new(signer, pages),
             pass: Pass::default(),
             repairs: Repairs::default(),
             digests: Digests::default(),
@@ -180,10 +193,21 @@ impl Session {
         self.last_seq
     }
 
-    /// The manifest, for the endpoint's page symbols.
+    /// The manifest, to be looked at.
     #[must_use]
     pub fn manifest(&self) -> &ManifestLog {
         &self.manifest
+    }
+
+    /// A block by its number, if it is known.
+    pub fn block(&mut self, block: BlockNumber) -> Option<StoredBlock> {
+        self.manifest.block(block)
+    }
+
+    /// The symbol of a page that [`Self::poll_transmit`] sends. `None` if the pages are lost: the
+    /// session ends.
+    pub fn page_object(&mut self, page: PageNumber) -> Option<&Symbol> {
+        self.manifest.page_object(page)
     }
 
     /// Bytes of the image, as far as they are known.

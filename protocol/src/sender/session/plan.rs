@@ -24,6 +24,7 @@ impl Session {
     /// The next thing to send. With [`Transmit::Symbols`] the burst stands in `burst`; the
     /// vector is empty before the call.
     pub fn poll_transmit(&mut self, now: Instant, burst: &mut Vec<SymbolRef>) -> Option<Transmit> {
+        self.end_if_pages_are_lost(now);
         if let Some(transmit) = self.outbox.pop_front() {
             return Some(transmit);
         }
@@ -181,16 +182,14 @@ impl Session {
     fn plan_repair_jobs(&mut self) {
         while let Some((share, (by, alone))) = self.repairs.next_job() {
             self.charge_repair(by, alone);
-            match self.manifest.block(share.block) {
-                Some(sent) => {
-                    self.jobs.push_back(Job::Fetch {
-                        share,
-                        place: sent.place,
-                        purpose: Purpose::Repair,
-                    });
-                }
-                None => break,
-            }
+            let Some(block) = self.manifest.block(share.block) else {
+                break;
+            };
+            self.jobs.push_back(Job::Fetch {
+                share,
+                block,
+                purpose: Purpose::Repair,
+            });
         }
     }
 
@@ -218,15 +217,14 @@ impl Session {
         let at_hand = |share: &Share| first_cycle && share.count == share.k;
         let waiting = shares.iter().filter(|share| !at_hand(share)).count();
         for share in shares.iter().filter(|share| !at_hand(share)) {
-            let place = self
-                .manifest
-                .block(share.block)
-                .expect("shares are of known blocks")
-                .place;
+            // Shares are of known blocks; where their pages are lost the session ends.
+            let Some(block) = self.manifest.block(share.block) else {
+                return;
+            };
             // In the first cycle the block is pinned already, by its entry.
             self.jobs.push_back(Job::Fetch {
                 share: *share,
-                place,
+                block,
                 purpose: Purpose::Pass,
             });
             if first_cycle {
@@ -238,7 +236,7 @@ impl Session {
 
     /// Whole groups of the blocks whose pages were sent, and what is left of them where the
     /// source pauses or ends.
-    fn first_cycle_shares(&self) -> Vec<Share> {
+    fn first_cycle_shares(&mut self) -> Vec<Share> {
         let cursor = self.pass.cursor().0;
         let known = self.manifest.closed_blocks().0;
         let last = self.manifest.known_blocks().0 == known;
@@ -250,25 +248,23 @@ impl Session {
             return Vec::new();
         }
         let tail = self.end.is_some() && ready <= GROUP;
-        let blocks = (cursor..known).take(GROUP as usize);
-        let share = |block: u32| {
-            let block = BlockNumber(block);
-            let k = self
-                .manifest
-                .block(block)
-                .expect("below the known blocks")
-                .k();
+        let mut shares = Vec::new();
+        for block in (cursor..known).take(GROUP as usize).map(BlockNumber) {
+            // Known, unless its page is lost.
+            let Some(k) = self.manifest.block(block).map(|block| block.k()) else {
+                break;
+            };
             let count = k
                 .saturating_add(self.parity(k, tail))
                 .min(MAX_SYMBOLS as u8);
-            Share {
+            shares.push(Share {
                 block,
                 k,
                 first: Esi(0),
                 count,
-            }
-        };
-        blocks.map(share).collect()
+            });
+        }
+        shares
     }
 
     fn parity(&self, k: u8, tail: bool) -> u8 {

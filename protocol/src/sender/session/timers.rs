@@ -65,6 +65,7 @@ impl Session {
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.notice_standstill(now);
+        self.end_if_pages_are_lost(now);
         self.close_page_by_age(now);
         self.age_members(now);
         self.ask_about_the_trial(now);

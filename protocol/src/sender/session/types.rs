@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::ids::{Cycle, ReceiverNumber, Seq, Slot};
+use crate::manifest::StoredBlock;
 use crate::pacing::{Circuit, Rate};
 use crate::sender::interleave::Share;
 use crate::sender::roster::About;
 use crate::sender::start::StartPolicy;
 use crate::sender::stragglers::SlowRules;
-use crate::units::{BlockNumber, Esi, Place};
+use crate::units::{BlockNumber, Esi};
 use crate::wire::{GroupControl, SymbolKind, ToReceiver};
 
 /// Repair symbols that go out with a block before anybody asked.
@@ -128,8 +129,8 @@ pub enum Job {
     Fetch {
         /// Which symbols.
         share: Share,
-        /// The block's place in the image.
-        place: Place,
+        /// What the block is.
+        block: StoredBlock,
         /// What they are for.
         purpose: Purpose,
     },

@@ -176,7 +176,7 @@ pub(super) fn operator(
         linger: config.linger,
         lost_timeout: config.lost_timeout,
     };
-    let endpoint = Endpoint::new(now, endpoint, session);
+    let endpoint = Endpoint::with_page_store(now, endpoint, session, (config.pages)());
     let source = Source::new(config.image.clone(), config.seekable);
     Operator::new(session_id, endpoint, source, Duration::from_micros(100))
 }

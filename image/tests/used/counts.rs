@@ -65,7 +65,7 @@ fn ext_in_several_sizes() {
         let image = Image::new(len);
         image.tool("mkfs.ext4", &[&["-q", "-F"], options].concat());
         compare(&image, "extfs", ext::own_count, |act| {
-            act(&image.mount("rw").point)
+            act(&image.mount("rw").point);
         });
     }
 }
@@ -85,7 +85,7 @@ fn xfs_in_several_sizes() {
         let image = Image::new(len);
         xfs::make(&image, options);
         compare(&image, "xfs", xfs::own_count, |act| {
-            act(&image.mount("rw").point)
+            act(&image.mount("rw").point);
         });
     }
 }
@@ -101,7 +101,7 @@ fn ntfs_in_several_sizes() {
         let image = Image::new(len);
         ntfs::make(&image, options);
         compare(&image, "ntfs", ntfs::own_count, |act| {
-            act(&Fuse::ntfs(&image, "rw").point)
+            act(&Fuse::ntfs(&image, "rw").point);
         });
     }
 }
@@ -137,7 +137,7 @@ fn fat_and_exfat_in_several_sizes() {
         let image = Image::new(len);
         image.tool("mkfs.exfat", &["-c", cluster]);
         compare(&image, "exfat", exfat::own_count, |act| {
-            act(&Fuse::exfat(&image).point)
+            act(&Fuse::exfat(&image).point);
         });
     }
 }

@@ -258,6 +258,26 @@ fn extents_are_looked_for_beside_their_descriptor_only() {
     assert!(describe("RW 18446744073709551615 ZERO").contains("larger"));
 }
 
+#[test]
+fn a_hole_ends_with_what_a_descriptor_takes_of_an_extent() {
+    let dir = tempfile::tempdir().unwrap();
+    // Grains of 4 KiB, 16 in the only table, which there is not.
+    let mut header = [0; 1024];
+    header[..8].copy_from_slice(b"KDMV\x01\0\0\0");
+    (header[12], header[20], header[44], header[56]) = (128, 8, 16, 1);
+    fs::write(dir.path().join("sparse"), header).unwrap();
+    fs::write(dir.path().join("flat"), noise(4096, 1)).unwrap();
+    let text = "# Disk DescriptorFile\nparentCID=ffffffff\n\
+                RW 8 SPARSE \"sparse\"\nRW 8 FLAT \"flat\" 0\n";
+    let path = dir.path().join("disk.vmdk");
+    fs::write(&path, text).unwrap();
+    let disk = open(&path).unwrap();
+    let hole = disk.extent_at(0).unwrap();
+    assert_eq!((hole.kind, hole.end), (ExtentKind::Hole, 4096));
+    let data = disk.extent_at(4096).unwrap();
+    assert_eq!((data.kind, data.end), (ExtentKind::Data, 8192));
+}
+
 /// One file as several extents: each has its tables in memory.
 #[test]
 fn tables_beyond_those_of_any_disk_are_refused() {

@@ -142,7 +142,11 @@ impl Vmdk {
         Ok(match &extent.content {
             Content::Zeros => (true, left),
             Content::Flat(..) => (false, left),
-            Content::Sparse(sparse) => sparse.mapping(inner)?,
+            // Its file may hold more than the descriptor takes of it.
+            Content::Sparse(sparse) => {
+                let (is_hole, length) = sparse.mapping(inner)?;
+                (is_hole, length.min(left))
+            }
         })
     }
 }

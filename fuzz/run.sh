@@ -17,13 +17,18 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-all=(wire page report body recover rendezvous exchange sender_session receiver_session)
+all=(
+    wire page report body recover rendezvous exchange sender_session receiver_session
+    partition ext ntfs fat xfs btrfs lvm golden image_file vmdk qcow2
+)
 
 # Bytes of an input at most. Long stories are told by chance too rarely to be worth their time;
 # MIMEO_FUZZ_MAX_LEN has them told all the same.
 declare -A lengths=(
     [wire]=1500 [page]=128 [report]=256 [body]=128 [recover]=48
     [rendezvous]=128 [exchange]=48 [sender_session]=80 [receiver_session]=72
+    [partition]=96 [ext]=96 [ntfs]=96 [fat]=96 [xfs]=96 [btrfs]=96 [lvm]=96
+    [golden]=1024 [image_file]=96 [vmdk]=160 [qcow2]=96
 )
 
 limit=-max_total_time=10

@@ -56,8 +56,83 @@ fn main() -> io::Result<()> {
         "body",
         "seed-frame",
         &input(2, 5, &[&len[..], &body[4..]].concat()),
-    )
+    )?;
+    disks()
 }
+
+/// Disks as they are, and files of configuration.
+fn disks() -> io::Result<()> {
+    let all = [
+        ("ext", 6),
+        ("ntfs", 2),
+        ("fat", 6),
+        ("xfs", 3),
+        ("btrfs", 2),
+        ("lvm", 1),
+        ("image_file", 3),
+        ("qcow2", 3),
+    ];
+    for (target, count) in all {
+        for disk in 0..count {
+            write(target, &format!("seed-{disk}"), &[disk, 0, 0])?;
+        }
+    }
+    // The same length, and one sector more.
+    for disk in 0..4 {
+        write("partition", &format!("seed-{disk}"), &[0, disk, 0, 0])?;
+        write(
+            "partition",
+            &format!("seed-{disk}-longer"),
+            &[153, disk, 0, 0],
+        )?;
+    }
+    for flags in 0..4 {
+        let seed = [flags & 1, flags >> 1, 0, 0];
+        write("vmdk", &format!("seed-{flags}"), &seed)?;
+    }
+    for (number, (disk, file, text)) in TEXTS.into_iter().enumerate() {
+        let seed = [&[disk, 0, file][..], text.as_bytes()].concat();
+        write("golden", &format!("seed-{number:02}"), &seed)?;
+    }
+    Ok(())
+}
+
+/// Linux or Windows, which file of it, and what is in it.
+const TEXTS: [(u8, u8, &str); 13] = [
+    (0, 0, "0123456789abcdef0123456789abcdef"),
+    (
+        0,
+        1,
+        "/var/swap none swap sw 0 0\n/my\\040swap none swap sw\n",
+    ),
+    (
+        0,
+        2,
+        "send host-name = gethostname();\nsend fqdn.fqdn \"lab\"; # x\n",
+    ),
+    (0, 3, "interface \"eth0\" {\n send host-name \"lab\";\n}\n"),
+    (0, 4, "#hostname\nhostname lab\n"),
+    (
+        0,
+        5,
+        "eth0: {dhcp4: yes, dhcp4-overrides: {send-hostname: false}}\n",
+    ),
+    (
+        0,
+        6,
+        "[Network]\nDHCP=ipv4\n[DHCPv4]\nSendHostname=no\nHostname=lab\n",
+    ),
+    (0, 7, "[connection]\nipv4.dhcp-send-hostname=false\n"),
+    (
+        0,
+        8,
+        "[ipv4]\nmethod=auto\ndhcp-hostname=lab\ndhcp-send-hostname=true\n",
+    ),
+    (0, 9, "dhcp4: true\nhostname: 'lab'\n"),
+    (0, 10, "# x\nlab-07\n"),
+    (1, 0, "[State]\r\nImageState=IMAGE_STATE_COMPLETE\r\n"),
+    (1, 0, "ImageState = IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE\n"),
+];
 
 fn write(target: &str, name: &str, seed: &[u8]) -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -12,13 +12,16 @@ use std::sync::Arc;
 
 use crate::ByteSize;
 use crate::files::{Files, Kind, Node};
-use crate::golden::{Place, swap_files};
+use crate::golden::{Place, legible, swap_files};
 use crate::source::DiskSource;
 use crate::used::read::{Reader, Window};
 use crate::used::{Area, Distrust, Layout, ReadAt, Signature, Verdict, Volume, lvm};
 
 /// Bytes at the start of a file that stay: the page with the signature.
 const PAGE: u64 = 4096;
+
+/// Characters of a path that are shown.
+const MAX_PATH: usize = 1024;
 
 /// What Windows keeps memory in, in the root directory.
 const WINDOWS: [&str; 3] = ["pagefile.sys", "swapfile.sys", "hiberfil.sys"];
@@ -161,7 +164,7 @@ impl Scrub {
     fn add(&mut self, place: &Place, path: &str, outcome: Result<u64, Distrust>) {
         self.files.push(Scrubbed {
             place: place.clone(),
-            path: path.to_owned(),
+            path: legible(path, MAX_PATH),
             outcome,
         });
     }

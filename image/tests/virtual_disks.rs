@@ -221,6 +221,23 @@ fn a_difference_to_another_disk_is_refused() {
 }
 
 #[test]
+fn a_disk_without_bytes_or_with_too_many_is_refused() {
+    if !can("a_disk_without_bytes_or_with_too_many_is_refused") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    qemu_img(dir.path(), &["create", "-q", "-f", "qcow2", "a.qcow2", "0"]);
+    let path = dir.path().join("a.qcow2");
+    let error = open(&path).unwrap_err();
+    assert!(matches!(error, SourceError::Empty { .. }), "{error}");
+    // And one with more than there can be.
+    let file = File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xff; 8], 24).unwrap();
+    let error = open(&path).unwrap_err().to_string();
+    assert!(error.contains("larger than any disk"), "{error}");
+}
+
+#[test]
 fn extents_are_looked_for_beside_their_descriptor_only() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("disk.vmdk");
@@ -232,10 +249,59 @@ fn extents_are_looked_for_beside_their_descriptor_only() {
     assert!(describe("RW 8 FLAT \"/etc/passwd\" 0").contains("another folder"));
     assert!(describe("RW 8 FLAT \"../x\" 0").contains("another folder"));
     assert!(describe("RW 8 FLAT \"missing\" 0").contains("missing"));
+    // What is shown is no command to a terminal.
+    let escape = describe("RW 8 FLAT \"\u{1b}[2J\" 0");
+    assert!(!escape.contains(char::is_control), "{escape:?}");
     assert!(describe("RW 99 SPARSE \"disk.vmdk\"").contains("cut off"));
     fs::write(dir.path().join("short"), [0; 512]).unwrap();
     assert!(describe("RW 2 FLAT \"short\" 0").contains("cut off"));
     assert!(describe("RW 18446744073709551615 ZERO").contains("larger"));
+}
+
+#[test]
+fn a_hole_ends_with_what_a_descriptor_takes_of_an_extent() {
+    let dir = tempfile::tempdir().unwrap();
+    // Grains of 4 KiB, 16 in the only table, which there is not.
+    let mut header = [0; 1024];
+    header[..8].copy_from_slice(b"KDMV\x01\0\0\0");
+    (header[12], header[20], header[44], header[56]) = (128, 8, 16, 1);
+    fs::write(dir.path().join("sparse"), header).unwrap();
+    fs::write(dir.path().join("flat"), noise(4096, 1)).unwrap();
+    let text = "# Disk DescriptorFile\nparentCID=ffffffff\n\
+                RW 8 SPARSE \"sparse\"\nRW 8 FLAT \"flat\" 0\n";
+    let path = dir.path().join("disk.vmdk");
+    fs::write(&path, text).unwrap();
+    let disk = open(&path).unwrap();
+    let hole = disk.extent_at(0).unwrap();
+    assert_eq!((hole.kind, hole.end), (ExtentKind::Hole, 4096));
+    let data = disk.extent_at(4096).unwrap();
+    assert_eq!((data.kind, data.end), (ExtentKind::Data, 8192));
+}
+
+/// One file as several extents: each has its tables in memory.
+#[test]
+fn tables_beyond_those_of_any_disk_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    // Grains of 4 KiB, a table for each, 16 GiB: a directory of 16 MiB.
+    let mut header = [0; 512];
+    header[..8].copy_from_slice(b"KDMV\x01\0\0\0");
+    header[12..20].copy_from_slice(&((16_u64 << 30) / 512).to_le_bytes());
+    header[20] = 8;
+    header[44] = 1;
+    header[56] = 1;
+    let extent = File::create(dir.path().join("extent")).unwrap();
+    extent.write_all_at(&header, 0).unwrap();
+    extent.set_len(17 << 20).unwrap();
+    let path = dir.path().join("disk.vmdk");
+    let describe = |extents: usize| {
+        let lines = "RW 8 SPARSE \"extent\"\n".repeat(extents);
+        let text = format!("# Disk DescriptorFile\nparentCID=ffffffff\n{lines}");
+        fs::write(&path, text).unwrap();
+        open(&path)
+    };
+    assert_eq!(describe(2).unwrap().len(), 2 * 8 * 512);
+    let error = describe(3).unwrap_err().to_string();
+    assert!(error.contains("larger tables"), "{error}");
 }
 
 /// Whatever is in the file: an error or some bytes, in time.

@@ -5,8 +5,8 @@
 //! alone, as is a client that is told not to. Sources: the man pages dhclient.conf(5), dhcpcd.conf(5),
 //! systemd.network(5), nm-settings-keyfile(5), NetworkManager.conf(5), and netplan's YAML reference.
 
-use super::Problem;
 use super::linux::is_directory;
+use super::{MAX_NAME, Problem, legible};
 use crate::files::{Files, Kind};
 use crate::used::Distrust;
 
@@ -30,6 +30,7 @@ struct Sends {
 pub(super) fn find(files: &Files) -> Result<Option<Problem>, Distrust> {
     let mut by = None;
     for (file, sends) in clients(files)? {
+        let file = legible(&file, MAX_NAME);
         if let Some(name) = sends.own {
             return Ok(Some(Problem::HostName {
                 name,
@@ -51,7 +52,7 @@ pub(super) fn find(files: &Files) -> Result<Option<Problem>, Distrust> {
         .find(|it| !it.is_empty());
     let name = name.unwrap_or_default();
     Ok((!NO_NAMES.contains(&name)).then(|| Problem::HostName {
-        name: name.chars().take(64).collect(),
+        name: legible(name, 64),
         file: "etc/hostname".to_owned(),
         by: format!("/etc/hostname, by /{by}"),
     }))
@@ -252,7 +253,7 @@ fn connection(text: &str) -> Sends {
 
 fn own(name: &str) -> Option<String> {
     let name = name.trim();
-    (!NO_NAMES.contains(&name)).then(|| name.chars().take(64).collect())
+    (!NO_NAMES.contains(&name)).then(|| legible(name, 64))
 }
 
 fn is_yes(value: &str) -> bool {

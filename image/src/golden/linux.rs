@@ -1,6 +1,6 @@
 //! What makes a Linux one certain machine.
 
-use super::Problem;
+use super::{MAX_NAME, Problem, legible};
 use crate::files::{Files, Kind, Node};
 use crate::used::Distrust;
 use crate::used::signature::SUSPENDED;
@@ -57,7 +57,7 @@ pub(super) fn host_keys(files: &Files) -> Result<Option<Problem>, Distrust> {
     for entry in files.list(&directory)? {
         let is_key = entry.name.starts_with("ssh_host_") && entry.name.ends_with("_key");
         if is_key && files.node(&entry)?.len > 0 {
-            keys.push(entry.name);
+            keys.push(legible(&entry.name, MAX_NAME));
         }
     }
     keys.sort();

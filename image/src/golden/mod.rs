@@ -35,6 +35,9 @@ const EMPTY: [&str; 2] = [
 /// What firmware starts where nothing else was set up: on a clone nothing is.
 const LOADER: &str = "EFI/BOOT/BOOTX64.EFI";
 
+/// Characters of a file's name that are shown.
+const MAX_NAME: usize = 255;
+
 /// What was found, and where nothing was looked for.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -325,6 +328,12 @@ impl<'a> Examination<'a> {
     }
 }
 
+/// At most `max` characters of a text from a disk, without what a terminal could take for a command.
+pub(crate) fn legible(text: &str, max: usize) -> String {
+    let all = text.chars().filter(|character| !character.is_control());
+    all.take(max).collect()
+}
+
 /// Whether there is a boot loader for whoever knows no other.
 fn loader(files: &Files) -> Result<Option<Problem>, Distrust> {
     let found = files.find(LOADER)?;
@@ -340,8 +349,8 @@ fn loader(files: &Files) -> Result<Option<Problem>, Distrust> {
         let all = files.list(&directory)?;
         others.extend(
             all.into_iter()
-                .map(|it| it.name)
-                .filter(|name| is_loader(name)),
+                .filter(|it| is_loader(&it.name))
+                .map(|it| legible(&it.name, MAX_NAME)),
         );
         others.sort();
         others.truncate(8);

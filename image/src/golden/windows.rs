@@ -2,7 +2,7 @@
 //!
 //! Source: Microsoft, "Windows Setup States".
 
-use super::Problem;
+use super::{Problem, legible};
 use crate::files::Files;
 use crate::used::Distrust;
 
@@ -29,7 +29,7 @@ pub(super) fn state(files: &Files) -> Result<Option<Problem>, Distrust> {
     Ok(match image_state(&text) {
         Some(state) if state.to_ascii_uppercase().starts_with(GENERALIZED) => None,
         Some(state) => Some(Problem::NotGeneralized {
-            state: state.chars().take(80).collect(),
+            state: legible(state, 80),
         }),
         None => {
             return Err(Distrust::Arrangement(

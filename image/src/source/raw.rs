@@ -68,10 +68,16 @@ impl RawDisk {
         } else {
             None
         };
+        let disk_len = inner.as_ref().map_or(len, VirtualDisk::len);
+        if disk_len == 0 {
+            return Err(SourceError::Empty {
+                name: path.display().to_string(),
+            });
+        }
         Ok(Self {
             file,
             path: path.to_owned(),
-            len: inner.as_ref().map_or(len, VirtualDisk::len),
+            len: disk_len,
             opened: State::of(&meta, len),
             device,
             inner,

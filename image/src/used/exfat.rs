@@ -181,7 +181,7 @@ impl ExFat {
     /// Finds the bitmap in the root directory.
     fn find(geometry: Geometry, root: u64) -> Result<Self, Distrust> {
         let directory = geometry.chain(root, None)?;
-        let mut bitmap = None;
+        let (mut bitmap, mut has_up_case) = (None, false);
         let mut known = directory.clone();
         'directory: for cluster in directory.into_iter().flatten() {
             let what = "the root directory";
@@ -199,7 +199,13 @@ impl ExFat {
                         return Err(Distrust::Arrangement("two allocation bitmaps"));
                     }
                     ALLOCATION_BITMAP => bitmap = Some(place),
-                    UP_CASE_TABLE => known.extend(geometry.chain(place.0, None)?),
+                    UP_CASE_TABLE if has_up_case => {
+                        return Err(Distrust::Arrangement("two tables of letters"));
+                    }
+                    UP_CASE_TABLE => {
+                        has_up_case = true;
+                        known.extend(geometry.chain(place.0, None)?);
+                    }
                     _ => {}
                 }
             }

@@ -71,6 +71,7 @@ pub(crate) struct Fat {
 pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
     let fat = Fat::read(volume)?;
     fat.check_clean()?;
+    fat.check_known()?;
     Ok(Arc::new(fat))
 }
 
@@ -242,6 +243,23 @@ impl Fat {
         }
     }
 
+    /// The root directory of FAT32 has to be in a cluster that is used by the map.
+    fn check_known(&self) -> Result<(), Distrust> {
+        if let Root::Chain(first) = self.root
+            && self.next(first)?.is_some_and(|next| !self.is_used(next))
+        {
+            return Err(Distrust::Damaged {
+                what: "the map calls the cluster unused that the root directory begins in",
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a cluster with this entry holds anything.
+    fn is_used(&self, entry: u32) -> bool {
+        entry != 0 && entry != self.bad_cluster()
+    }
+
     /// Whether it was unmounted: entry 1 and a byte of the boot sector tell.
     pub(crate) fn check_clean(&self) -> Result<(), Distrust> {
         let (state, clean, good) = match self.kind {
@@ -288,8 +306,7 @@ impl Allocation for Fat {
         let mut open = None;
         for index in 0..count {
             let entry = self.entry(&bytes, index)?;
-            let is_used = entry != 0 && entry != self.bad_cluster();
-            match (is_used, open) {
+            match (self.is_used(entry), open) {
                 (true, None) => open = Some(index),
                 (false, Some(start)) => {
                     used.push(at(start)..at(index));

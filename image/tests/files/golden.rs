@@ -86,6 +86,26 @@ fn kinds(image: &Image) -> Vec<&'static str> {
 const ID: &str = "0123456789abcdef0123456789abcdef\n";
 
 #[test]
+fn nothing_from_a_disk_is_a_command_to_a_terminal() {
+    let Some(_alone) = can_make("names with control characters") else {
+        return;
+    };
+    let files = [
+        ("etc/ssh/ssh_host_\u{1b}[2J_key", "secret"),
+        (
+            "etc/dhcp/dhclient.conf",
+            "send host-name \"lab\u{1b}]0;x\u{7}\";\n",
+        ),
+    ];
+    let report = check(&ext4(&files));
+    assert_eq!(report.findings.len(), 2);
+    for finding in &report.findings {
+        let text = format!("{} {}", finding.problem, finding.problem.remedy());
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
+}
+
+#[test]
 fn what_makes_a_linux_one_certain_machine_is_found() {
     let Some(_alone) = can_make("golden Linux") else {
         return;

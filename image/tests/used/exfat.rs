@@ -3,7 +3,7 @@
 use crate::common::{Alone, can_loop, run};
 use crate::fixture::{Fuse, Image, MIB, assert_close, damage, fill, number_after, poison, tree};
 
-const TOOLS: [&str; 4] = ["mkfs.exfat", "fsck.exfat", "dump.exfat", "mount.exfat-fuse"];
+pub const TOOLS: [&str; 4] = ["mkfs.exfat", "fsck.exfat", "dump.exfat", "mount.exfat-fuse"];
 
 fn mount(image: &Image) -> Fuse {
     Fuse::exfat(image)
@@ -25,12 +25,17 @@ fn survive(test: &str, len: u64, options: &[&str]) {
     let used = poison(&image);
     image.tool("fsck.exfat", &["-n"]);
     assert_eq!(before, tree(&mount(&image).point));
+    assert_close(used, own_count(&image));
+}
+
+/// Used bytes by the bitmap, and all in front of the first cluster.
+pub fn own_count(image: &Image) -> u64 {
     let report = image.tool("dump.exfat", &[]);
     let cluster = number_after(&report, "Cluster size:");
     let heap = number_after(&report, "Cluster Heap Offset (sector offset):") * 512;
     let free = number_after(&report, "Free Clusters:");
     let clusters = number_after(&report, "Cluster Count:");
-    assert_close(used, heap + (clusters - free) * cluster);
+    heap + (clusters - free) * cluster
 }
 
 #[test]
@@ -101,6 +106,23 @@ fn what_is_not_clean_or_not_known_is_copied_whole() {
     }
     image.file().set_len(31 * MIB).unwrap();
     assert!(image.distrust().contains("its partition only"));
+}
+
+#[test]
+fn a_second_table_of_letters_is_not_followed() {
+    let Some((_alone, image)) = small("two up-case tables") else {
+        return;
+    };
+    let le32 = |at| u64::from(u32::from_le_bytes(image.read(at, 4).try_into().unwrap()));
+    let (heap, root) = (le32(88) * 512, le32(96));
+    let mut entry = heap + (root - 2) * 512;
+    while image.read(entry, 1) != [0x82] {
+        entry += 32;
+    }
+    let up_case = image.read(entry, 32);
+    assert_eq!(image.read(entry + 32, 1), [0]);
+    image.write(entry + 32, &up_case);
+    assert!(image.distrust().contains("two tables of letters"));
 }
 
 #[test]

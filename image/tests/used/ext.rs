@@ -3,7 +3,7 @@
 use crate::common::can_loop;
 use crate::fixture::{Image, MIB, assert_close, damage, fill, number_after, poison, tree};
 
-const TOOLS: [&str; 3] = ["mkfs.ext4", "e2fsck", "dumpe2fs"];
+pub const TOOLS: [&str; 3] = ["mkfs.ext4", "e2fsck", "dumpe2fs"];
 
 /// Makes, fills, empties, poisons and checks a filesystem.
 fn survive(test: &str, len: u64, options: &[&str]) {
@@ -22,7 +22,7 @@ fn survive(test: &str, len: u64, options: &[&str]) {
 }
 
 /// Used bytes by the superblock.
-fn own_count(image: &Image) -> u64 {
+pub fn own_count(image: &Image) -> u64 {
     let about = image.tool("dumpe2fs", &["-h"]);
     let block = number_after(&about, "Block size:");
     (number_after(&about, "Block count:") - number_after(&about, "Free blocks:")) * block
@@ -192,6 +192,33 @@ fn checksums_that_do_not_match_are_noticed() {
         image.write(at, &was);
     }
     image.layout();
+    assert!(image.layout().used() < 8 * MIB);
+}
+
+#[test]
+fn a_bitmap_that_contradicts_itself_is_noticed() {
+    let Some((_alone, image)) = small("bitmap of ext2", &["-O", "^metadata_csum,^uninit_bg"])
+    else {
+        return;
+    };
+    let le32 = |at| u64::from(u32::from_le_bytes(image.read(at, 4).try_into().unwrap()));
+    // Of the first group, whose first bit is block 1.
+    let places = [2048, 2048 + 4, 2048 + 8].map(le32);
+    let bitmap = places[0] * 1024;
+    let was = image.read(bitmap, 128);
+    let is_set = |bit: usize| was[bit / 8] >> (bit % 8) & 1 == 1;
+    let free = (0..1024).find(|bit| !is_set(*bit)).unwrap();
+    // Superblock, descriptors, both bitmaps, the table of inodes.
+    for block in [1, 2, places[0], places[1], places[2] + 1] {
+        let bit = block as usize - 1;
+        assert!(is_set(bit));
+        let mut bits = was.clone();
+        bits[bit / 8] ^= 1 << (bit % 8);
+        bits[free / 8] ^= 1 << (free % 8);
+        image.write(bitmap, &bits);
+        assert!(image.distrust().contains("calls blocks unused"));
+    }
+    image.write(bitmap, &was);
     assert!(image.layout().used() < 8 * MIB);
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::common::can_loop;
 use crate::fixture::{Image, MIB, assert_close, damage, fill, number_after, poison, tree};
 
-const TOOLS: [&str; 5] = ["mkfs.fat", "fsck.fat", "mcopy", "mdel", "minfo"];
+pub const TOOLS: [&str; 5] = ["mkfs.fat", "fsck.fat", "mcopy", "mdel", "minfo"];
 
 /// A filesystem that mtools filled and partly emptied.
 fn filled(test: &str, len: u64, options: &[&str]) -> Option<(crate::common::Alone, Image)> {
@@ -40,7 +40,7 @@ fn filled(test: &str, len: u64, options: &[&str]) -> Option<(crate::common::Alon
     Some((alone, image))
 }
 
-fn mtool(image: &Image, tool: &str, arguments: &[&str]) {
+pub fn mtool(image: &Image, tool: &str, arguments: &[&str]) {
     let mut command = Command::new(tool);
     command
         .arg("-i")
@@ -68,8 +68,14 @@ fn survive(test: &str, len: u64, options: &[&str]) {
     let before = read("before");
     assert!(before.len() > 50, "{}", before.len());
     let used = poison(&image);
-    let report = image.tool("fsck.fat", &["-n", "-v"]);
     assert_eq!(before, read("after"));
+    assert_close(used, own_count(&image));
+    fs::remove_file(&image.path).unwrap();
+}
+
+/// Used bytes by the table, and all in front of the first cluster.
+pub fn own_count(image: &Image) -> u64 {
+    let report = image.tool("fsck.fat", &["-n", "-v"]);
     // "/tmp/x: 120 files, 300/1000 clusters", and the start of the data area.
     let cluster = number_after(
         &swap_words(&report, "bytes per cluster"),
@@ -86,8 +92,7 @@ fn survive(test: &str, len: u64, options: &[&str]) {
         .unwrap()
         .parse()
         .unwrap();
-    assert_close(used, data + taken * cluster);
-    fs::remove_file(&image.path).unwrap();
+    data + taken * cluster
 }
 
 /// `4096 bytes per cluster` with the number behind the words.
@@ -178,6 +183,23 @@ fn a_table_that_is_not_mirrored_counts_alone() {
     assert_eq!(image.layout().used(), used);
     image.write(40, &[0x80]);
     assert_eq!(image.layout().used(), used + 512);
+}
+
+#[test]
+fn a_root_directory_in_a_cluster_that_is_called_unused_is_noticed() {
+    let Some(_alone) = can_loop("a lost root directory of FAT", &TOOLS) else {
+        return;
+    };
+    let image = Image::new(64 * MIB);
+    image.tool("mkfs.fat", &["-F", "32", "-s", "1"]);
+    let table = u64::from(u16::from_le_bytes(image.read(14, 2).try_into().unwrap())) * 512;
+    let len = u64::from(u32::from_le_bytes(image.read(36, 4).try_into().unwrap())) * 512;
+    for entry in [[0; 4], [0xf7, 0xff, 0xff, 0x0f]] {
+        for table in [table, table + len] {
+            image.write(table + 2 * 4, &entry);
+        }
+        assert!(image.distrust().contains("root directory begins"));
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
 mod btrfs;
 #[path = "../common/mod.rs"]
 mod common;
+mod counts;
+mod damage;
 mod exfat;
 mod ext;
 mod fat;

@@ -182,6 +182,52 @@ fn a_partition_over_the_table_itself_is_copied_whole() {
     assert_eq!(trusted(&layout), [true, true, false]);
 }
 
+/// Changes an entry of both tables of a GPT, and makes all checksums right.
+fn change_entry(image: &Image, index: u64, at: usize, value: u64) {
+    let len = image.file().metadata().unwrap().len();
+    for place in [512, len - 512] {
+        let mut header = image.read(place, 92);
+        let number = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap());
+        let entries = number(72) * 512;
+        image.write(entries + index * 128 + at as u64, &value.to_le_bytes());
+        let crc = crc32(&image.read(entries, 128 * 128));
+        header[88..92].copy_from_slice(&crc.to_le_bytes());
+        header[16..20].fill(0);
+        let crc = crc32(&header);
+        header[16..20].copy_from_slice(&crc.to_le_bytes());
+        image.write(place, &header);
+    }
+}
+
+#[test]
+fn gpt_partitions_that_overlap_or_reach_too_far_are_copied_whole() {
+    let Some((_alone, image)) = gpt("overlapping partitions of a GPT") else {
+        return;
+    };
+    let (first, last) = (32, 40);
+    let second = image.layout().areas[1].place.clone();
+    // The second one begins in the last sector of the first.
+    change_entry(&image, 2, first, (17 * MIB - 512) / 512);
+    let layout = image.layout();
+    let overlap = Some(TableProblem::Overlaps);
+    assert_eq!(problems(&layout), [overlap, overlap, None]);
+    assert_eq!(trusted(&layout), [false, false, true]);
+    // It ends behind the disk, far behind it, and in front of its start.
+    change_entry(&image, 2, first, second.start / 512);
+    for end in [64 * MIB / 512, 1 << 50] {
+        change_entry(&image, 2, last, end);
+        let layout = image.layout();
+        assert_eq!(problems(&layout)[1], Some(TableProblem::BeyondEnd));
+        assert!(!trusted(&layout)[1]);
+        assert!(layout.areas[1].place.end <= 64 * MIB);
+    }
+    for (at, value) in [(last, 5), (last, u64::MAX), (first, u64::MAX)] {
+        change_entry(&image, 2, at, value);
+        assert_eq!(image.layout().scheme, Scheme::Unclear);
+        assert!(image.distrust().contains("in the GPT"));
+    }
+}
+
 /// CRC-32 of IEEE 802.3, bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, byte| {

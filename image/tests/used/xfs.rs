@@ -3,12 +3,12 @@
 use crate::common::{Alone, can_loop};
 use crate::fixture::{Image, MIB, assert_close, damage, fill, number_after, poison, tree};
 
-const TOOLS: [&str; 3] = ["mkfs.xfs", "xfs_repair", "xfs_db"];
+pub const TOOLS: [&str; 3] = ["mkfs.xfs", "xfs_repair", "xfs_db"];
 
 /// The smallest that mkfs.xfs makes.
 const LEN: u64 = 300 * MIB;
 
-fn make(image: &Image, options: &[&str]) {
+pub fn make(image: &Image, options: &[&str]) {
     let mut all = vec!["-q", "-f"];
     all.extend(options);
     image.tool("mkfs.xfs", &all);
@@ -25,7 +25,11 @@ fn survive(test: &str, options: &[&str]) {
     let used = poison(&image);
     image.tool("xfs_repair", &["-n", "-f"]);
     assert_eq!(before, tree(&image.mount("ro").point));
-    // "from to extents blocks pct", and the sum at the end.
+    assert_close(used, own_count(&image));
+}
+
+/// Used bytes, by all free extents: "from to extents blocks pct", and the sum at the end.
+pub fn own_count(image: &Image) -> u64 {
     let report = image.tool("xfs_db", &["-r", "-f", "-c", "freesp -s"]);
     let free = number_after(&report, "total free blocks");
     let about = image.tool(
@@ -33,7 +37,7 @@ fn survive(test: &str, options: &[&str]) {
         &["-r", "-f", "-c", "sb 0", "-c", "print blocksize dblocks"],
     );
     let block = number_after(&about, "blocksize");
-    assert_close(used, (number_after(&about, "dblocks") - free) * block);
+    (number_after(&about, "dblocks") - free) * block
 }
 
 #[test]
@@ -166,6 +170,57 @@ fn what_lies_elsewhere_is_copied_whole() {
     let realtime = format!("rtdev={}", other.path.display());
     make(&image, &["-m", "rmapbt=0,reflink=0", "-r", &realtime]);
     assert!(image.distrust().contains("realtime device"));
+}
+
+/// A tree whose pointers all lead to one leaf could be walked through for hours.
+#[test]
+fn a_leaf_is_that_of_one_pointer() {
+    let Some(_alone) = can_loop("XFS with a leaf of two pointers", &TOOLS) else {
+        return;
+    };
+    let image = Image::new(LEN);
+    make(&image, &["-m", "crc=0,finobt=0,rmapbt=0,reflink=0"]);
+    // A leaf with one free block, and a root in the first group that leads to it twice.
+    let (leaf, root) = (40_u32, 50_u32);
+    let block = |head: &[u8], rest: &[(usize, u32)]| {
+        let mut bytes = vec![0; 4096];
+        bytes[..head.len()].copy_from_slice(head);
+        for (at, number) in rest {
+            bytes[*at..*at + 4].copy_from_slice(&number.to_be_bytes());
+        }
+        bytes
+    };
+    let (most, key) = ((4096 - 16) / 12, 30);
+    let pointers = [
+        (16, 20),
+        (24, key),
+        (16 + most * 8, leaf),
+        (20 + most * 8, leaf),
+    ];
+    image.write(
+        u64::from(root) * 4096,
+        &block(b"ABTB\0\x01\0\x02", &pointers),
+    );
+    image.write(
+        u64::from(leaf) * 4096,
+        &block(b"ABTB\0\0\0\x01", &[(16, 20), (20, 1)]),
+    );
+    image.write(512 + 16, &root.to_be_bytes());
+    image.write(512 + 28, &2_u32.to_be_bytes());
+    assert!(image.distrust().contains("a free extent is out of range"));
+}
+
+#[test]
+fn what_the_filesystem_lies_in_is_used() {
+    let Some(_alone) = can_loop("XFS with a header that is free", &TOOLS) else {
+        return;
+    };
+    let image = Image::new(LEN);
+    make(&image, &["-m", "crc=0,finobt=0,rmapbt=0,reflink=0"]);
+    // The first free extent begins with the group, and is as long as it was.
+    let root = u32::from_be_bytes(image.read(512 + 16, 4).try_into().unwrap());
+    image.write(u64::from(root) * 4096 + 16, &[0; 4]);
+    assert!(image.distrust().contains("calls blocks unused"));
 }
 
 #[test]

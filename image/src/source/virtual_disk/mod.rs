@@ -25,6 +25,9 @@ const HEAD: usize = 64;
 /// The longest stretch that is told at once: how far a mapping goes is found out by reading tables.
 const LONGEST_EXTENT: u64 = 1 << 30;
 
+/// Bytes of a disk at most, so that no sum with an offset overflows: an exbibyte.
+const MAX_LEN: u64 = 1 << 60;
+
 /// A disk in a file of another format.
 #[derive(Debug)]
 pub(super) struct VirtualDisk {
@@ -54,6 +57,9 @@ impl VirtualDisk {
             Kind::Qcow2(disk) => disk.size(),
             Kind::Vmdk(disk) => disk.len(),
         };
+        if len > MAX_LEN {
+            return Err(damaged("it says that it is larger than any disk"));
+        }
         Ok(Some(Self { kind, len }))
     }
 

@@ -18,6 +18,10 @@ use super::damaged;
 /// Everything is counted in these.
 const SECTOR: u64 = 512;
 
+/// Bytes of the directories of all extents, which are kept: 8 TB have 1 MiB of them, whether in one
+/// file or in 4000.
+const MAX_DIRECTORIES: u64 = 32 << 20;
+
 /// A disk of VMware.
 #[derive(Debug)]
 pub(super) struct Vmdk {
@@ -68,9 +72,17 @@ impl Vmdk {
             let text = descriptor::read(&file)?;
             let descriptor = Descriptor::parse(&text)?;
             descriptor.check_whole()?;
+            let mut directories = 0;
             for line in &descriptor.extents {
                 let len = line.sectors.saturating_mul(SECTOR);
-                disk.push(len, open_extent(path, line, len)?)?;
+                let content = open_extent(path, line, len)?;
+                if let Content::Sparse(sparse) = &content {
+                    directories += sparse.directory_len();
+                }
+                if directories > MAX_DIRECTORIES {
+                    return Err(damaged("its extents have larger tables than any disk"));
+                }
+                disk.push(len, content)?;
             }
         }
         if disk.len == 0 {
@@ -84,7 +96,10 @@ impl Vmdk {
     }
 
     fn push(&mut self, len: u64, content: Content) -> io::Result<()> {
-        let end = self.len.checked_add(len).filter(|end| *end < 1 << 60);
+        let end = self
+            .len
+            .checked_add(len)
+            .filter(|end| *end <= super::MAX_LEN);
         self.len = end.ok_or_else(|| damaged("its extents are larger than any disk"))?;
         self.extents.push(Extent {
             end: self.len,
@@ -127,7 +142,11 @@ impl Vmdk {
         Ok(match &extent.content {
             Content::Zeros => (true, left),
             Content::Flat(..) => (false, left),
-            Content::Sparse(sparse) => sparse.mapping(inner)?,
+            // Its file may hold more than the descriptor takes of it.
+            Content::Sparse(sparse) => {
+                let (is_hole, length) = sparse.mapping(inner)?;
+                (is_hole, length.min(left))
+            }
         })
     }
 }
@@ -140,9 +159,8 @@ fn open_extent(descriptor: &Path, line: &Line, len: u64) -> io::Result<Content> 
             return Err(damaged(what));
         }
         let path = descriptor.with_file_name(name);
-        File::open(&path).map_err(|error| {
-            io::Error::new(error.kind(), format!("extent {}: {error}", path.display()))
-        })
+        File::open(&path)
+            .map_err(|error| io::Error::new(error.kind(), format!("extent {name:?}: {error}")))
     };
     match &line.kind {
         Kind::Zero => Ok(Content::Zeros),

@@ -165,6 +165,18 @@ impl Chunks {
         Ok(())
     }
 
+    /// A device on which every address is what it is.
+    #[cfg(test)]
+    pub(super) fn identity(len: u64) -> Self {
+        Self {
+            chunks: vec![Chunk {
+                logical: 0..len,
+                copies: vec![0],
+            }],
+            places: Vec::new(),
+        }
+    }
+
     fn chunk(&self, address: u64) -> Option<&Chunk> {
         let index = self
             .chunks

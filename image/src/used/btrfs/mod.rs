@@ -66,6 +66,7 @@ pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
     };
     if btrfs.is_mapped() {
         btrfs.check_extents()?;
+        btrfs.check_known()?;
     }
     Ok(Arc::new(btrfs))
 }
@@ -148,6 +149,20 @@ impl Btrfs {
                 expected: self.superblock.used,
                 found: total,
             });
+        }
+        Ok(())
+    }
+
+    /// What the filesystem itself lies in has to be used by its own map: the roots of its trees.
+    fn check_known(&self) -> Result<(), Distrust> {
+        let superblock = &self.superblock;
+        for (address, _) in [superblock.root, superblock.chunk_root, self.extents] {
+            let is_used = |run: &Range<u64>| run.contains(&address);
+            if !self.leaf(address)?.used.iter().any(is_used) {
+                return Err(Distrust::Damaged {
+                    what: "the map calls nodes unused that the filesystem itself lies in",
+                });
+            }
         }
         Ok(())
     }

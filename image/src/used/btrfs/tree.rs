@@ -92,9 +92,18 @@ impl Tree {
             });
         }
         let (mut next, mut is_first) = (None, true);
+        // What the pointer to a node says it begins with. It does, so no node is that of several
+        // pointers, and there are no more steps through a tree than it has nodes.
+        let mut begins: Option<Key> = None;
         loop {
             let bytes = self.read(chunks, address, level)?;
             let count = bytes.le32(0x60)? as usize;
+            if begins.is_some_and(|key| count == 0 || Key::parse(&bytes, HEADER).ok() != Some(key))
+            {
+                return Err(Distrust::Damaged {
+                    what: "a node of a tree does not begin with what leads to it",
+                });
+            }
             if level == 0 {
                 let items = items(&bytes, count)?;
                 return Ok(Leaf {
@@ -120,6 +129,7 @@ impl Tree {
                 child = index;
             }
             is_first &= child == 0;
+            begins = Some(Key::parse(&bytes, HEADER + child * POINTER)?);
             address = bytes.le64(HEADER + child * POINTER + Key::LEN)?;
             level -= 1;
         }
@@ -187,4 +197,56 @@ fn items(bytes: &[u8], count: usize) -> Result<Vec<(Key, usize, usize)>, Distrus
         items.push((key, HEADER + start, len));
     }
     Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::super::memory::Memory;
+    use super::*;
+
+    const NODE: usize = 4096;
+
+    /// A node at an address, with what follows its header.
+    fn node(address: u64, level: u8, count: u32, rest: &[u8]) -> (u64, Vec<u8>) {
+        let mut bytes = vec![0; NODE];
+        bytes[0x30..0x38].copy_from_slice(&address.to_le_bytes());
+        bytes[0x60..0x64].copy_from_slice(&count.to_le_bytes());
+        bytes[0x64] = level;
+        bytes[HEADER..HEADER + rest.len()].copy_from_slice(rest);
+        let sum = !crc32c_raw(!0, &bytes[32..]);
+        bytes[..4].copy_from_slice(&sum.to_le_bytes());
+        (address, bytes)
+    }
+
+    fn key(object: u64) -> Vec<u8> {
+        let mut bytes = object.to_le_bytes().to_vec();
+        bytes.extend([0; 9]);
+        bytes
+    }
+
+    /// A tree whose pointers all lead to one leaf could be walked through for hours.
+    #[test]
+    fn a_leaf_is_that_of_one_pointer() {
+        let (root, leaf) = (1 << 16, 1 << 17);
+        let pointer = |object| [key(object), u64::to_le_bytes(leaf).into(), vec![0; 8]].concat();
+        let item = [key(10), vec![0; 8]].concat();
+        let nodes = [
+            node(root, 1, 2, &[pointer(10), pointer(20)].concat()),
+            node(leaf, 0, 1, &item),
+        ];
+        let contents: Vec<_> = nodes.iter().map(|it| (it.0, it.1.as_slice())).collect();
+        let tree = Tree {
+            volume: Arc::new(Memory::new(1 << 20, &contents)),
+            node: NODE,
+            id: [0; 16],
+        };
+        let chunks = Chunks::identity(1 << 20);
+        let find = |object| tree.leaf(&chunks, (root, 1), &Key(object, 0, 0));
+        assert_eq!(find(10).unwrap().items().count(), 1);
+        assert!(find(15).is_ok());
+        let why = find(20).err().unwrap().to_string();
+        assert!(why.contains("does not begin"), "{why}");
+    }
 }

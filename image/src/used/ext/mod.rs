@@ -6,6 +6,7 @@
 mod features;
 mod group;
 mod inode;
+mod known;
 mod superblock;
 
 use std::ops::Range;
@@ -34,6 +35,7 @@ pub(crate) struct Ext {
 pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
     let ext = Ext::read(volume)?;
     ext.check_clean()?;
+    known::check(&ext)?;
     Ok(Arc::new(ext))
 }
 

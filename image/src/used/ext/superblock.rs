@@ -1,5 +1,7 @@
 //! The superblock, and where it puts things.
 
+use std::ops::Range;
+
 use super::features::{
     BIGALLOC, BITS_64, CSUM_SEED, GDT_CSUM, META_BG, METADATA_CSUM, SPARSE_SUPER, SPARSE_SUPER2,
     check_features, features,
@@ -61,7 +63,7 @@ pub(super) struct Superblock {
     pub(super) first_block: u64,
     /// Blocks.
     group_size: u64,
-    inode_table_blocks: u64,
+    pub(super) inode_table_blocks: u64,
     pub(super) inodes: Inodes,
     pub(super) descriptor_len: usize,
     /// Groups whose descriptors lie in a block of their own group's beginning start
@@ -232,7 +234,7 @@ impl Superblock {
     }
 
     /// Number of the block with the superblock, which lies 1024 bytes behind the start.
-    fn superblock_block(&self) -> u64 {
+    pub(super) fn superblock_block(&self) -> u64 {
         u64::from(self.block_size == 1024)
     }
 
@@ -286,12 +288,29 @@ impl Superblock {
         }
     }
 
+    /// Clusters, counted from the group that begins at `start`, that blocks lie in.
+    pub(super) fn clusters(&self, start: u64, blocks: Range<u64>) -> Range<u64> {
+        let ratio = self.cluster_size / self.block_size;
+        let at = |block: u64| block.saturating_sub(start);
+        at(blocks.start) / ratio..at(blocks.end.max(blocks.start)).div_ceil(ratio)
+    }
+
+    /// The first block of a group, and the one behind its last.
+    pub(super) fn blocks_of(&self, group: u64) -> Range<u64> {
+        let start = self.first_block + group * self.group_size;
+        start..self.blocks.min(start + self.group_size)
+    }
+
+    /// The group that a block lies in.
+    pub(super) fn group_of(&self, block: u64) -> u64 {
+        block.saturating_sub(self.first_block) / self.group_size
+    }
+
     /// The bitmap of a group that was never written to (`BLOCK_UNINIT`): used
     /// are the copies at its start, and its own bitmaps and inode table where
     /// they lie in it. That nothing else does shows in its count of free clusters.
     pub(super) fn initial_bitmap(&self, number: u64, group: &Group) -> Result<Vec<u8>, Distrust> {
-        let start = self.first_block + number * self.group_size;
-        let end = self.blocks.min(start + self.group_size);
+        let Range { start, end } = self.blocks_of(number);
         let boot = u64::from(number == 0 && self.superblock_block() > self.first_block);
         let parts = [
             (start, boot + self.head_blocks(number)),
@@ -302,8 +321,7 @@ impl Superblock {
         let mut bitmap = vec![0; self.bitmap_len()];
         for (block, len) in parts {
             let stop = block.saturating_add(len).min(end);
-            for block in block.max(start)..stop {
-                let cluster = (block - start) * self.block_size / self.cluster_size;
+            for cluster in self.clusters(start, block.max(start)..stop) {
                 let byte = bitmap.get_mut((cluster / 8) as usize);
                 *byte.ok_or(Distrust::Damaged {
                     what: "a group is longer than its bitmap",

@@ -1,5 +1,6 @@
 //! What the description of a volume group says about this physical volume.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::SECTOR;
@@ -91,7 +92,24 @@ impl Group {
             }
             this.volumes.push((format!("{name}/{volume}"), segments));
         }
+        this.check_apart()?;
         Ok(this)
+    }
+
+    /// Whether no extent is in two places: else a small disk could hold thousands of large volumes,
+    /// each of which is looked at.
+    fn check_apart(&self) -> Result<(), Distrust> {
+        let segments = self.volumes.iter().flat_map(|(_, segments)| segments);
+        let place = |it: &Segment| (it.physical, it.logical.end - it.logical.start);
+        let mut places: Vec<_> = segments.map(place).collect();
+        places.sort_unstable();
+        let overlap = |pair: &[(u64, u64)]| pair[0].0 + pair[0].1 > pair[1].0;
+        if places.windows(2).any(overlap) {
+            return Err(Distrust::Damaged {
+                what: "two logical volumes overlap",
+            });
+        }
+        Ok(())
     }
 
     /// Byte offset of an extent.
@@ -103,8 +121,10 @@ impl Group {
     fn segments(&self, about: &Section, member: &str) -> Result<Vec<Segment>, Distrust> {
         let mut segments: Vec<Segment> = Vec::new();
         let mut next = 0;
+        let by_name: HashMap<_, _> = about.sections().collect();
         for number in 1..=about.number("segment_count").ok_or(MISSING)? {
-            let segment = about.section(&format!("segment{number}")).ok_or(MISSING)?;
+            let name = format!("segment{number}");
+            let segment = *by_name.get(name.as_str()).ok_or(MISSING)?;
             let is_linear = segment.text("type") == Some("striped")
                 && segment.number("stripe_count") == Some(1);
             let stripe = segment.pair("stripes");
@@ -135,5 +155,36 @@ impl Group {
             });
         }
         Ok(segments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The description of a group with these volumes, each in one segment.
+    fn group(volumes: &[(u64, u64)]) -> String {
+        let mut text = "vg {\nseqno = 1\nextent_size = 8\nphysical_volumes {\npv0 {\nid = \"x\"\n\
+                        pe_start = 2048\npe_count = 100\n}\n}\nlogical_volumes {\n"
+            .to_owned();
+        for (index, (start, count)) in volumes.iter().enumerate() {
+            text += &format!(
+                "v{index} {{\nsegment_count = 1\nsegment1 {{\nstart_extent = 0\n\
+                 extent_count = {count}\ntype = \"striped\"\nstripe_count = 1\n\
+                 stripes = [\"pv0\", {start}]\n}}\n}}\n"
+            );
+        }
+        text + "}\n}\n"
+    }
+
+    #[test]
+    fn volumes_that_share_extents_are_no_group() {
+        let parse = |volumes: &[(u64, u64)]| Group::parse(group(volumes).as_bytes(), b"x");
+        let two = parse(&[(10, 90), (0, 10)]).unwrap();
+        assert_eq!(two.volumes[0].1[0].physical, (2048 + 80) * SECTOR);
+        for shared in [[(0, 10), (9, 1)], [(5, 5), (5, 5)], [(0, 100), (50, 1)]] {
+            let why = parse(&shared).unwrap_err().to_string();
+            assert!(why.contains("overlap"), "{why}");
+        }
     }
 }

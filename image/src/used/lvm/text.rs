@@ -5,6 +5,9 @@ use crate::used::Distrust;
 /// Sections within sections; volume groups have four.
 const MAX_DEPTH: usize = 8;
 
+/// Values that are kept, of which each takes some 100 bytes: a segment of a logical volume has eight.
+const MAX_VALUES: usize = 1 << 18;
+
 /// A value.
 #[derive(Debug)]
 enum Value {
@@ -69,7 +72,10 @@ impl Section {
 
 /// Parses a whole text, which may end with zero bytes.
 pub(super) fn parse(text: &[u8]) -> Result<Section, Distrust> {
-    let mut parser = Parser { rest: text };
+    let mut parser = Parser {
+        rest: text,
+        left: MAX_VALUES,
+    };
     parser.section(0)
 }
 
@@ -79,6 +85,8 @@ const BROKEN: Distrust = Distrust::Damaged {
 
 struct Parser<'a> {
     rest: &'a [u8],
+    /// Values that may still come.
+    left: usize,
 }
 
 impl Parser<'_> {
@@ -135,6 +143,7 @@ impl Parser<'_> {
                 if depth == MAX_DEPTH {
                     return Err(BROKEN);
                 }
+                self.count()?;
                 Value::Section(self.section(depth + 1)?)
             } else {
                 self.take(b'=')?;
@@ -144,7 +153,15 @@ impl Parser<'_> {
         }
     }
 
+    /// Counts what is kept.
+    fn count(&mut self) -> Result<(), Distrust> {
+        let left = self.left.checked_sub(1);
+        self.left = left.ok_or(Distrust::Arrangement("a very long description"))?;
+        Ok(())
+    }
+
     fn value(&mut self, may_be_list: bool) -> Result<Value, Distrust> {
+        self.count()?;
         match self.peek().ok_or(BROKEN)? {
             b'"' => self.text().map(Value::Text),
             b'[' if may_be_list => {
@@ -223,6 +240,16 @@ mod tests {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
         assert!(parse("a{".repeat(10_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_has_a_bound() {
+        let list = |count: usize| format!("a = [{}]", "1,".repeat(count));
+        assert!(parse(list(MAX_VALUES - 1).as_bytes()).is_ok());
+        for text in [list(MAX_VALUES), "a=1\n".repeat(MAX_VALUES + 1)] {
+            let why = parse(text.as_bytes()).unwrap_err();
+            assert!(why.to_string().contains("very long"), "{why}");
+        }
     }
 
     proptest! {

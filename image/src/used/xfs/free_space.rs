@@ -16,7 +16,7 @@ pub(super) struct Group {
     number: u64,
     /// Blocks of the group.
     len: u64,
-    root: u32,
+    pub(super) root: u32,
     levels: u32,
     /// Blocks in the tree.
     pub(super) free: u32,
@@ -86,7 +86,7 @@ impl Group {
         block: u64,
     ) -> Result<Leaf, Distrust> {
         let what = "the tree of free space";
-        let (mut node, mut end) = (self.root, self.len);
+        let (mut node, mut begin, mut end) = (self.root, 0, self.len);
         for level in (0..self.levels).rev() {
             if u64::from(node) >= self.len {
                 return Err(Distrust::Range {
@@ -99,7 +99,14 @@ impl Group {
             let head = self.check(&bytes, level, at, superblock)?;
             let count = usize::from(bytes.take(6).map(u16::from_be_bytes)?);
             if level == 0 {
-                let free = self.extents(bytes.part(head, count * 8)?, end)?;
+                let free = self.extents(bytes.part(head, count * 8)?, begin..end)?;
+                // Only a tree without extents has a leaf without any. So no leaf is one of several
+                // pointers, and there are no more steps through a tree than it has blocks.
+                if free.is_empty() && self.levels > 1 {
+                    return Err(Distrust::Damaged {
+                        what: "a leaf of the tree of free space is empty",
+                    });
+                }
                 return Ok(Leaf { free, end });
             }
             // Keys, room for as many as fit, then as many pointers.
@@ -118,7 +125,7 @@ impl Group {
                     end = end.min(first);
                     break;
                 }
-                child = index;
+                (child, begin) = (index, begin.max(first));
             }
             node = bytes
                 .take(head + most * 8 + child * 4)
@@ -166,13 +173,13 @@ impl Group {
     }
 
     /// The free extents of a leaf, in order and inside of what it speaks for.
-    fn extents(&self, records: &[u8], end: u64) -> Result<Vec<Range<u64>>, Distrust> {
+    fn extents(&self, records: &[u8], within: Range<u64>) -> Result<Vec<Range<u64>>, Distrust> {
         let mut free: Vec<Range<u64>> = Vec::with_capacity(records.len() / 8);
         for record in records.chunks_exact(8) {
             let start = u64::from(record.take(0).map(u32::from_be_bytes)?);
             let len = u64::from(record.take(4).map(u32::from_be_bytes)?);
-            let before = free.last().map_or(0, |run| run.end);
-            if start < before || len == 0 || start + len > end {
+            let before = free.last().map_or(within.start, |run| run.end);
+            if start < before || len == 0 || start + len > within.end {
                 return Err(Distrust::Range {
                     what: "a free extent",
                     value: start,

@@ -50,10 +50,46 @@ pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
             found: available,
         });
     }
+    xfs.check_known()?;
     Ok(Arc::new(xfs))
 }
 
 impl Xfs {
+    /// What the filesystem itself lies in has to be used by its own map: headers and roots of the
+    /// trees of all groups, and the log.
+    fn check_known(&self) -> Result<(), Distrust> {
+        let superblock = &self.superblock;
+        let headers = (4 * superblock.sector).div_ceil(superblock.block);
+        for number in 0..superblock.groups {
+            let root = u64::from(self.group(number)?.root);
+            self.check_used(number, 0..headers)?;
+            self.check_used(number, root..root + 1)?;
+        }
+        let (start, len) = superblock.log;
+        let number = start / superblock.group_at(1);
+        let first = (start - superblock.group_at(number)) / superblock.block;
+        self.check_used(number, first..first + len / superblock.block)
+    }
+
+    /// Whether no block of these is free.
+    fn check_used(&self, number: u64, blocks: Range<u64>) -> Result<(), Distrust> {
+        let superblock = &self.superblock;
+        let group = self.group(number)?;
+        let start = superblock.group_at(number);
+        let mut at = blocks.start;
+        while at < blocks.end.min(superblock.group_len(number)) {
+            let leaf = group.leaf(&*self.volume, superblock, start, at)?;
+            let overlaps = |free: &Range<u64>| free.start < blocks.end && free.end > at;
+            if leaf.free.iter().any(overlaps) {
+                return Err(Distrust::Damaged {
+                    what: "the map calls blocks unused that the filesystem itself lies in",
+                });
+            }
+            at = leaf.end;
+        }
+        Ok(())
+    }
+
     /// The header of a group's free space.
     fn group(&self, number: u64) -> Result<Group, Distrust> {
         let superblock = &self.superblock;

@@ -159,6 +159,11 @@ impl Sparse {
         self.header.capacity
     }
 
+    /// Bytes of its directory, which is kept.
+    pub(super) fn directory_len(&self) -> u64 {
+        self.directory.len() as u64 * 4
+    }
+
     /// The descriptor that lies in it, if one does.
     pub(super) fn descriptor(&self) -> io::Result<Option<String>> {
         let (offset, len) = self.header.descriptor;

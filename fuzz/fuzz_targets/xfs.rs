@@ -1,0 +1,5 @@
+//! Hands what libFuzzer comes up with to `mimeo_fuzz::filesystem::xfs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mimeo_fuzz::filesystem::xfs(data));

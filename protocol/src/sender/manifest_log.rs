@@ -174,8 +174,8 @@ impl ManifestLog {
         let Some(open) = block.0.checked_sub(self.closed_blocks.0) else {
             return self.closed_block(block);
         };
-        let blocks = self.open.iter().filter_map(Entry::as_block);
-        blocks.cloned().nth(open as usize)
+        let mut blocks = self.open.iter().filter_map(Entry::as_block);
+        blocks.nth(open as usize).cloned()
     }
 
     fn closed_block(&mut self, block: BlockNumber) -> Option<StoredBlock> {

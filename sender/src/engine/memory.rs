@@ -15,6 +15,7 @@ use mimeo_protocol::block::{BlockDigest, Coding, ImageTree, Level, ZerosDigest};
 use mimeo_protocol::ids::{Cycle, Mac, ReceiverNumber, SessionId, Slot};
 use mimeo_protocol::keys::{Signer, SigningKey};
 use mimeo_protocol::manifest::{Entry, Run, StoredBlock};
+use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{
     About, Job, Parity, Session, SessionConfig, SlowRules, StartPolicy, Transmit,
 };
@@ -73,7 +74,7 @@ impl Room {
             image_len: Some(u64::from(PLACES) * BLOCK_SIZE as u64),
             seekable: true,
             start: StartPolicy::default(),
-            rate_cap: None,
+            rate_cap: Some(Rate(1_000_000_000)),
             parity: Parity::Auto,
             slow: SlowRules::default(),
             linger: Duration::ZERO,
@@ -204,7 +205,7 @@ impl Room {
         }
     }
 
-    /// A millisecond. Returns whether anything was sent.
+    /// A millisecond.
     fn step(&mut self) {
         self.now += Duration::from_millis(1);
         self.session.handle_timeout(self.now);

@@ -68,6 +68,10 @@ fn captured_lines(image: &ImageFile) -> Vec<(Severity, String)> {
             format!("{used} of {len} are used; what is unused was not captured"),
         ));
     }
+    // Whoever made the file must not steer the terminal.
+    for (_, line) in &mut lines {
+        *line = line.replace(char::is_control, "?");
+    }
     lines
 }
 

@@ -50,7 +50,7 @@ seconds() { # of what is run, output to a file
     awk -v a="$after" -v b="$before" 'BEGIN { printf "%.2f\n", a - b }'
 }
 sectors_read() { awk '{ print $3 }' "/sys/block/$(basename "$disk")/stat"; }
-mimeo() { "$bin/mimeo-image" capture --level fast --overwrite --progress none "$disk" disk.mimeo; }
+mimeo() { "$bin/mimeo-image" capture --level fast --overwrite --progress none "$disk" disk.mimeo >/dev/null 2>&1; }
 partclone() {
     partclone.ext4 -c -q -L partclone.log -s "$part" -o - 2>/dev/null | zstd -q -T0 -1 -f -o disk.zst
 }
@@ -65,6 +65,8 @@ for _ in $(seq "$runs"); do
     seconds partclone >>partclone.times
 done
 a=$(stat -c %s disk.mimeo) b=$(stat -c %s disk.zst)
+used=$("$bin/mimeo-image" info --json disk.mimeo | grep -o '"used": *[0-9]*' | head -n 1 | grep -o '[0-9]*')
+printf 'used, by the map of the filesystem   %12d bytes\n' "$used"
 printf 'mimeo-image capture --level fast   %12d bytes  %6s s   read %s GB of the disk\n' "$a" "$(median <mimeo.times)" "$read_gb"
 printf 'partclone | zstd -T0 -1            %12d bytes  %6s s\n' "$b" "$(median <partclone.times)"
 awk -v a="$a" -v b="$b" -v s="$(median <mimeo.times)" -v t="$(median <partclone.times)" \

@@ -61,7 +61,7 @@ fn captured_lines(image: &ImageFile) -> Vec<(Severity, String)> {
             description.created, description.source
         ),
     )];
-    if let Some(used) = description.used {
+    if let Some(used) = description.used.filter(|_| description.blocks.unused > 0) {
         let (used, len) = (ByteSize(used), ByteSize(image.disk_len()));
         lines.push((
             Severity::Info,

@@ -255,6 +255,11 @@ fn what_is_there_stays_and_what_is_no_image_is_refused() {
         2,
         "--overwrite",
     );
+    failed(
+        &disk.capture("disk.raw", &["--overwrite"]),
+        2,
+        "what is captured",
+    );
     failed(&disk.capture("no/disk.zst", &[]), 1, "no/disk.zst");
     failed(&disk.mimeo(&["capture", "nowhere", "x"]), 3, "nowhere");
     let left = fs::read_dir(disk.dir.path()).unwrap().count();

@@ -52,7 +52,7 @@ Units: times 500ms, 10s, 5m, 2h; sizes 64MiB (or 64M), 64MB, bytes. MIMEO_LOG=de
 )]
 pub struct Args {
     /// Where to write: a block device, a file, auto for the machine's only internal disk, - for
-    /// standard output, or null: to discard
+    /// standard output, or the word `null:` to discard
     #[arg(value_name = "TARGET")]
     pub(crate) target: OsString,
 

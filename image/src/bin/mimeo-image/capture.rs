@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
 
 use mimeo_image::image_file::{
     Capture, CaptureError, Description, Finished, Form, ImageWriter, Level,
@@ -95,6 +95,12 @@ impl From<Used> for UsedMode {
 /// Captures a disk.
 pub(crate) fn run(args: &Args) -> Result<Done, Error> {
     let disk = open(args)?;
+    if is_same(&args.source, &args.file) {
+        return Err(Error::Usage(format!(
+            "{}: it is what is captured; name another file for the image",
+            args.file.display()
+        )));
+    }
     let key = args.sign_key.as_deref().map(signing_key).transpose()?;
     let encryption = args.lock.encryption()?;
     let mut description = describe(args, &disk);
@@ -115,6 +121,15 @@ pub(crate) fn run(args: &Args) -> Result<Done, Error> {
         output: description.blake3,
         note: Some(told(args, &disk, &finished, &progress.end())),
     })
+}
+
+/// Whether two paths lead to one file or device.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.dev(), meta.ino()))
+    };
+    identity(one).is_some_and(|one| identity(other) == Some(one))
 }
 
 fn open(args: &Args) -> Result<DiskSource, Error> {

@@ -14,11 +14,11 @@ const NAME: &str = "mimeo-image";
 const EXITS: &str = "\
 Exit codes:
   0  done
-  1  failure; of check: something that is to be mended; of restore --verify: the disk holds
-     something else than was written
+  1  failure; of check: something that is to be mended
   2  usage: the command line cannot be carried out
   3  the image, device or target was refused
-  6  the image is damaged, or not signed as it should be
+  6  the image is damaged, or not signed as it should be; of restore --verify: the target holds
+     something else than was written
   130  interrupted";
 
 /// The arguments.

@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// A block device, a file, auto for the only internal disk, - for standard output, or null: to
+    /// A block device, a file, auto for the only internal disk, - for standard output, or the word `null:` to
     /// discard
     #[arg(value_name = "TARGET")]
     target: OsString,

@@ -54,6 +54,22 @@ fn signals_and_umount_end_it() {
 }
 
 #[test]
+fn nothing_is_mounted_over_something_else() {
+    let Some(_alone) = can_mount("a mount above another", &[]) else {
+        return;
+    };
+    let image = image();
+    let mut below = image.mount();
+    let arguments = ["mount".as_ref(), image.path.as_ref(), below.point.as_ref()];
+    let above = mimeo(&arguments).output().unwrap();
+    assert_eq!(above.status.code(), Some(2), "{above:?}");
+    let said = String::from_utf8_lossy(&above.stderr).into_owned();
+    assert!(said.contains("mounted there already"), "{said}");
+    assert!(is_mounted(&below.point));
+    below.stop();
+}
+
+#[test]
 fn what_is_in_use_is_served_to_the_end() {
     let Some(_alone) = can_mount("the end of a mount in use", &[]) else {
         return;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -39,7 +40,24 @@ impl MountPoint {
         let path = path.canonicalize().map_err(|error| {
             Error::Usage(format!("{name}: its path cannot be followed: {error}"))
         })?;
-        Ok(Self(path))
+        let point = Self(path);
+        if point.is_mounted(&about) {
+            return Err(Error::Usage(format!(
+                "{name}: something is mounted there already, which would be hidden; name an empty \
+                 directory, or unmount it first: `{}`",
+                point.unmounting()
+            )));
+        }
+        Ok(point)
+    }
+
+    /// Whether it is the root of a filesystem: unlike its parent it lies on another device.
+    fn is_mounted(&self, about: &fs::Metadata) -> bool {
+        match self.0.parent().map(fs::metadata) {
+            Some(Ok(parent)) => parent.dev() != about.dev(),
+            Some(Err(_)) => false,
+            None => true,
+        }
     }
 
     /// Its full path.

@@ -188,6 +188,9 @@ fn a_passphrase_opens_what_it_has_encrypted() {
     let export = |file| disk.mimeo(&["export", "--passphrase-file", file, "disk.age"]);
     assert!(export("right").stdout == disk.raw);
     failed(&export("wrong"), 3, "not for this passphrase");
+    succeeded(&disk.capture("disk.zst", &[]));
+    let plain = ["verify", "--passphrase-file", "right", "disk.zst"];
+    failed(&disk.mimeo(&plain), 2, "it is not encrypted");
 }
 
 #[test]
@@ -225,6 +228,8 @@ fn an_image_can_be_signed_and_labelled() {
     }
     let verify = ["verify", "--sender-key", key.trim(), "disk.zst"];
     failed(&disk.mimeo(&verify), 6, "not signed");
+    let verify_by_zz = ["verify", "--sender-key", "zz", "disk.zst"];
+    failed(&disk.mimeo(&verify_by_zz), 2, "64 hexadecimal digits");
     succeeded(&disk.mimeo(&["sign", "--sign-key", "lab.key", "disk.zst"]));
     succeeded(&disk.mimeo(&verify));
     let json = succeeded(&disk.mimeo(&["info", "--json", "disk.zst"]));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
-use mimeo_image::image_file::{Credentials, Encryption, FileError, ImageFile};
+use mimeo_image::image_file::{Credentials, Encryption, FileError, Form, ImageFile};
 
 use crate::cli::Error;
 use crate::keygen;
@@ -23,13 +23,17 @@ pub(crate) struct Unlock {
 impl Unlock {
     /// Opens an image file.
     pub(crate) fn open(&self, path: &Path) -> Result<ImageFile, Error> {
-        let credentials = match (&self.passphrase_file, &self.identity) {
-            (Some(path), _) => Credentials::passphrase_file(path),
-            (None, Some(path)) => Credentials::identity_file(path),
-            (None, None) => Ok(Credentials::default()),
-        };
-        let credentials = credentials.map_err(|error| Error::Usage(error.to_string()))?;
-        ImageFile::open(path, &credentials).map_err(refused)
+        let (passphrase, identity) = (self.passphrase_file.clone(), self.identity.clone());
+        let credentials = Credentials::of_files(passphrase, identity)
+            .map_err(|error| Error::Usage(error.to_string()))?;
+        let image = ImageFile::open(path, &credentials).map_err(refused)?;
+        if image.form() == Form::Plain && !credentials.is_empty() {
+            return Err(Error::Usage(format!(
+                "{}: it is not encrypted; leave out --passphrase-file and --identity",
+                path.display()
+            )));
+        }
+        Ok(image)
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     unlock: Unlock,
 
     /// Fail unless this key has signed it: 64 hexadecimal digits, as `mimeo-image keygen` prints them
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = key)]
     sender_key: Option<String>,
 
     /// Do not compute the BLAKE3 hash of the disk: it takes time for the empty parts, too
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<Done, Error> {
     let file = args.unlock.open(&args.file)?;
     let signer = signer(&file);
     if let Some(wanted) = &args.sender_key
-        && signer.as_deref() != Some(wanted.to_ascii_lowercase().as_str())
+        && signer.as_ref() != Some(wanted)
     {
         return Err(Error::Damaged(format!(
             "{}: it is {}, not by key {wanted}; do not use it unless you know why",
@@ -81,4 +81,16 @@ pub(crate) fn run(args: &Args) -> Result<Done, Error> {
             "{name}: every byte is right, {signed}; {len} checked {took}"
         )),
     })
+}
+
+/// `--sender-key`
+fn key(text: &str) -> Result<String, String> {
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(
+            "a public key is 64 hexadecimal digits; `mimeo-image keygen --public FILE` shows it"
+                .to_owned(),
+        )
+    }
 }

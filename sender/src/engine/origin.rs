@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mimeo_image::image_file::{self, Content, ImageFile, Located, Stored};
 use mimeo_image::source::{CapturedSource, DiskSource, SourceError};
 use mimeo_protocol::block::{BlockDigest, Coding};
+use mimeo_protocol::manifest::StoredBlock;
 use mimeo_protocol::units::Place;
 
 /// A source that can be read at any offset; clones are the same source.
@@ -41,32 +42,28 @@ pub(super) struct Loader {
     stored: Stored,
 }
 
-/// A block of an image file: what is sent of it, and what is said of it.
-pub(super) struct Loaded<'a> {
-    pub(super) coding: Coding,
-    pub(super) digest: BlockDigest,
-    pub(super) body: &'a [u8],
-}
-
 impl Loader {
-    /// Reads a block and checks it against its digest.
+    /// Reads a block and checks it against its digest. Returns what is said of it and its body.
     pub(super) fn load(
         &mut self,
         image: &ImageFile,
         located: &Located,
-    ) -> Result<Loaded<'_>, SourceError> {
+    ) -> Result<(StoredBlock, &[u8]), SourceError> {
         let Content::Block(coding, digest) = located.entry.content else {
             unreachable!("runs go past the encoders");
         };
         image.read_block(located, &mut self.decoder, &mut self.stored)?;
-        Ok(Loaded {
+        let body = self.stored.body(coding);
+        let stored = StoredBlock {
+            place: Place(located.entry.place.0),
+            stored_len: u32::try_from(body.len()).expect("bodies are below 264 KiB"),
             coding: match coding {
                 image_file::Coding::Zstd => Coding::Zstd,
                 image_file::Coding::Raw => Coding::Raw,
             },
             digest: BlockDigest(digest.0),
-            body: self.stored.body(coding),
-        })
+        };
+        Ok((stored, body))
     }
 
     /// The same of the block at `place`.
@@ -74,7 +71,7 @@ impl Loader {
         &mut self,
         image: &ImageFile,
         place: Place,
-    ) -> Result<Loaded<'_>, SourceError> {
+    ) -> Result<(StoredBlock, &[u8]), SourceError> {
         let located = image.locate(image_file::Place(place.0))?;
         self.load(image, &located)
     }

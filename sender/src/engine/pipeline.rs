@@ -15,7 +15,7 @@ use mimeo_protocol::sender::{Fetch, Rows};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use super::effort::Effort;
-use super::origin::{Loaded, Loader, Origin};
+use super::origin::{Loader, Origin};
 use super::pool::{Buffer, Pool};
 use super::queue::{Allowance, Encoded, Order, Work, WorkQueue};
 use super::reader::{Output, SharedSource, read_source};
@@ -75,8 +75,7 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts to read ahead.
-    /// `digests_runs`: runs are digested when there is time for it.
+    /// Starts to read ahead. With `digests_runs` runs are digested when there is time for it.
     pub(super) fn start(
         source: SharedSource,
         level: Level,
@@ -318,17 +317,7 @@ impl Worker {
         let Some(Origin::Captured(captured)) = &self.origin else {
             unreachable!("only image files have blocks that are encoded");
         };
-        let Loaded {
-            coding,
-            digest,
-            body,
-        } = self.loader.load(captured.image(), located)?;
-        let stored = StoredBlock {
-            place: Place(located.entry.place.0),
-            stored_len: u32::try_from(body.len()).expect("bodies are below 264 KiB"),
-            coding,
-            digest,
-        };
+        let (stored, body) = self.loader.load(captured.image(), located)?;
         Ok(Encoded::Body {
             stored,
             // Nothing is compressed again for a repair.
@@ -363,13 +352,14 @@ impl Worker {
 
     /// The body of a block that was sent before, the same; `None` if the source is not.
     fn again(&mut self, block: &StoredBlock, level: Level) -> Result<Option<Bytes>, SourceError> {
-        let (place, len) = match self.origin.as_ref().expect("bodies of streams are kept") {
+        let place = block.place;
+        let len = match self.origin.as_ref().expect("bodies of streams are kept") {
             Origin::Captured(captured) => {
-                let loaded = self.loader.find(captured.image(), block.place)?;
-                let same = loaded.digest == block.digest;
-                return Ok(same.then(|| copy(&self.pool, loaded.body)));
+                let (found, body) = self.loader.find(captured.image(), place)?;
+                let same = found.digest == block.digest;
+                return Ok(same.then(|| copy(&self.pool, body)));
             }
-            Origin::Disk(disk) => (block.place, disk.len()),
+            Origin::Disk(disk) => disk.len(),
         };
         let raw = self.read(place, place.raw_len(len))?;
         if BlockDigest::of(place, raw.as_ref(), len <= BLOCK_SIZE as u64) != block.digest {

@@ -95,12 +95,6 @@ impl From<Used> for UsedMode {
 /// Captures a disk.
 pub(crate) fn run(args: &Args) -> Result<Done, Error> {
     let disk = open(args)?;
-    if is_same(&args.source, &args.file) {
-        return Err(Error::Usage(format!(
-            "{}: it is what is captured; name another file for the image",
-            args.file.display()
-        )));
-    }
     let key = args.sign_key.as_deref().map(signing_key).transpose()?;
     let encryption = args.lock.encryption()?;
     let mut description = describe(args, &disk);
@@ -153,6 +147,12 @@ fn open(args: &Args) -> Result<DiskSource, Error> {
              them"
                 .to_owned(),
         ));
+    }
+    if is_same(path, &args.file) {
+        return Err(Error::Usage(format!(
+            "{}: it is what is captured; name another file for the image",
+            args.file.display()
+        )));
     }
     let options = SourceOptions {
         used: args.used.into(),

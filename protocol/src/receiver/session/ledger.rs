@@ -45,6 +45,9 @@ struct Assembly {
     /// symbols from the end.
     slots: [Esi; MAX_SOURCE_SYMBOLS],
     stage: Stage,
+    /// Whether symbols were taken out of it, so that a source symbol may stand elsewhere than in its
+    /// own slot although that is empty.
+    is_sifted: bool,
     /// Whether no page knew it when that was last looked at.
     unknown: bool,
     /// Whether no symbol came for it in this cycle.
@@ -59,6 +62,7 @@ impl Assembly {
             held: 0,
             slots: [EMPTY; MAX_SOURCE_SYMBOLS],
             stage: Stage::Collecting,
+            is_sifted: false,
             unknown: false,
             idle: false,
         }
@@ -71,12 +75,16 @@ impl Assembly {
 
     fn slot_for(&self, esi: Esi) -> Option<u8> {
         let slots = &self.slots[..usize::from(self.k)];
-        // A source symbol whose slot is empty came nowhere else: it would have taken the slot.
-        if slots.get(usize::from(esi.0)) == Some(&EMPTY) {
+        let own_is_free = slots.get(usize::from(esi.0)) == Some(&EMPTY);
+        // A source symbol whose slot was always empty came nowhere else: it would have taken the slot.
+        if own_is_free && !self.is_sifted {
             return Some(esi.0);
         }
         if self.held == self.k || slots.contains(&esi) {
             return None;
+        }
+        if own_is_free {
+            return Some(esi.0);
         }
         let free = slots.iter().rposition(|&slot| slot == EMPTY)?;
         u8::try_from(free).ok()

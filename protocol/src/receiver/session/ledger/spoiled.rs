@@ -50,6 +50,7 @@ impl Ledger {
             }
         }
         assembly.held -= forged;
+        assembly.is_sifted = true;
         assembly.stage = Stage::Collecting;
         forged
     }

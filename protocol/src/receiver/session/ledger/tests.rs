@@ -247,6 +247,21 @@ fn of_a_spoiled_block_only_what_is_right_is_kept() {
 }
 
 #[test]
+fn a_source_symbol_is_not_taken_twice_where_sifting_has_freed_its_slot() {
+    let mut ledger = Ledger::new(4);
+    fill(&mut ledger, 0, 4, &[1, 200, 3, 0]);
+    let block = BlockNumber(0);
+    let (_, slots) = ledger.hand_out(block).unwrap();
+    // As they were collected: the repair in slot 3, and 3 in slot 2.
+    assert!(ledger.spoil(block, &slots));
+    assert_eq!(ledger.sift(block, |_, esi| esi != Esi(200)), 1);
+    assert_eq!(ledger.place(block, 4, Esi(3), NOBODY), Placement::Redundant);
+    fill(&mut ledger, 0, 4, &[2]);
+    let (_, slots) = ledger.hand_out(block).unwrap();
+    assert_eq!(slots, [0, 1, 3, 2].map(Esi));
+}
+
+#[test]
 fn spoiled_blocks_keep_half_of_the_buffers() {
     let mut ledger = Ledger::new(4);
     for number in 0..3 {

@@ -306,8 +306,9 @@ impl Place {
         for entry in entries.iter().filter(|entry| entry.kind == mbr::PROTECTIVE) {
             let end = entry.start + entry.len;
             let reaches = entries.len() == 1 || self.was.contains(&end);
-            if reaches && entry.len != u64::from(u32::MAX) {
-                let len = self.total.saturating_sub(entry.start);
+            // Of no length it would be no entry, and the table not be looked for.
+            let len = self.total.saturating_sub(entry.start);
+            if reaches && entry.len != u64::from(u32::MAX) && len > 0 {
                 let len = u32::try_from(len).unwrap_or(u32::MAX);
                 let at = 446 + 16 * entry.index as usize + 12;
                 patched[at..at + 4].copy_from_slice(&len.to_le_bytes());

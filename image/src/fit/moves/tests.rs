@@ -131,6 +131,19 @@ fn the_largest_length_of_the_protective_entry_stays() {
 }
 
 #[test]
+fn a_protective_entry_that_begins_behind_the_end_still_says_that_there_is_a_table() {
+    for start in [299_u32, 300, 4_390_913] {
+        let mut disk = blank(300, 199);
+        disk.0[454..458].copy_from_slice(&start.to_le_bytes());
+        put(&mut disk, 1, &sound_table(200));
+        let moves = Moves::of(&disk, 200 * SECTOR, 512).unwrap();
+        apply(&mut disk, &moves);
+        let entries = mbr::entries(&disk.0[..512]);
+        assert!(entries.iter().any(|entry| entry.kind == mbr::PROTECTIVE));
+    }
+}
+
+#[test]
 fn a_table_of_other_sectors_is_left_alone_and_told() {
     let mut disk = blank(400, 399);
     put(&mut disk, 1, &sound_table(200));

@@ -38,14 +38,16 @@ pub fn run(data: &[u8]) {
     let index = usize::from(input.disk);
     let mut disk = Disk::new(&DISKS[index].sectors);
     let places = &PLACES[index];
-    // What is left as it is says nothing.
+    // What is left as it is says nothing: it is one comment.
     for place in places {
-        disk.write(*place, &[b'\n'; FILE]);
+        disk.write(*place, &[b'#'; FILE]);
     }
     let last = std::iter::once((input.last, input.text));
     for (file, text) in input.files.into_iter().chain(last) {
         let place = places[usize::from(file) % places.len()];
-        disk.write(place, &text[..text.len().min(FILE)]);
+        let text = &text[..text.len().min(FILE - 1)];
+        disk.write(place, text);
+        disk.write(place + text.len() as u64, b"\n");
     }
     let disk = Arc::new(disk);
     let layout = disk::examine(&disk);

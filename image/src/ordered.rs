@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 /// Items for each worker that are being worked on or wait for their turn.
@@ -14,7 +14,8 @@ const MAX_WORKERS: usize = 32;
 /// Takes `items` one by one, has `work` done on each by several threads, and gives the results to
 /// `take` in the order of the items, until all are done or `take` fails.
 ///
-/// `state` makes what a worker keeps for itself. `take` runs on the calling thread.
+/// `state` makes what a worker keeps for itself. `take` runs on the calling thread, and so does
+/// everything else where there is one processor.
 pub(crate) fn for_each<I, S, O, E>(
     items: impl Iterator<Item = I> + Send,
     state: impl Fn() -> S + Sync,
@@ -24,9 +25,14 @@ pub(crate) fn for_each<I, S, O, E>(
 where
     O: Send,
 {
-    let workers = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(MAX_WORKERS);
+    let workers = workers();
+    if workers == 1 {
+        let mut state = state();
+        for item in items {
+            take(work(&mut state, item))?;
+        }
+        return Ok(());
+    }
     let items = Mutex::new(items.enumerate());
     let permits = Permits::new(workers * AHEAD);
     thread::scope(|scope| {
@@ -66,6 +72,13 @@ where
         }
         Ok(())
     })
+}
+
+/// As many as there are processors, of which the system tells only after a long look.
+fn workers() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    let count = || thread::available_parallelism().map_or(1, usize::from);
+    (*PROCESSORS.get_or_init(count)).min(MAX_WORKERS)
 }
 
 /// How many items may be under way.

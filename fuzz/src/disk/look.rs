@@ -112,9 +112,20 @@ pub fn look_at_files(reader: &Arc<dyn ReadAt>, layout: &Layout) {
     for file in &scrub.files {
         shown(&file.to_string());
     }
-    let map = layout.map().without(scrub.ranges.iter().cloned());
-    assert!(map.runs().all(|run| run.is_ok()));
-    if let Ok(files) = Files::open(reader) {
+    if !scrub.ranges.is_empty() {
+        let map = layout.map().without(scrub.ranges.iter().cloned());
+        assert!(map.runs().all(|run| run.is_ok()));
+    }
+    let whole = match layout.areas.as_slice() {
+        [area] => area.volume.signatures.as_slice(),
+        _ => &[],
+    };
+    // What a volume holds is known by now.
+    let opened = match whole {
+        [one] if layout.scheme == Scheme::None => Files::open_as(reader, *one),
+        _ => Files::open(reader),
+    };
+    if let Ok(files) = opened {
         let _ = files.check_clean();
         if let Ok(Some(root)) = files.find("/") {
             walk(&files, root, len);

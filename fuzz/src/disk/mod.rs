@@ -44,7 +44,7 @@ pub struct Disk {
     plain: Arc<Sectors>,
     len: u64,
     /// Sectors that are not what they were, by number.
-    changed: BTreeMap<u64, Sector>,
+    changed: BTreeMap<u64, Box<Sector>>,
     /// Sectors that cannot be read any more.
     dead: BTreeSet<u64>,
     left: Budget,
@@ -176,7 +176,7 @@ impl Disk {
             let (number, inside) = (at / SECTOR as u64, (at % SECTOR as u64) as usize);
             let (part, behind) = rest.split_at(rest.len().min(SECTOR - inside));
             let entry = self.changed.entry(number);
-            let sector = entry.or_insert_with(|| self.plain.sector(number));
+            let sector = entry.or_insert_with(|| Box::new(self.plain.sector(number)));
             sector[inside..inside + part.len()].copy_from_slice(part);
             self.dead.remove(&number);
             (at, rest) = (at + part.len() as u64, behind);

@@ -126,15 +126,20 @@ impl Sectors {
 
     /// Bytes of it; zeros behind its end.
     pub fn peek(&self, offset: u64, buffer: &mut [u8]) {
-        buffer.fill(0);
         let (first, end) = (offset / SECTOR as u64, offset + buffer.len() as u64);
         let from = self.sectors.partition_point(|it| it.0 < first);
+        let mut filled = 0;
         for (number, sector) in &self.sectors[from..] {
-            if number * SECTOR as u64 >= end {
+            let start = number * SECTOR as u64;
+            if start >= end {
                 break;
             }
+            let at = start.saturating_sub(offset) as usize;
+            buffer[filled..at].fill(0);
             overlay(offset, buffer, *number, sector);
+            filled = buffer.len().min((start + SECTOR as u64 - offset) as usize);
         }
+        buffer[filled..].fill(0);
     }
 
     /// Some bytes of it.

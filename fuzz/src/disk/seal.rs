@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crc::{Algorithm, CRC_16_ARC, CRC_32_ISCSI, CRC_32_ISO_HDLC, Crc, Table};
+
 use super::{Disk, Sectors};
 
 /// A checksum over some bytes of a disk, and where it stands.
@@ -22,7 +24,7 @@ pub(super) struct Seal {
 pub(super) enum Sum {
     /// A reflected CRC, from a state on.
     Crc {
-        polynomial: u32,
+        polynomial: Polynomial,
         start: u32,
         is_inverted: bool,
     },
@@ -39,46 +41,54 @@ pub(super) fn one(range: Range<u64>) -> Vec<Range<u64>> {
     std::iter::once(range).collect()
 }
 
-/// IEEE 802.3, Castagnoli, and ANSI with 16 bits.
-pub(super) const CRC32: u32 = 0xedb8_8320;
-pub(super) const CRC32C: u32 = 0x82f6_3b78;
-pub(super) const CRC16: u32 = 0xa001;
+/// Of a CRC.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Polynomial {
+    /// IEEE 802.3.
+    Ieee,
+    /// RFC 3720.
+    Castagnoli,
+    /// ANSI, 16 bits.
+    Ansi,
+}
 
 /// Goes on from a state with some bytes.
-pub(super) fn crc(polynomial: u32, start: u32, bytes: &[u8]) -> u32 {
-    let table = match polynomial {
-        CRC32 => &TABLES[0],
-        CRC32C => &TABLES[1],
-        _ => &TABLES[2],
+pub(super) fn crc(polynomial: Polynomial, start: u32, bytes: &[u8]) -> u32 {
+    // The library takes a state as it was before it is reflected.
+    let wide = |crc: &Wide| {
+        let mut digest = crc.digest_with_initial(start.reverse_bits());
+        digest.update(bytes);
+        digest.finalize()
     };
-    bytes.iter().fold(start, |crc, byte| {
-        (crc >> 8) ^ table[usize::from(crc as u8 ^ byte)]
-    })
-}
-
-static TABLES: [[u32; 256]; 3] = [table(CRC32), table(CRC32C), table(CRC16)];
-
-const fn table(polynomial: u32) -> [u32; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let (mut crc, mut bit) = (byte as u32, 0);
-        while bit < 8 {
-            crc = (crc >> 1) ^ (polynomial & (crc & 1).wrapping_neg());
-            bit += 1;
+    match polynomial {
+        Polynomial::Ieee => wide(&CRC32),
+        Polynomial::Castagnoli => wide(&CRC32C),
+        Polynomial::Ansi => {
+            let mut digest = CRC16.digest_with_initial((start as u16).reverse_bits());
+            digest.update(bytes);
+            digest.finalize().into()
         }
-        table[byte] = crc;
-        byte += 1;
     }
-    table
 }
+
+type Wide = Crc<u32, Table<16>>;
+
+static CRC32: Wide = Wide::new(&Algorithm {
+    xorout: 0,
+    ..CRC_32_ISO_HDLC
+});
+static CRC32C: Wide = Wide::new(&Algorithm {
+    xorout: 0,
+    ..CRC_32_ISCSI
+});
+static CRC16: Crc<u16> = Crc::<u16>::new(&CRC_16_ARC);
 
 impl Seal {
     /// A CRC-32C from `start` on over one range, which stands somewhere in it.
     pub(super) fn crc32c(start: u32, cover: Range<u64>, at: u64, is_inverted: bool) -> Self {
         Self {
             sum: Sum::Crc {
-                polynomial: CRC32C,
+                polynomial: Polynomial::Castagnoli,
                 start,
                 is_inverted,
             },
@@ -103,7 +113,7 @@ impl Seal {
         let mut disk = Disk::new(plain);
         self.apply(&mut disk);
         let changed = disk.changed.into_iter();
-        let mut same = changed.map(|(number, sector)| plain.sector(number) == sector);
+        let mut same = changed.map(|(number, sector)| plain.sector(number) == *sector);
         same.all(|same| same)
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Sectors;
-use super::seal::{CRC16, CRC32, CRC32C, Seal, Sum, crc, one};
+use super::seal::{Polynomial, Seal, Sum, crc, one};
 
 /// What LVM's checksums begin with.
 const LVM_START: u32 = 0xf597_a6cf;
@@ -48,7 +48,7 @@ impl Reader<'_> {
 fn crc32(start: u32, cover: Range<u64>, at: u64, is_inverted: bool) -> Seal {
     Seal {
         sum: Sum::Crc {
-            polynomial: CRC32,
+            polynomial: Polynomial::Ieee,
             start,
             is_inverted,
         },
@@ -115,8 +115,8 @@ fn ext(disk: &Reader<'_>) -> Vec<Seal> {
         groups: (disk.le32(at(4)) - first).div_ceil(group),
         seed: match (has_crc32c, incompat & 0x2000 != 0) {
             (true, true) => disk.le32(at(0x270)) as u32,
-            (true, false) => crc(CRC32C, !0, &uuid),
-            _ => crc(CRC16, 0xffff, &uuid),
+            (true, false) => crc(Polynomial::Castagnoli, !0, &uuid),
+            _ => crc(Polynomial::Ansi, 0xffff, &uuid),
         },
         has_crc32c,
     };
@@ -201,8 +201,12 @@ impl Ext<'_, '_> {
                 continue;
             }
             let inode = (number * count + index + 1) as u32;
-            let seed = crc(CRC32C, self.seed, &inode.to_le_bytes());
-            let seed = crc(CRC32C, seed, &self.disk.array::<4>(at + 0x64));
+            let seed = crc(Polynomial::Castagnoli, self.seed, &inode.to_le_bytes());
+            let seed = crc(
+                Polynomial::Castagnoli,
+                seed,
+                &self.disk.array::<4>(at + 0x64),
+            );
             let mut seal = Seal::crc32c(seed, at..at + size, 0, false);
             seal.blank = one(at + 0x7c..at + 0x7e);
             seal.store = vec![(at + 0x7c, 0..2)];
@@ -216,8 +220,8 @@ impl Ext<'_, '_> {
 
     fn of_descriptor(&self, number: u64, place: u64, all: &mut Vec<Seal>) {
         let (polynomial, end) = match self.has_crc32c {
-            true => (CRC32C, place + self.descriptor),
-            false => (CRC16, place + self.descriptor),
+            true => (Polynomial::Castagnoli, place + self.descriptor),
+            false => (Polynomial::Ansi, place + self.descriptor),
         };
         let start = crc(polynomial, self.seed, &(number as u32).to_le_bytes());
         let sum = place + 0x1e;

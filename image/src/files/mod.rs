@@ -93,7 +93,10 @@ impl Files {
     }
 
     /// Opens a filesystem whose kind is known.
-    pub(crate) fn open_as(volume: &Reader, signature: Signature) -> Result<Self, Distrust> {
+    ///
+    /// # Errors
+    /// When it is not one of those that are read, or not understood.
+    pub fn open_as(volume: &Arc<dyn ReadAt>, signature: Signature) -> Result<Self, Distrust> {
         let reader = Arc::clone(volume);
         let tree: Box<dyn Tree> = match signature {
             Signature::Ext => Box::new(ext::Tree::open(reader)?),

@@ -1,39 +1,29 @@
-//! The checksums that filesystems and partition tables keep.
-//!
-//! All are reflected CRCs over a table that is computed at compile time; what
-//! they run over is small beside what is read.
+//! The checksums that filesystems and partition tables keep: reflected CRCs, neither whose state at
+//! the start nor whose end is the same everywhere.
 
-const fn table(polynomial: u32) -> [u32; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut crc = byte as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 {
-                (crc >> 1) ^ polynomial
-            } else {
-                crc >> 1
-            };
-            bit += 1;
-        }
-        table[byte] = crc;
-        byte += 1;
-    }
-    table
-}
+use crc::{Algorithm, CRC_16_ARC, CRC_32_ISCSI, CRC_32_ISO_HDLC, Crc, Table};
+
+/// Sixteen bytes at a time: the bitmaps of a large disk are hundreds of megabytes.
+type Wide = Crc<u32, Table<16>>;
 
 /// IEEE 802.3: GPT, LVM.
-static CRC32: [u32; 256] = table(0xedb8_8320);
+static CRC32: Wide = Wide::new(&Algorithm {
+    xorout: 0,
+    ..CRC_32_ISO_HDLC
+});
 /// Castagnoli, RFC 3720 appendix B.4: ext4, XFS, btrfs.
-static CRC32C: [u32; 256] = table(0x82f6_3b78);
+static CRC32C: Wide = Wide::new(&Algorithm {
+    xorout: 0,
+    ..CRC_32_ISCSI
+});
 /// The ANSI polynomial x^16 + x^15 + x^2 + 1: ext4's group descriptors.
-static CRC16: [u32; 256] = table(0xa001);
+static CRC16: Crc<u16> = Crc::<u16>::new(&CRC_16_ARC);
 
-fn update(table: &[u32; 256], crc: u32, bytes: &[u8]) -> u32 {
-    bytes.iter().fold(crc, |crc, byte| {
-        (crc >> 8) ^ table[usize::from(crc as u8 ^ byte)]
-    })
+/// Goes on from a state, which the library takes as it was before it is reflected.
+fn update(crc: &Wide, state: u32, bytes: &[u8]) -> u32 {
+    let mut digest = crc.digest_with_initial(state.reverse_bits());
+    digest.update(bytes);
+    digest.finalize()
 }
 
 /// CRC-32 of IEEE 802.3, as it goes on from `crc`; neither inverted before nor after.
@@ -53,8 +43,9 @@ pub(crate) fn crc32c_raw(crc: u32, bytes: &[u8]) -> u32 {
 
 /// CRC-16 as it goes on from `crc`.
 pub(crate) fn crc16(crc: u16, bytes: &[u8]) -> u16 {
-    // The table of a 16-bit polynomial keeps to 16 bits.
-    update(&CRC16, u32::from(crc), bytes) as u16
+    let mut digest = CRC16.digest_with_initial(crc.reverse_bits());
+    digest.update(bytes);
+    digest.finalize()
 }
 
 #[cfg(test)]
@@ -69,5 +60,19 @@ mod tests {
         assert_eq!(!crc32c_raw(!0, bytes), 0xe306_9283);
         assert_eq!(crc16(0, bytes), 0xbb3d);
         assert_eq!(crc16(0xffff, bytes), 0x4b37);
+    }
+
+    #[test]
+    fn parts_one_after_the_other_are_the_whole() {
+        let bytes: Vec<u8> = (0..100_u8).map(|n| n.wrapping_mul(37)).collect();
+        for at in 0..bytes.len() {
+            let (one, other) = bytes.split_at(at);
+            let all = crc32_raw(!0, &bytes);
+            assert_eq!(crc32_raw(crc32_raw(!0, one), other), all);
+            let all = crc32c_raw(5, &bytes);
+            assert_eq!(crc32c_raw(crc32c_raw(5, one), other), all);
+            let all = crc16(0xffff, &bytes);
+            assert_eq!(crc16(crc16(0xffff, one), other), all);
+        }
     }
 }

@@ -27,6 +27,10 @@ const FAT16_CLUSTERS: u64 = 65_525;
 /// Clusters of a piece: an even number, so that a piece of FAT12 begins with a byte.
 const PIECE: u64 = 65_536;
 
+/// Entries that are looked at together, and as many bytes of zeros as they have at most.
+const MANY: u64 = 256;
+const ZEROS: [u8; 1024] = [0; 1024];
+
 const REMEDY: &str = "eject it properly, or run chkdsk or fsck.fat on it";
 
 /// Where the root directory lies.
@@ -304,20 +308,30 @@ impl Allocation for Fat {
         let bytes = self.read_entries(first + 2, count)?;
         let at = |cluster: u64| self.data + (first + cluster) * self.cluster;
         let mut open = None;
-        for index in 0..count {
-            let entry = self.entry(&bytes, index)?;
-            match (self.is_used(entry), open) {
-                (true, None) => open = Some(index),
-                (false, Some(start)) => {
-                    used.push(at(start)..at(index));
-                    open = None;
-                }
-                _ => {}
+        let mut see = |index, is_used| match (is_used, open) {
+            (true, None) => open = Some(index),
+            (false, Some(start)) => {
+                used.push(at(start)..at(index));
+                open = None;
             }
+            _ => {}
+        };
+        let mut index = 0;
+        while index < count {
+            let many = MANY.min(count - index);
+            let place = self.entries(index, many);
+            let part = bytes.part(place.start as usize, (place.end - place.start) as usize)?;
+            // Most of what is unused are zeros, which are passed over at once.
+            if part == &ZEROS[..part.len()] {
+                see(index, false);
+            } else {
+                for index in index..index + many {
+                    see(index, self.is_used(self.entry(&bytes, index)?));
+                }
+            }
+            index += many;
         }
-        if let Some(start) = open {
-            used.push(at(start)..at(count));
-        }
+        see(count, false);
         Ok(at(count))
     }
 }

@@ -60,7 +60,35 @@ pub(crate) fn read(
     len: usize,
     what: &'static str,
 ) -> Result<Vec<u8>, Distrust> {
-    // Beyond the end is a wrong number on the disk, not a fault of the disk.
+    check_place(volume, offset, len, what)?;
+    let mut bytes = vec![0; len];
+    read_into(volume, offset, &mut bytes, what)?;
+    Ok(bytes)
+}
+
+/// As [`read`], into what was allocated before.
+pub(crate) fn read_into(
+    volume: &dyn ReadAt,
+    offset: u64,
+    bytes: &mut [u8],
+    what: &'static str,
+) -> Result<(), Distrust> {
+    check_place(volume, offset, bytes.len(), what)?;
+    let read = volume.read_exact_at(offset, bytes);
+    read.map_err(|source| Distrust::Unreadable {
+        what,
+        offset,
+        source,
+    })
+}
+
+/// Beyond the end is a wrong number on the disk, not a fault of the disk.
+fn check_place(
+    volume: &dyn ReadAt,
+    offset: u64,
+    len: usize,
+    what: &'static str,
+) -> Result<(), Distrust> {
     let end = offset.checked_add(len as u64);
     if end.is_none_or(|end| end > volume.size()) {
         return Err(Distrust::Range {
@@ -68,15 +96,7 @@ pub(crate) fn read(
             value: offset,
         });
     }
-    let mut bytes = vec![0; len];
-    match volume.read_exact_at(offset, &mut bytes) {
-        Ok(()) => Ok(bytes),
-        Err(source) => Err(Distrust::Unreadable {
-            what,
-            offset,
-            source,
-        }),
-    }
+    Ok(())
 }
 
 /// Numbers at byte offsets of a structure; beyond its end is an error, not a

@@ -229,12 +229,14 @@ fn is_zfs(volume: &dyn ReadAt) -> Result<bool, Distrust> {
         end.checked_sub(2 * ZFS_LABEL),
         end.checked_sub(ZFS_LABEL),
     ];
+    let half = ZFS_LABEL / 2;
+    let mut ring = Vec::new();
     for label in labels.into_iter().flatten() {
         if label + ZFS_LABEL > volume.size() {
             continue;
         }
-        let half = ZFS_LABEL / 2;
-        let ring = super::read::read(volume, label + half, half as usize, "a ZFS label")?;
+        ring.resize(half as usize, 0);
+        super::read::read_into(volume, label + half, &mut ring, "a ZFS label")?;
         let is_uberblock = |slot: &[u8]| {
             matches!(
                 slot.le64(0).map(|magic| (magic, magic.swap_bytes())),

@@ -42,7 +42,11 @@ pub(super) fn check(ntfs: &Ntfs, log: &Stream) -> Result<(), Distrust> {
         ntfs.read_stream(log, page as u64, page, what)?,
     ];
     // Emptied by mkntfs or by ntfs-3g, and never used since.
-    if pages.iter().flatten().all(|byte| *byte == 0xff) {
+    if pages
+        .iter()
+        .flat_map(|page| page.chunks(512))
+        .all(|part| part == [0xff; 512])
+    {
         return Ok(());
     }
     let [first, second] = pages.map(|page| restart(page).ok());

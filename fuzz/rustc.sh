@@ -4,12 +4,15 @@
 rustc=$1
 shift
 case " $* " in
-*" --crate-name mimeo_"*) exec "$rustc" "$@" ;;
+*" --crate-name mimeo_"*) is_watched=1 ;;
+*) is_watched=0 ;;
 esac
 kept=()
 for argument in "$@"; do
-    case $argument in
-    -Cpasses=sancov-module | -Cllvm-args=-sanitizer-coverage-*) ;;
+    case $is_watched$argument in
+    0-Cpasses=sancov-module | 0-Cllvm-args=-sanitizer-coverage-*) ;;
+    # How deep the stack gets tells nothing here.
+    1-Cllvm-args=-sanitizer-coverage-stack-depth) ;;
     *) kept+=("$argument") ;;
     esac
 done

@@ -157,7 +157,7 @@ impl Maker {
         let disk = Recorder::open(&self.path("disk"));
         let reader = Arc::clone(&disk) as Arc<dyn ReadAt>;
         let layout = Layout::examine(&reader);
-        disk::look_at_files(&reader, &layout);
+        disk::look_at_files(&reader, &layout, &disk::LOOKS);
         for area in &layout.areas {
             println!("{name}: {:?}", area.volume.verdict);
         }

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use arbitrary::Arbitrary;
 
-use crate::disk::{self, Disk, Plain};
+use crate::disk::{self, Disk, Look, Plain};
 
 /// Bytes of a file that is read: as much as one of these disks gives it.
 const FILE: usize = 1024;
@@ -51,5 +51,5 @@ pub fn run(data: &[u8]) {
     }
     let disk = Arc::new(disk);
     let layout = disk::examine(&disk);
-    disk::files(&disk, &layout);
+    disk::files(&disk, &layout, &[Look::Golden, Look::Scrub]);
 }

@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
     };
     let disk = Arc::new(fitted.input.make(&DISKS));
     let layout = disk::examine(&disk);
-    disk::files(&disk, &layout);
+    disk::files(&disk, &layout, &[fitted.input.look()]);
     let image_len = layout.map().disk_len();
     // In sectors; mostly as long as it is.
     let len = fitted.len.to_u64(image_len / 512).min(1 << 33) * 512;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mimeo_fuzz::disk::{self, Disk, examine, files};
+use mimeo_fuzz::disk::{self, Disk, LOOKS, examine, files};
 use mimeo_image::used::Verdict;
 
 /// Disks that are trusted as they are, and at least so many checksums that are made right on each.
@@ -42,7 +42,7 @@ fn disks_are_trusted_and_their_checksums_are_found() {
                 "{name}: {verdict:?}"
             );
         }
-        files(&disk, &layout);
+        files(&disk, &layout, &LOOKS);
         assert!(plain.seals() >= least, "{name}: {}", plain.seals());
     }
 }

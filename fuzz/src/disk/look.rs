@@ -84,15 +84,38 @@ fn runs(layout: &Layout, len: u64) {
     assert_eq!(used + unused, len);
 }
 
-/// Looks at files: the golden image check, what can be left out, and some of all.
-pub fn files(disk: &Arc<Disk>, layout: &Layout) {
+/// A way of looking at files.
+#[derive(Clone, Copy, Debug)]
+pub enum Look {
+    /// The golden image check.
+    Golden,
+    /// What can be left out.
+    Scrub,
+    /// Some of all files.
+    Walk,
+}
+
+/// All ways. An input goes one of them, as a rule: so more is tried than if each went all.
+pub const LOOKS: [Look; 3] = [Look::Golden, Look::Scrub, Look::Walk];
+
+/// Looks at files in some ways.
+pub fn files(disk: &Arc<Disk>, layout: &Layout, looks: &[Look]) {
     disk.allow((64 << 20) + 2 * disk.size(), 500_000);
-    look_at_files(&(Arc::clone(disk) as Arc<dyn ReadAt>), layout);
+    look_at_files(&(Arc::clone(disk) as Arc<dyn ReadAt>), layout, looks);
 }
 
 /// The same of any disk.
-pub fn look_at_files(reader: &Arc<dyn ReadAt>, layout: &Layout) {
-    let len = reader.size();
+pub fn look_at_files(reader: &Arc<dyn ReadAt>, layout: &Layout, looks: &[Look]) {
+    for look in looks {
+        match look {
+            Look::Golden => check_golden(reader),
+            Look::Scrub => scrub(reader, layout),
+            Look::Walk => walk_all(reader, layout),
+        }
+    }
+}
+
+fn check_golden(reader: &Arc<dyn ReadAt>) {
     let report = golden::check(reader);
     for finding in &report.findings {
         shown(&finding.place.to_string());
@@ -103,10 +126,13 @@ pub fn look_at_files(reader: &Arc<dyn ReadAt>, layout: &Layout) {
         shown(&left.place.to_string());
         shown(&left.why);
     }
+}
+
+fn scrub(reader: &Arc<dyn ReadAt>, layout: &Layout) {
     let scrub = Scrub::find(reader, layout);
     let mut at = 0;
     for range in &scrub.ranges {
-        assert!(range.start >= at && range.start < range.end && range.end <= len);
+        assert!(range.start >= at && range.start < range.end && range.end <= reader.size());
         at = range.end;
     }
     for file in &scrub.files {
@@ -116,6 +142,9 @@ pub fn look_at_files(reader: &Arc<dyn ReadAt>, layout: &Layout) {
         let map = layout.map().without(scrub.ranges.iter().cloned());
         assert!(map.runs().all(|run| run.is_ok()));
     }
+}
+
+fn walk_all(reader: &Arc<dyn ReadAt>, layout: &Layout) {
     let whole = match layout.areas.as_slice() {
         [area] => area.volume.signatures.as_slice(),
         _ => &[],
@@ -128,7 +157,7 @@ pub fn look_at_files(reader: &Arc<dyn ReadAt>, layout: &Layout) {
     if let Ok(files) = opened {
         let _ = files.check_clean();
         if let Ok(Some(root)) = files.find("/") {
-            walk(&files, root, len);
+            walk(&files, root, reader.size());
         }
     }
 }

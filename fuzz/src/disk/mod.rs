@@ -11,6 +11,7 @@ mod plain;
 mod seal;
 mod seals;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use arbitrary::Arbitrary;
 use mimeo_image::used::ReadAt;
 
 pub use edit::Edit;
-pub use look::{examine, files, fit, look_at_files, shown};
+pub use look::{LOOKS, Look, examine, files, fit, look_at_files, shown};
 pub use plain::{Plain, SECTOR, Sector, Sectors};
 
 /// What an input says.
@@ -32,10 +33,12 @@ pub struct Input {
     edits: Vec<Edit>,
 }
 
+const ZEROS: Sector = [0; SECTOR];
+
 /// Flags: checksums stay as they are; so do counts of what is free.
 const UNSEALED: u8 = 1;
 const UNCOUNTED: u8 = 2;
-/// Flags above these say how long the disk is.
+/// Flags above these say how long the disk is, and how files are looked at.
 const LENGTH: u8 = 2;
 
 /// A disk with its changes, that counts how much of it is read.
@@ -78,7 +81,7 @@ pub fn folder() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("disks")
 }
 
-/// Reads all that there is to read of one of `disks`, after changes.
+/// Reads the maps of one of `disks`, after changes, and looks at its files in one way.
 pub fn run(disks: &[Plain], data: &[u8]) {
     let Some(input) = crate::input::<Input>(data) else {
         return;
@@ -87,7 +90,7 @@ pub fn run(disks: &[Plain], data: &[u8]) {
     let within = crate::memory::Limit::new(look::MEMORY);
     let disk = Arc::new(disk);
     let layout = look::examine(&disk);
-    look::files(&disk, &layout);
+    look::files(&disk, &layout, &[input.look()]);
     within.check();
 }
 
@@ -105,6 +108,12 @@ impl Input {
         }
         disk.len = self.len(plain.sectors.len);
         disk
+    }
+
+    /// How files are looked at.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        LOOKS[usize::from(self.flags >> LENGTH) % LOOKS.len()]
     }
 
     /// Mostly what it was; else cut off, or longer.
@@ -175,11 +184,15 @@ impl Disk {
         while !rest.is_empty() {
             let (number, inside) = (at / SECTOR as u64, (at % SECTOR as u64) as usize);
             let (part, behind) = rest.split_at(rest.len().min(SECTOR - inside));
-            let entry = self.changed.entry(number);
+            (at, rest) = (at + part.len() as u64, behind);
+            self.dead.remove(&number);
+            let entry = match self.changed.entry(number) {
+                // Whole stretches of zeros are written over zeros.
+                Entry::Vacant(_) if part == ZEROS && self.plain.is_zero(number) => continue,
+                entry => entry,
+            };
             let sector = entry.or_insert_with(|| Box::new(self.plain.sector(number)));
             sector[inside..inside + part.len()].copy_from_slice(part);
-            self.dead.remove(&number);
-            (at, rest) = (at + part.len() as u64, behind);
         }
     }
 

@@ -117,6 +117,13 @@ impl Sectors {
         found.map(|(number, _)| number * SECTOR as u64)
     }
 
+    /// Whether a sector is zeros.
+    #[must_use]
+    pub fn is_zero(&self, number: u64) -> bool {
+        let found = self.sectors.binary_search_by_key(&number, |it| it.0);
+        found.is_err()
+    }
+
     /// A sector.
     #[must_use]
     pub fn sector(&self, number: u64) -> Sector {

@@ -149,6 +149,9 @@ const HEAD: u64 = 0x1_1000;
 /// Bytes of a ZFS label; two are at the start, two at the aligned end.
 const ZFS_LABEL: u64 = 0x4_0000;
 
+/// Bytes of one that are looked at together.
+const ZFS_PIECE: u64 = 0x4000;
+
 /// Names everything that a volume shows signs of, each once.
 pub(crate) fn find(volume: &dyn ReadAt) -> Result<Vec<Signature>, Distrust> {
     let mut found = Vec::new();
@@ -229,22 +232,23 @@ fn is_zfs(volume: &dyn ReadAt) -> Result<bool, Distrust> {
         end.checked_sub(2 * ZFS_LABEL),
         end.checked_sub(ZFS_LABEL),
     ];
-    let half = ZFS_LABEL / 2;
-    let mut ring = Vec::new();
+    let mut slots = [0; ZFS_PIECE as usize];
     for label in labels.into_iter().flatten() {
-        if label + ZFS_LABEL > volume.size() {
+        let end = label + ZFS_LABEL;
+        if end > volume.size() {
             continue;
         }
-        ring.resize(half as usize, 0);
-        super::read::read_into(volume, label + half, &mut ring, "a ZFS label")?;
-        let is_uberblock = |slot: &[u8]| {
-            matches!(
-                slot.le64(0).map(|magic| (magic, magic.swap_bytes())),
-                Ok((0x00ba_b10c, _) | (_, 0x00ba_b10c))
-            )
-        };
-        if ring.chunks(1024).any(is_uberblock) {
-            return Ok(true);
+        for at in (label + ZFS_LABEL / 2..end).step_by(slots.len()) {
+            super::read::read_into(volume, at, &mut slots, "a ZFS label")?;
+            let is_uberblock = |slot: &[u8]| {
+                matches!(
+                    slot.le64(0).map(|magic| (magic, magic.swap_bytes())),
+                    Ok((0x00ba_b10c, _) | (_, 0x00ba_b10c))
+                )
+            };
+            if slots.chunks(1024).any(is_uberblock) {
+                return Ok(true);
+            }
         }
     }
     Ok(false)

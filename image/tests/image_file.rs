@@ -222,6 +222,8 @@ fn an_image_can_be_signed_and_labelled() {
     let key = succeeded(&disk.mimeo(&["keygen", "lab.key"]));
     let labels = ["--label", "room=12", "--label", "os=Debian 13"];
     succeeded(&disk.capture("disk.zst", &labels));
+    let twice = ["--label", "room=12", "--label", "room=13"];
+    failed(&disk.capture("other.zst", &twice), 2, "room=");
     let info = succeeded(&disk.mimeo(&["info", "disk.zst"]));
     for text in ["room=12", "os=Debian 13", "signed: no", "level default"] {
         assert!(info.contains(text), "{text} in {info}");
@@ -282,6 +284,10 @@ fn a_disk_is_restored_onto_a_device() {
     let restore = |path: &Path| disk.mimeo(&["restore", "disk.zst", path.to_str().unwrap()]);
     succeeded(&restore(&device.path));
     assert!(device.read()[..disk.raw.len()] == disk.raw);
+    // The other subcommand that writes a disk's bytes says which one is meant.
+    let path = device.path.to_str().unwrap();
+    let export = disk.mimeo(&["export", "--overwrite", "disk.zst", path]);
+    failed(&export, 2, "mimeo-image restore");
     let small = common::Loop::new(BLOCK, &[]);
     failed(&restore(&small.path), 3, "too small");
 }
@@ -327,6 +333,10 @@ fn an_image_file_is_checked_as_its_disk_is() {
     assert_eq!(found(&["plain.mimeo"]), raw);
     let unlock = ["--identity", "identity", "locked.mimeo"];
     assert_eq!(found(&unlock), raw);
+    for file in ["ext.raw", "plain.mimeo"] {
+        let in_vain = ["check", "--identity", "identity", file];
+        failed(&disk.mimeo(&in_vain), 2, "it is not encrypted");
+    }
     failed(&disk.mimeo(&["check", "locked.mimeo"]), 3, "--identity");
     failed(&disk.mimeo(&["check", "-"]), 2, "a stream");
     // It tells what it looked at.

@@ -94,10 +94,11 @@ impl From<Used> for UsedMode {
 
 /// Captures a disk.
 pub(crate) fn run(args: &Args) -> Result<Done, Error> {
+    let labels = labels(&args.label)?;
     let disk = open(args)?;
     let key = args.sign_key.as_deref().map(signing_key).transpose()?;
     let encryption = args.lock.encryption()?;
-    let mut description = describe(args, &disk);
+    let mut description = describe(args, &disk, labels);
     let mut writer =
         ImageWriter::create(&args.file, args.overwrite, encryption, disk.len()).map_err(refused)?;
     let capture = Capture {
@@ -195,7 +196,7 @@ fn warn(layout: &Layout) {
     }
 }
 
-fn describe(args: &Args, disk: &DiskSource) -> Description {
+fn describe(args: &Args, disk: &DiskSource, labels: BTreeMap<String, String>) -> Description {
     let layout = match disk.layout() {
         Some(layout) => Summary::of(layout),
         None => Summary::of(&Layout::examine(&disk.whole())),
@@ -210,7 +211,7 @@ fn describe(args: &Args, disk: &DiskSource) -> Description {
         sector_size: disk.sector().or(layout.table.sector_size),
         used: disk.used_bytes(),
         layout: Some(layout),
-        labels: BTreeMap::from_iter(args.label.iter().cloned()),
+        labels,
         ..Description::default()
     }
 }
@@ -236,6 +237,19 @@ fn failed(error: CaptureError) -> Error {
         CaptureError::File(error) => refused(error),
         CaptureError::Source(error) => Error::Failure(format!("{error}; no image file was made")),
     }
+}
+
+/// Labels by their keys, each of which says one thing.
+fn labels(given: &[(String, String)]) -> Result<BTreeMap<String, String>, Error> {
+    let mut labels = BTreeMap::new();
+    for (key, value) in given {
+        if labels.insert(key.clone(), value.clone()).is_some() {
+            return Err(Error::Usage(format!(
+                "--label {key}=.. is given more than once; a key has one value"
+            )));
+        }
+    }
+    Ok(labels)
 }
 
 /// `--label KEY=VALUE`

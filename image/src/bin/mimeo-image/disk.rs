@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mimeo_image::image_file::{Form, ImageFile};
-use mimeo_image::source::{DiskSource, SourceOptions};
+use mimeo_image::source::{DiskSource, SourceError, SourceOptions};
 use mimeo_image::used::ReadAt;
 use mimeo_image::{ByteSize, Source};
 
 use crate::cli::Error;
-use crate::keys::Unlock;
+use crate::keys::{Unlock, refused};
 
 /// What was opened.
 pub(crate) enum Disk {
@@ -22,22 +22,33 @@ pub(crate) enum Disk {
 impl Disk {
     /// Opens what is at `path`; an image file that is encrypted with `unlock`.
     pub(crate) fn open(path: &Path, unlock: &Unlock) -> Result<Self, Error> {
-        // What cannot be looked at is refused as a source.
-        if let Ok(Some(_)) = Form::of_path(path) {
-            return unlock.open(path).map(Arc::new).map(Self::Image);
-        }
         let options = SourceOptions {
             virtual_disks: true,
             ..SourceOptions::EXACT
         };
-        let source = Source::open_with(path.as_os_str(), &options)
-            .map_err(|error| Error::Refused(error.to_string()))?;
-        match source {
-            Source::Disk(disk) => Ok(Self::Source(disk)),
-            other => Err(Error::Usage(format!(
-                "{}: a stream cannot be looked at; name a block device or an image file",
-                other.describe()
-            ))),
+        let source = Source::open_image(path.as_os_str(), &options, &unlock.credentials()?)
+            .map_err(|error| match error {
+                SourceError::Captured(error) => refused(error),
+                other => Error::Refused(other.to_string()),
+            })?;
+        let disk = match source {
+            Source::Captured(captured) => Self::Image(Arc::clone(captured.image())),
+            Source::Disk(disk) => Self::Source(disk),
+            Source::Stream(stream) => {
+                return Err(Error::Usage(format!(
+                    "{}: a stream cannot be looked at; name a block device or an image file",
+                    stream.describe()
+                )));
+            }
+        };
+        unlock.check_needed(path, disk.is_encrypted())?;
+        Ok(disk)
+    }
+
+    fn is_encrypted(&self) -> bool {
+        match self {
+            Self::Image(file) => file.form() == Form::Encrypted,
+            Self::Source(_) => false,
         }
     }
 

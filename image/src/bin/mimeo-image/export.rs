@@ -1,6 +1,8 @@
 //! `mimeo-image export`: the raw disk of an image file.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use mimeo_image::image_file::restore;
@@ -42,12 +44,6 @@ pub(crate) fn run(args: &Args) -> Result<Done, Error> {
     let file = args.unlock.open(&args.file)?;
     check(&args.raw, args.overwrite)?;
     let target = Target::open(&args.raw, &TargetOptions::default()).map_err(target_failed)?;
-    if let Target::Device(_) = target {
-        return Err(Error::Usage(format!(
-            "{}: it is a block device; `mimeo-image restore` writes onto disks",
-            args.raw.display()
-        )));
-    }
     let name = target.describe();
     let mut writer = target
         .prepare(Some(file.disk_len()))
@@ -63,9 +59,17 @@ pub(crate) fn run(args: &Args) -> Result<Done, Error> {
     })
 }
 
-/// A file that is there is somebody's; a pipe is there to be written to.
+/// A file that is there is somebody's, and a disk is for another subcommand; a pipe is there to be
+/// written to.
 fn check(raw: &OsStr, overwrite: bool) -> Result<(), Error> {
     let path = Path::new(raw);
+    let is_device = |file: Metadata| file.file_type().is_block_device();
+    if raw != "-" && path.metadata().is_ok_and(is_device) {
+        return Err(Error::Usage(format!(
+            "{}: it is a block device; `mimeo-image restore` writes onto disks",
+            path.display()
+        )));
+    }
     if raw != "-" && !overwrite && path.is_file() {
         return Err(Error::Usage(format!(
             "{}: it exists already and is left as it is; name another file, or overwrite it with \

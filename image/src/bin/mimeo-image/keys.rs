@@ -23,17 +23,26 @@ pub(crate) struct Unlock {
 impl Unlock {
     /// Opens an image file.
     pub(crate) fn open(&self, path: &Path) -> Result<ImageFile, Error> {
+        let image = ImageFile::open(path, &self.credentials()?).map_err(refused)?;
+        self.check_needed(path, image.form() == Form::Encrypted)?;
+        Ok(image)
+    }
+
+    pub(crate) fn credentials(&self) -> Result<Credentials, Error> {
         let (passphrase, identity) = (self.passphrase_file.clone(), self.identity.clone());
-        let credentials = Credentials::of_files(passphrase, identity)
-            .map_err(|error| Error::Usage(error.to_string()))?;
-        let image = ImageFile::open(path, &credentials).map_err(refused)?;
-        if image.form() == Form::Plain && !credentials.is_empty() {
+        Credentials::of_files(passphrase, identity).map_err(|error| Error::Usage(error.to_string()))
+    }
+
+    /// What was opened is encrypted, or nothing was given that opens it.
+    pub(crate) fn check_needed(&self, path: &Path, is_encrypted: bool) -> Result<(), Error> {
+        let is_given = self.passphrase_file.is_some() || self.identity.is_some();
+        if is_given && !is_encrypted {
             return Err(Error::Usage(format!(
                 "{}: it is not encrypted; leave out --passphrase-file and --identity",
                 path.display()
             )));
         }
-        Ok(image)
+        Ok(())
     }
 }
 

@@ -42,24 +42,6 @@ Examples:
 
 Units: times 500ms, 10s, 5m, 2h; rates in bit/s with k, M or G. MIMEO_LOG=debug shows a log.";
 
-/// What of an image is sent, as it is said on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Used {
-    /// What is used; partitions whose map of used blocks is not trusted are sent whole
-    Auto,
-    /// Every byte
-    Off,
-}
-
-impl From<Used> for UsedMode {
-    fn from(used: Used) -> Self {
-        match used {
-            Used::Auto => Self::Auto,
-            Used::Off => Self::Off,
-        }
-    }
-}
-
 /// The arguments: their shape is checked here, their sense in [`config::resolve`].
 #[derive(Debug, Parser)]
 #[command(
@@ -188,7 +170,7 @@ pub struct Args {
     /// Whether what no filesystem of the image uses is left out [default: auto for block devices, off
     /// for everything else]
     #[arg(long, value_name = "WHAT")]
-    pub(crate) used: Option<Used>,
+    pub(crate) used: Option<UsedMode>,
 
     /// Copy hibernated partitions whole; with --used off, also a source that is in use
     #[arg(long)]
@@ -336,7 +318,7 @@ mod tests {
         assert_eq!(at.start_at.as_deref(), Some("14:30"));
         assert_eq!(at.sign_key, Some(PathBuf::from("lab.key")));
         let used = parse(&["--used", "off", "--force", "x"]).unwrap();
-        assert_eq!((used.used, used.force), (Some(Used::Off), true));
+        assert_eq!((used.used, used.force), (Some(UsedMode::Off), true));
         assert!(!used.scrub && parse(&["--scrub", "x"]).unwrap().scrub);
         let locked = parse(&["--passphrase-file", "p", "--no-b3sum", "x"]).unwrap();
         assert_eq!(locked.passphrase_file, Some(PathBuf::from("p")));

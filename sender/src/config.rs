@@ -17,7 +17,7 @@ use mimeo_protocol::keys::SigningKey;
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{Parity, SlowRules};
 
-use crate::cli::{Args, Used};
+use crate::cli::Args;
 use crate::{sign_key, slow, start_at};
 
 /// Bytes of a session name that fit the announce.
@@ -244,15 +244,15 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
     Ok((config, presentation))
 }
 
-/// Where nothing is said a code is made.
-fn used_mode(used: Option<Used>, scrub: bool) -> Result<UsedMode, ConfigError> {
+fn used_mode(used: Option<UsedMode>, scrub: bool) -> Result<UsedMode, ConfigError> {
     match (used, scrub) {
-        (Some(Used::Off), true) => Err(ConfigError::ScrubWhole),
+        (Some(UsedMode::Off), true) => Err(ConfigError::ScrubWhole),
         (None, true) => Ok(UsedMode::Auto),
-        (used, _) => Ok(used.map_or(UsedMode::ByKind, UsedMode::from)),
+        (used, _) => Ok(used.unwrap_or_default()),
     }
 }
 
+/// Where nothing is said a code is made.
 fn new_code() -> Result<Admission, ConfigError> {
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(ConfigError::NoRandom)?;

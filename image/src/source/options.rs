@@ -1,14 +1,15 @@
 //! What of a source is to be read.
 
-/// Which bytes of a source are its image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Which bytes of a source are its image; on command lines `auto` and `off`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum UsedMode {
     /// [`Self::Auto`] of a block device, [`Self::Off`] of everything else.
     #[default]
+    #[value(skip)]
     ByKind,
-    /// Those that are used by its filesystems; all where a map is not trusted.
+    /// What its filesystems use; partitions whose map of used blocks is not trusted whole
     Auto,
-    /// All of them.
+    /// Every byte
     Off,
 }
 

@@ -44,8 +44,8 @@ pub(crate) struct Args {
     no_b3sum: bool,
 
     /// What to capture: auto, what the filesystems use, by their own maps; off, every byte
-    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
-    used: Used,
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = UsedMode::Auto)]
+    used: UsedMode,
 
     /// Leave out the content of page files, hibernation files and swap files, too: what writes them
     /// anew needs none of it
@@ -71,25 +71,6 @@ pub(crate) struct Args {
     /// The image file to be made
     #[arg(value_name = "FILE")]
     file: PathBuf,
-}
-
-/// Which bytes of a disk are captured.
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Used {
-    /// What the filesystems use; the whole of what is not understood
-    #[default]
-    Auto,
-    /// Every byte
-    Off,
-}
-
-impl From<Used> for UsedMode {
-    fn from(used: Used) -> Self {
-        match used {
-            Used::Auto => Self::Auto,
-            Used::Off => Self::Off,
-        }
-    }
 }
 
 /// Captures a disk.
@@ -142,7 +123,7 @@ fn open(args: &Args) -> Result<DiskSource, Error> {
             path.display()
         )));
     }
-    if args.scrub && matches!(args.used, Used::Off) {
+    if args.scrub && args.used == UsedMode::Off {
         return Err(Error::Usage(
             "--scrub leaves out what no clone needs, --used off captures every byte: choose one of \
              them"
@@ -156,7 +137,7 @@ fn open(args: &Args) -> Result<DiskSource, Error> {
         )));
     }
     let options = SourceOptions {
-        used: args.used.into(),
+        used: args.used,
         force: args.force,
         virtual_disks: true,
     };

@@ -32,6 +32,7 @@ pub mod slices;
 pub mod source;
 pub mod target;
 pub mod used;
+mod zeros;
 
 pub use size::ByteSize;
 pub use source::{Source, SourceError};

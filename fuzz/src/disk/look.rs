@@ -145,13 +145,13 @@ fn scrub(reader: &Arc<dyn ReadAt>, layout: &Layout) {
 }
 
 fn walk_all(reader: &Arc<dyn ReadAt>, layout: &Layout) {
-    let whole = match layout.areas.as_slice() {
-        [area] => area.volume.signatures.as_slice(),
+    // What a disk without partitions holds is known by now.
+    let known = match (layout.scheme, layout.areas.as_slice()) {
+        (Scheme::None, [area]) => area.volume.signatures.as_slice(),
         _ => &[],
     };
-    // What a volume holds is known by now.
-    let opened = match whole {
-        [one] if layout.scheme == Scheme::None => Files::open_as(reader, *one),
+    let opened = match known {
+        [one] => Files::open_as(reader, *one),
         _ => Files::open(reader),
     };
     if let Ok(files) = opened {

@@ -5,6 +5,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 use super::part::{self, Fields, PART_HEADER, Part};
 use super::{Damage, MAX_DISK_LEN};
+use crate::zeros::is_zero;
 
 /// Bytes of the signature's frame: a public key and a signature (RFC 8032), or zeros.
 pub(super) const SIGNATURE_LEN: usize = PART_HEADER + 32 + 64;
@@ -123,7 +124,7 @@ pub(super) fn encode_signature(root: &Root, key: Option<&SigningKey>) -> Vec<u8>
 /// Whose signature a file with this root has; `None` if it has none.
 pub(super) fn decode_signature(frame: &[u8], root: &Root) -> Result<Option<VerifyingKey>, Damage> {
     let content = part::content(Part::Signature, frame)?;
-    if content.iter().all(|byte| *byte == 0) {
+    if is_zero(content) {
         return Ok(None);
     }
     let mut fields = Fields(content);

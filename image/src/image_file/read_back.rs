@@ -3,12 +3,12 @@
 use std::iter::Peekable;
 use std::ops::Range;
 
-use super::coding::is_zero;
 use super::{
     BlockDigest, Content, FileError, ImageFile, Located, MAX_DISK_LEN, RestoreError, RunKind,
 };
 use crate::ordered;
 use crate::target::{ReadMode, ReadPath, TargetReader, TargetWriter, Unused};
+use crate::zeros::is_zero;
 
 /// Read at once: what the reader reads fastest.
 const AT_ONCE: u64 = 1 << 20;

@@ -7,7 +7,6 @@ use std::path::Path;
 use ed25519_dalek::SigningKey;
 
 use super::atomic::NewFile;
-use super::coding::is_zero;
 use super::crypt::Sink;
 use super::directory::{self, PageAt};
 use super::entry::{Content, Entry, PAGE_ENTRIES, encode_page};
@@ -19,6 +18,7 @@ use super::{
     BLOCK_SIZE, BlockDigest, Blocks, Coding, Description, Encoder, Encryption, FileError,
     MAX_DISK_LEN, MAX_RUN, Place, RunKind, blocks_of,
 };
+use crate::zeros::is_zero;
 
 /// In the head, for who looks at the file and knows neither it nor us.
 pub(super) const HELLO: &[u8] =

@@ -13,6 +13,7 @@ use super::ranges::{align, discard, zero_out};
 use super::{Medium, ReadMode, TargetError, TargetOptions, TargetReader};
 use crate::disk::{BlockDevice, DeviceNumber, Signature, System, Use, probe};
 use crate::fit::{Misfit, Needs};
+use crate::zeros::is_zero;
 
 /// Shorter ranges are zeroed by writing zeros: BLKZEROOUT waits for the disk,
 /// which for every single 256 KiB block would cost a hard disk a rotation
@@ -280,7 +281,7 @@ impl DeviceWriter {
             let bytes = (end - at).min(LOOK_AT_ONCE as u64);
             let piece = &mut piece[..bytes as usize];
             // What cannot be read may still be written.
-            let blank = reader.read_at(at, piece).is_ok() && piece.iter().all(|byte| *byte == 0);
+            let blank = reader.read_at(at, piece).is_ok() && is_zero(piece);
             if blank {
                 self.zero_at(from, at - from)?;
                 kept += bytes;

@@ -27,22 +27,26 @@ fn update(crc: &Wide, state: u32, bytes: &[u8]) -> u32 {
 }
 
 /// CRC-32 of IEEE 802.3, as it goes on from `crc`; neither inverted before nor after.
-pub(crate) fn crc32_raw(crc: u32, bytes: &[u8]) -> u32 {
+#[must_use]
+pub fn crc32_raw(crc: u32, bytes: &[u8]) -> u32 {
     update(&CRC32, crc, bytes)
 }
 
 /// CRC-32 of IEEE 802.3, as zlib has it.
-pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+#[must_use]
+pub fn crc32(bytes: &[u8]) -> u32 {
     !crc32_raw(!0, bytes)
 }
 
 /// CRC-32C as it goes on from `crc`; neither inverted before nor after.
-pub(crate) fn crc32c_raw(crc: u32, bytes: &[u8]) -> u32 {
+#[must_use]
+pub fn crc32c_raw(crc: u32, bytes: &[u8]) -> u32 {
     update(&CRC32C, crc, bytes)
 }
 
 /// CRC-16 as it goes on from `crc`.
-pub(crate) fn crc16(crc: u16, bytes: &[u8]) -> u16 {
+#[must_use]
+pub fn crc16(crc: u16, bytes: &[u8]) -> u16 {
     let mut digest = CRC16.digest_with_initial(crc.reverse_bits());
     digest.update(bytes);
     digest.finalize()

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::Distrust;
 use super::map::Allocation;
 use super::read::{Fields, Reader, read};
+use crate::zeros::is_zero;
 
 /// Which FAT it is: only the number of clusters says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +28,8 @@ const FAT16_CLUSTERS: u64 = 65_525;
 /// Clusters of a piece: an even number, so that a piece of FAT12 begins with a byte.
 const PIECE: u64 = 65_536;
 
-/// Entries that are looked at together, and as many bytes of zeros as they have at most.
+/// Entries that are looked at together.
 const MANY: u64 = 256;
-const ZEROS: [u8; 1024] = [0; 1024];
 
 const REMEDY: &str = "eject it properly, or run chkdsk or fsck.fat on it";
 
@@ -322,7 +322,7 @@ impl Allocation for Fat {
             let place = self.entries(index, many);
             let part = bytes.part(place.start as usize, (place.end - place.start) as usize)?;
             // Most of what is unused are zeros, which are passed over at once.
-            if part == &ZEROS[..part.len()] {
+            if is_zero(part) {
                 see(index, false);
             } else {
                 for index in index..index + many {

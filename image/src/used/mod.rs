@@ -12,7 +12,7 @@
 //! what is kept in memory does not grow with the disk.
 
 mod bits;
-pub(crate) mod checksum;
+pub mod checksum;
 mod distrust;
 mod layout;
 mod map;

@@ -60,35 +60,7 @@ pub(crate) fn read(
     len: usize,
     what: &'static str,
 ) -> Result<Vec<u8>, Distrust> {
-    check_place(volume, offset, len, what)?;
-    let mut bytes = vec![0; len];
-    read_into(volume, offset, &mut bytes, what)?;
-    Ok(bytes)
-}
-
-/// As [`read`], into what was allocated before.
-pub(crate) fn read_into(
-    volume: &dyn ReadAt,
-    offset: u64,
-    bytes: &mut [u8],
-    what: &'static str,
-) -> Result<(), Distrust> {
-    check_place(volume, offset, bytes.len(), what)?;
-    let read = volume.read_exact_at(offset, bytes);
-    read.map_err(|source| Distrust::Unreadable {
-        what,
-        offset,
-        source,
-    })
-}
-
-/// Beyond the end is a wrong number on the disk, not a fault of the disk.
-fn check_place(
-    volume: &dyn ReadAt,
-    offset: u64,
-    len: usize,
-    what: &'static str,
-) -> Result<(), Distrust> {
+    // Beyond the end is a wrong number on the disk, not a fault of the disk.
     let end = offset.checked_add(len as u64);
     if end.is_none_or(|end| end > volume.size()) {
         return Err(Distrust::Range {
@@ -96,7 +68,24 @@ fn check_place(
             value: offset,
         });
     }
-    Ok(())
+    let mut bytes = vec![0; len];
+    read_into(volume, offset, &mut bytes, what)?;
+    Ok(bytes)
+}
+
+/// As [`read`], into what was allocated before, at a place that was checked.
+pub(crate) fn read_into(
+    volume: &dyn ReadAt,
+    offset: u64,
+    bytes: &mut [u8],
+    what: &'static str,
+) -> Result<(), Distrust> {
+    let read = volume.read_exact_at(offset, bytes);
+    read.map_err(|source| Distrust::Unreadable {
+        what,
+        offset,
+        source,
+    })
 }
 
 /// Numbers at byte offsets of a structure; beyond its end is an error, not a

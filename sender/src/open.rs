@@ -1,7 +1,7 @@
 //! Opens what is to be sent, and refuses what was said of it in vain.
 
-use mimeo_image::image_file::Form;
-use mimeo_image::source::{Source, UsedMode};
+use mimeo_image::image_file::FileError;
+use mimeo_image::source::{Source, SourceError, UsedMode};
 
 use crate::config::Config;
 use crate::exit::Exit;
@@ -10,15 +10,16 @@ use crate::exit::Exit;
 ///
 /// # Errors
 ///
-/// If it cannot be opened, or is an image file and options would change what is in it, or is none
-/// and was given what opens one.
+/// If it cannot be opened, was given what opens another, or is an image file and options would change
+/// what is in it.
 pub(crate) fn open(config: &Config) -> Result<Source, (Exit, String)> {
     let options = &config.source_options;
     let source =
         Source::open_image(&config.source, options, &config.credentials).map_err(|error| {
-            let exit = match error.is_refusal() {
-                true => Exit::Refused,
-                false => Exit::Failure,
+            let exit = match &error {
+                SourceError::Captured(FileError::NotEncrypted { .. }) => Exit::Usage,
+                error if error.is_refusal() => Exit::Refused,
+                _ => Exit::Failure,
             };
             (exit, error.to_string())
         })?;
@@ -33,13 +34,6 @@ pub(crate) fn open(config: &Config) -> Result<Source, (Exit, String)> {
 
 /// An option that would do nothing, and why.
 fn in_vain(config: &Config, source: &Source) -> Option<&'static str> {
-    let is_encrypted = match source {
-        Source::Captured(captured) => captured.image().form() == Form::Encrypted,
-        Source::Disk(_) | Source::Stream(_) => false,
-    };
-    if !is_encrypted && !config.credentials.is_empty() {
-        return Some("it is not encrypted; leave out --passphrase-file and --identity");
-    }
     if !matches!(source, Source::Captured(_)) {
         return None;
     }

@@ -68,6 +68,12 @@ pub enum FileError {
         /// Why, and what to do.
         why: Locked,
     },
+    /// It was given what opens one that is encrypted.
+    #[error("{}: it is not encrypted; leave out --passphrase-file and --identity", path.display())]
+    NotEncrypted {
+        /// The path.
+        path: PathBuf,
+    },
     /// The caller asked for bytes that the disk never had.
     #[error("image file {}: bytes {offset} to {end} of the disk were asked for, but it has only \
              {len}; this is a bug, please report it", path.display())]

@@ -88,6 +88,9 @@ impl Storage {
             None => Err(FileError::NotAnImage {
                 path: path.to_owned(),
             }),
+            Some(Form::Plain) if !credentials.is_empty() => Err(FileError::NotEncrypted {
+                path: path.to_owned(),
+            }),
             Some(Form::Plain) => Ok(Self {
                 len: (&file).seek(SeekFrom::End(0)).map_err(failed)?,
                 content: Content::Plain(file),

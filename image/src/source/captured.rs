@@ -20,7 +20,7 @@ pub struct CapturedSource {
 }
 
 impl CapturedSource {
-    /// Opens an image file; one that is encrypted needs credentials.
+    /// Opens an image file; one that is encrypted needs credentials, others take none.
     ///
     /// # Errors
     /// [`SourceError::Captured`] if it cannot be read or opened, or is damaged.

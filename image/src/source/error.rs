@@ -215,7 +215,9 @@ impl SourceError {
         match self {
             Self::Captured(error) => matches!(
                 error,
-                FileError::NotAnImage { .. } | FileError::Locked { .. }
+                FileError::NotAnImage { .. }
+                    | FileError::Locked { .. }
+                    | FileError::NotEncrypted { .. }
             ),
             Self::NotFound { .. }
             | Self::PermissionDenied { .. }

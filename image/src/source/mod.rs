@@ -31,7 +31,7 @@ pub(crate) use extent::{next_data, next_hole};
 pub use options::{SourceOptions, UsedMode};
 pub use stream::StreamSource;
 
-use crate::image_file::{Credentials, Form};
+use crate::image_file::{Credentials, FileError, Form};
 
 /// An opened source.
 #[derive(Debug)]
@@ -91,7 +91,8 @@ impl Source {
     /// which `credentials` open where it is encrypted. `options` matter to what is none.
     ///
     /// # Errors
-    /// As [`Self::open_with`]; [`SourceError::Captured`] if it cannot be opened, or is damaged.
+    /// As [`Self::open_with`]; [`SourceError::Captured`] if it cannot be opened, is damaged, or was
+    /// given credentials that it has no use for.
     pub fn open_image(
         spec: &OsStr,
         options: &SourceOptions,
@@ -99,11 +100,17 @@ impl Source {
     ) -> Result<Self, SourceError> {
         let path = Path::new(spec);
         // What cannot be looked at is told better by who opens it.
-        match Form::of_path(path) {
-            Ok(Some(_)) if spec != "-" => {
-                CapturedSource::open(path, credentials).map(Self::Captured)
-            }
-            _ => Self::open_with(spec, options),
+        if let Ok(Some(_)) = Form::of_path(path)
+            && spec != "-"
+        {
+            return CapturedSource::open(path, credentials).map(Self::Captured);
+        }
+        let source = Self::open_with(spec, options)?;
+        if credentials.is_empty() {
+            Ok(source)
+        } else {
+            let path = path.to_owned();
+            Err(FileError::NotEncrypted { path }.into())
         }
     }
 

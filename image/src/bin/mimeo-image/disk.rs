@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mimeo_image::image_file::{Form, ImageFile};
+use mimeo_image::image_file::ImageFile;
 use mimeo_image::source::{DiskSource, SourceError, SourceOptions};
 use mimeo_image::used::ReadAt;
 use mimeo_image::{ByteSize, Source};
@@ -31,24 +31,13 @@ impl Disk {
                 SourceError::Captured(error) => refused(error),
                 other => Error::Refused(other.to_string()),
             })?;
-        let disk = match source {
-            Source::Captured(captured) => Self::Image(Arc::clone(captured.image())),
-            Source::Disk(disk) => Self::Source(disk),
-            Source::Stream(stream) => {
-                return Err(Error::Usage(format!(
-                    "{}: a stream cannot be looked at; name a block device or an image file",
-                    stream.describe()
-                )));
-            }
-        };
-        unlock.check_needed(path, disk.is_encrypted())?;
-        Ok(disk)
-    }
-
-    fn is_encrypted(&self) -> bool {
-        match self {
-            Self::Image(file) => file.form() == Form::Encrypted,
-            Self::Source(_) => false,
+        match source {
+            Source::Captured(captured) => Ok(Self::Image(Arc::clone(captured.image()))),
+            Source::Disk(disk) => Ok(Self::Source(disk)),
+            Source::Stream(stream) => Err(Error::Usage(format!(
+                "{}: a stream cannot be looked at; name a block device or an image file",
+                stream.describe()
+            ))),
         }
     }
 

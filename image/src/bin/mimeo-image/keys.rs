@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
-use mimeo_image::image_file::{Credentials, Encryption, FileError, Form, ImageFile};
+use mimeo_image::image_file::{Credentials, Encryption, FileError, ImageFile};
 
 use crate::cli::Error;
 use crate::keygen;
@@ -23,26 +23,12 @@ pub(crate) struct Unlock {
 impl Unlock {
     /// Opens an image file.
     pub(crate) fn open(&self, path: &Path) -> Result<ImageFile, Error> {
-        let image = ImageFile::open(path, &self.credentials()?).map_err(refused)?;
-        self.check_needed(path, image.form() == Form::Encrypted)?;
-        Ok(image)
+        ImageFile::open(path, &self.credentials()?).map_err(refused)
     }
 
     pub(crate) fn credentials(&self) -> Result<Credentials, Error> {
         let (passphrase, identity) = (self.passphrase_file.clone(), self.identity.clone());
         Credentials::of_files(passphrase, identity).map_err(|error| Error::Usage(error.to_string()))
-    }
-
-    /// What was opened is encrypted, or nothing was given that opens it.
-    pub(crate) fn check_needed(&self, path: &Path, is_encrypted: bool) -> Result<(), Error> {
-        let is_given = self.passphrase_file.is_some() || self.identity.is_some();
-        if is_given && !is_encrypted {
-            return Err(Error::Usage(format!(
-                "{}: it is not encrypted; leave out --passphrase-file and --identity",
-                path.display()
-            )));
-        }
-        Ok(())
     }
 }
 
@@ -78,7 +64,9 @@ pub(crate) fn signing_key(path: &Path) -> Result<SigningKey, Error> {
 pub(crate) fn refused(error: FileError) -> Error {
     match error {
         error if error.is_damage() => Error::Damaged(error.to_string()),
-        error @ FileError::Exists { .. } => Error::Usage(error.to_string()),
+        error @ (FileError::Exists { .. } | FileError::NotEncrypted { .. }) => {
+            Error::Usage(error.to_string())
+        }
         error @ (FileError::NotAnImage { .. }
         | FileError::Locked { .. }
         | FileError::TooLarge { .. }) => Error::Refused(error.to_string()),

@@ -19,7 +19,7 @@ const PAGES_KEPT: usize = 8;
 const BLOCKS_KEPT: usize = 64;
 
 impl ImageFile {
-    /// Opens an image file; one that is encrypted needs credentials.
+    /// Opens an image file; one that is encrypted needs credentials, others take none.
     ///
     /// # Errors
     /// If it cannot be read or opened, is no image file, or its description, directory, footer or

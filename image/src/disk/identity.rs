@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::device::Attachment;
-use super::inventory::text;
+use super::sysfs::{flag, text, trimmed};
 
 pub(super) struct Identity {
     pub(super) attachment: Attachment,
@@ -62,8 +62,7 @@ fn is_disk(dir: &Path, kernel_name: &str) -> bool {
     // An eMMC shows its boot areas and its replay-protected area as disks.
     let emmc_area = kernel_name.starts_with("mmcblk") && !is_numbered(kernel_name, "mmcblk");
     // NVMe multipath hides the paths behind the one disk that may be used.
-    let hidden = text(dir, "hidden").is_some_and(|value| value != "0");
-    dir.join("device").exists() && !other && !emmc_area && !hidden
+    dir.join("device").exists() && !other && !emmc_area && !flag(dir, "hidden")
 }
 
 fn serial(dir: &Path, place: &Path) -> Option<String> {
@@ -81,9 +80,7 @@ fn unit_serial(page: &[u8]) -> Option<String> {
         return None;
     };
     let length = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
-    let value = String::from_utf8_lossy(rest.get(..length)?);
-    let value = value.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-    (!value.is_empty()).then(|| value.to_owned())
+    trimmed(rest.get(..length)?)
 }
 
 /// The serial number of the nearest USB device above the disk. Host

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::device::{BlockDevice, DeviceNumber, Disk, Partition};
 use super::identity;
 use super::mounts::{Mount, parse_mountinfo, parse_swaps};
+use super::sysfs::{flag, text};
 
 /// sysfs counts the size of a device in units of 512 bytes, whatever its
 /// sector size is (Documentation/ABI/stable/sysfs-block).
@@ -162,10 +163,6 @@ fn sectors(dir: &Path) -> Option<u64> {
         .checked_mul(SYSFS_SECTOR)
 }
 
-fn flag(dir: &Path, name: &str) -> bool {
-    text(dir, name).is_some_and(|value| value != "0")
-}
-
 fn list(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
         .into_iter()
@@ -174,12 +171,4 @@ fn list(dir: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-/// An attribute without surrounding blanks; `None` if it is missing or empty.
-pub(super) fn text(dir: &Path, name: &str) -> Option<String> {
-    let bytes = fs::read(dir.join(name)).ok()?;
-    let value = String::from_utf8_lossy(&bytes);
-    let value = value.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-    (!value.is_empty()).then(|| value.to_owned())
 }

@@ -10,6 +10,7 @@ mod identity;
 mod inventory;
 mod mounts;
 mod probe;
+mod sysfs;
 mod usage;
 
 pub use auto::{Candidate, Obstacle, candidates};

@@ -2,12 +2,10 @@
 
 use super::needs::{Last, Needs};
 use super::sector::by_boot_sector;
-use crate::used::partition::gpt::{self, Gpt};
+use crate::used::partition::gpt::Gpt;
 use crate::used::partition::{Table, TableProblem, mbr, read_table};
 use crate::used::read::read;
 use crate::used::{Partition, ReadAt, Scheme};
-
-pub(super) use gpt::SECTORS;
 
 /// How a disk is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

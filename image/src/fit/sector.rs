@@ -1,7 +1,7 @@
 //! The size of a logical sector, by what is on a disk.
 
-use super::geometry::SECTORS;
 use crate::used::ReadAt;
+use crate::used::partition::gpt::SECTORS;
 use crate::used::partition::mbr::{self, Entry};
 use crate::used::read::{Fields as _, read};
 

@@ -3,7 +3,36 @@
 use crate::block::{BlockDigest, Coding};
 use crate::units::{MAX_BODY, Place, source_symbols};
 
-use super::page::EntryError;
+/// What is wrong with an entry by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// A kind of entry that this version does not know.
+    #[error("expected a kind from 1 to 4, found {found}")]
+    Kind {
+        /// The byte that was found.
+        found: u8,
+    },
+    /// No body has this length.
+    #[error("expected a body of 1 to {MAX_BODY} bytes, found {found}")]
+    StoredLen {
+        /// The length that was found.
+        found: u32,
+    },
+    /// A run of no blocks.
+    #[error("expected a run of at least one block, found none")]
+    EmptyRun,
+    /// A run that has bytes where blocks have their digest.
+    #[error("expected zeros behind the length of a run, found other bytes")]
+    RunWithDigest,
+    /// A run that ends behind the largest place.
+    #[error("expected at most {} blocks from place {place}, found {count}", u32::MAX - place.0)]
+    PastEnd {
+        /// First place of the run.
+        place: Place,
+        /// Its number of blocks.
+        count: u32,
+    },
+}
 
 /// What the image holds at a place, or at a run of places.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -35,6 +35,6 @@ mod entry;
 mod identity;
 mod page;
 
-pub use entry::{Entry, Run, StoredBlock};
+pub use entry::{Entry, EntryError, Run, StoredBlock};
 pub use identity::{Identity, IdentityError, IdentityHasher};
-pub use page::{EntryError, MAX_PAGE, Page, PageError};
+pub use page::{MAX_PAGE, Page, PageError};

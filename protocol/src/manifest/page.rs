@@ -1,10 +1,8 @@
 //! Pages of the manifest: valid by construction, and their bytes.
 
-use super::entry::{ENTRY_LEN, Entry, StoredBlock};
+use super::entry::{ENTRY_LEN, Entry, EntryError, StoredBlock};
 use crate::keys::{Context, SIGNATURE_LEN, Signer, Verifier};
-use crate::units::{
-    BlockNumber, ENTRIES_PER_PAGE, MAX_BODY, PageNumber, Place, SYMBOL_SIZE, Symbol,
-};
+use crate::units::{BlockNumber, ENTRIES_PER_PAGE, PageNumber, Place, SYMBOL_SIZE, Symbol};
 
 /// Bytes before the entries.
 const HEADER: usize = 9;
@@ -22,37 +20,6 @@ pub struct Page {
     first_block: BlockNumber,
     entries: Vec<Entry>,
     signature: [u8; SIGNATURE_LEN],
-}
-
-/// What is wrong with an entry by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum EntryError {
-    /// A kind of entry that this version does not know.
-    #[error("expected a kind from 1 to 4, found {found}")]
-    Kind {
-        /// The byte that was found.
-        found: u8,
-    },
-    /// No body has this length.
-    #[error("expected a body of 1 to {MAX_BODY} bytes, found {found}")]
-    StoredLen {
-        /// The length that was found.
-        found: u32,
-    },
-    /// A run of no blocks.
-    #[error("expected a run of at least one block, found none")]
-    EmptyRun,
-    /// A run that has bytes where blocks have their digest.
-    #[error("expected zeros behind the length of a run, found other bytes")]
-    RunWithDigest,
-    /// A run that ends behind the largest place.
-    #[error("expected at most {} blocks from place {place}, found {count}", u32::MAX - place.0)]
-    PastEnd {
-        /// First place of the run.
-        place: Place,
-        /// Its number of blocks.
-        count: u32,
-    },
 }
 
 /// Why bytes or entries are no page.

@@ -1,6 +1,6 @@
 //! What the room grants, looked up for every burst and changed by every report.
 
-use super::roster::Member;
+use super::member::Member;
 use crate::ids::{Seq, Slot};
 
 /// What holds for all receivers that gate the stream together.

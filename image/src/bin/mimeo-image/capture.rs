@@ -12,8 +12,8 @@ use mimeo_image::source::{DiskSource, SourceOptions, UsedMode};
 use mimeo_image::used::{Layout, Summary};
 use mimeo_image::{ByteSize, Source};
 
-use crate::cli::{Done, Error};
 use crate::keys::{Lock, refused, signing_key};
+use crate::outcome::{Done, Error};
 use crate::progress::{Mode, Progress};
 
 /// Capture a disk into an image file

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use mimeo_image::golden::{self, Finding, Place, Report};
 use serde_json::{Value, json};
 
-use crate::cli::{Done, Error};
 use crate::disk::Disk;
 use crate::keys::Unlock;
+use crate::outcome::{Done, Error};
 
 /// Say what makes clones of a golden image clash, or fail to start, and what to do about it
 ///

@@ -8,8 +8,8 @@ use mimeo_image::source::{DiskSource, SourceError, SourceOptions};
 use mimeo_image::used::ReadAt;
 use mimeo_image::{ByteSize, Source};
 
-use crate::cli::Error;
 use crate::keys::{Unlock, refused};
+use crate::outcome::Error;
 
 /// What was opened.
 pub(crate) enum Disk {

@@ -9,8 +9,8 @@ use mimeo_image::image_file::restore;
 use mimeo_image::target::Unused;
 use mimeo_image::{ByteSize, Target, TargetOptions};
 
-use crate::cli::{Done, Error};
 use crate::keys::Unlock;
+use crate::outcome::{Done, Error};
 use crate::progress::{Mode, Progress};
 use crate::restore::{failed, target_failed};
 

@@ -8,9 +8,9 @@ use mimeo_image::used::{Layout, Summary, TableSummary, VolumeSummary};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cli::{Done, Error};
 use crate::disk::Disk;
 use crate::keys::Unlock;
+use crate::outcome::{Done, Error};
 
 /// Say what is on a disk or in an image: partitions, filesystems, and how much of them is used
 ///

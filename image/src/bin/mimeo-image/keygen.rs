@@ -13,7 +13,7 @@ use ed25519_dalek::SigningKey;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use crate::cli::{Done, Error};
+use crate::outcome::{Done, Error};
 
 /// Bytes of a key.
 const KEY_LEN: usize = 32;

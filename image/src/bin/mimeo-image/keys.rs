@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::SigningKey;
 use mimeo_image::image_file::{Credentials, Encryption, FileError, ImageFile};
 
-use crate::cli::Error;
 use crate::keygen;
+use crate::outcome::Error;
 
 /// What opens an image file that is encrypted.
 #[derive(Debug, clap::Args)]

@@ -11,6 +11,7 @@ mod info;
 mod keygen;
 mod keys;
 mod mount;
+mod outcome;
 mod progress;
 mod restore;
 mod sign;

@@ -10,8 +10,8 @@ use mimeo_image::image_file::{ImageFile, ReadBack, RestoreError, read_back, rest
 use mimeo_image::target::{Unused, can_be_read_back};
 use mimeo_image::{ByteSize, ReadMode, ReadPath, Target, TargetError, TargetOptions, TargetWriter};
 
-use crate::cli::{Done, Error};
 use crate::keys::{Unlock, refused};
+use crate::outcome::{Done, Error};
 use crate::progress::{Mode, Progress};
 
 /// Write an image onto a disk

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use mimeo_image::image_file::sign;
 
-use crate::cli::{Done, Error};
 use crate::keys::{refused, signing_key};
+use crate::outcome::{Done, Error};
 
 /// Sign an image file, so that verify and info tell whose it is
 ///

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use mimeo_image::ByteSize;
 use mimeo_image::image_file::Verifier;
 
-use crate::cli::{Done, Error};
 use crate::info::signer;
 use crate::keys::{Unlock, refused};
+use crate::outcome::{Done, Error};
 use crate::progress::{Mode, Progress};
 
 /// Check every byte of an image file, and its signature if it has one

@@ -2,14 +2,10 @@
 
 use std::ops::Range;
 
+use super::key::Key;
 use super::superblock::Superblock;
-use super::tree::{Key, Tree};
 use crate::used::Distrust;
-use crate::used::read::{Fields, Reader};
-
-/// The type of a chunk's item, and the object that all of them belong to.
-const CHUNK_ITEM: u8 = 228;
-const CHUNKS: u64 = 256;
+use crate::used::read::Fields;
 
 /// Profiles: bits of a chunk's type.
 const RAID0: u64 = 0x8;
@@ -51,45 +47,29 @@ pub(super) struct Chunks {
     places: Vec<Place>,
 }
 
-/// Reads the chunks: first those of the tree of chunks, from the superblock, then that tree.
-pub(super) fn load(superblock: &Superblock, volume: Reader) -> Result<(Chunks, Tree), Distrust> {
-    let mut system = Chunks::default();
-    let mut rest = superblock.system_chunks.as_slice();
-    while !rest.is_empty() {
-        let key = Key::parse(rest, 0)?;
-        let stripes = usize::from(rest.le16(Key::LEN + 44)?);
-        let len = 48 + stripes * 32;
-        system.add(superblock, key, rest.part(Key::LEN, len)?)?;
-        rest = &rest[Key::LEN + len..];
-    }
-    system.sort(superblock)?;
-    let tree = Tree::new(superblock, volume);
-    let mut chunks = Chunks::default();
-    let mut key = Key(CHUNKS, CHUNK_ITEM, 0);
-    loop {
-        let leaf = tree.leaf(&system, superblock.chunk_root, &key)?;
-        for (key, item) in leaf.items() {
-            if key.1 == CHUNK_ITEM && key.0 == CHUNKS {
-                chunks.add(superblock, key, item)?;
-            }
-        }
-        match leaf.next {
-            Some(next) if next > key => key = next,
-            Some(_) => {
-                return Err(Distrust::Damaged {
-                    what: "the tree of chunks is not in order",
-                });
-            }
-            None => break,
-        }
-    }
-    chunks.sort(superblock)?;
-    Ok((chunks, tree))
-}
-
 impl Chunks {
+    /// The chunks of the tree of chunks, which the superblock lists.
+    pub(super) fn of_superblock(superblock: &Superblock) -> Result<Self, Distrust> {
+        let mut chunks = Self::default();
+        let mut rest = superblock.system_chunks.as_slice();
+        while !rest.is_empty() {
+            let key = Key::parse(rest, 0)?;
+            let stripes = usize::from(rest.le16(Key::LEN + 44)?);
+            let len = 48 + stripes * 32;
+            chunks.add(superblock, key, rest.part(Key::LEN, len)?)?;
+            rest = &rest[Key::LEN + len..];
+        }
+        chunks.sort(superblock)?;
+        Ok(chunks)
+    }
+
     /// Adds a chunk; its key's offset is its logical address.
-    fn add(&mut self, superblock: &Superblock, key: Key, item: &[u8]) -> Result<(), Distrust> {
+    pub(super) fn add(
+        &mut self,
+        superblock: &Superblock,
+        key: Key,
+        item: &[u8],
+    ) -> Result<(), Distrust> {
         let bad = |value| {
             Err(Distrust::Range {
                 what: "a chunk",
@@ -149,7 +129,7 @@ impl Chunks {
     }
 
     /// Puts all in order; nothing may overlap.
-    fn sort(&mut self, superblock: &Superblock) -> Result<(), Distrust> {
+    pub(super) fn sort(&mut self, superblock: &Superblock) -> Result<(), Distrust> {
         self.chunks.sort_by_key(|chunk| chunk.logical.start);
         self.places.sort_by_key(|place| place.device.start);
         let in_order = |pair: &[Chunk]| pair[0].logical.end <= pair[1].logical.start;

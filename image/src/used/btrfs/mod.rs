@@ -5,6 +5,8 @@
 //! pages of btrfs' documentation ("On-disk format", "Btrfs design").
 
 mod chunk;
+mod chunk_tree;
+mod key;
 mod superblock;
 mod tree;
 
@@ -15,8 +17,9 @@ use super::Distrust;
 use super::map::Allocation;
 use super::read::{Fields, Reader};
 use chunk::{Chunks, Place};
+use key::Key;
 use superblock::{MIRRORS, SUPERBLOCK_LEN, Superblock};
-use tree::{Key, Tree};
+use tree::Tree;
 
 /// Objects with fixed numbers.
 const EXTENT_TREE: u64 = 2;
@@ -53,7 +56,7 @@ struct Extents {
 /// Reads the superblock and the chunks, and walks through the extents once.
 pub(crate) fn open(volume: Reader) -> Result<Arc<dyn Allocation>, Distrust> {
     let superblock = Superblock::read(&*volume)?;
-    let (chunks, tree) = chunk::load(&superblock, volume)?;
+    let (chunks, tree) = chunk_tree::load(&superblock, volume)?;
     let item = tree.find(&chunks, superblock.root, &Key(EXTENT_TREE, ROOT_ITEM, 0))?;
     let item = item.ok_or(Distrust::Damaged {
         what: "there is no tree of extents",

@@ -1,6 +1,7 @@
 //! Nodes of btrees, checked, and the way down to a leaf.
 
 use super::chunk::Chunks;
+use super::key::Key;
 use super::superblock::Superblock;
 use crate::used::Distrust;
 use crate::used::checksum::crc32c_raw;
@@ -15,32 +16,6 @@ const POINTER: usize = 33;
 const MAX_LEVELS: u8 = 8;
 
 const TREE: &str = "a node of a tree";
-
-/// Object, type, offset; in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(pub(super) u64, pub(super) u8, pub(super) u64);
-
-impl Key {
-    /// Bytes of a key.
-    pub(super) const LEN: usize = 17;
-
-    pub(super) fn parse(bytes: &[u8], at: usize) -> Result<Self, Distrust> {
-        Ok(Self(
-            bytes.le64(at)?,
-            bytes.byte(at + 8)?,
-            bytes.le64(at + 9)?,
-        ))
-    }
-
-    /// The largest key that is less.
-    pub(super) fn before(self) -> Self {
-        match self {
-            Self(object, kind, offset @ 1..) => Self(object, kind, offset - 1),
-            Self(object, kind @ 1.., 0) => Self(object, kind - 1, u64::MAX),
-            Self(object, 0, 0) => Self(object.saturating_sub(1), u8::MAX, u64::MAX),
-        }
-    }
-}
 
 /// Reads nodes.
 #[derive(Debug)]

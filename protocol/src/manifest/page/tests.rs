@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::block::{BlockDigest, Coding};
 use crate::manifest::Run;
+use crate::units::MAX_BODY;
 
 fn block(place: u32, stored_len: u32, coding: Coding) -> Entry {
     let digest = BlockDigest([place as u8; 32]);

@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
 
-use crate::cli::{Done, Error};
+use crate::outcome::{Done, Error};
 
 const BACKGROUND: &str = "--background";
 const DETACHED: &str = "--detached";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::cli::Error;
+use crate::outcome::Error;
 
 /// What happened.
 #[derive(Debug)]

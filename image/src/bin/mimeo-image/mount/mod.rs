@@ -28,9 +28,9 @@ use self::read_ahead::ReadAhead;
 use self::served::Served;
 use self::tree::Tree;
 use self::warnings::Warnings;
-use crate::cli::{Done, Error};
 use crate::disk::Disk;
 use crate::keys::Unlock;
+use crate::outcome::{Done, Error};
 
 /// Threads that answer the kernel: most of them wait for a block, or copy one.
 const SERVERS: std::ops::RangeInclusive<usize> = 4..=16;

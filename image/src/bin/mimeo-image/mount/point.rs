@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
-use crate::cli::Error;
+use crate::outcome::Error;
 
 /// The kernel's side of FUSE.
 const DEVICE: &str = "/dev/fuse";

@@ -33,9 +33,9 @@ pub fn play_role() -> Option<ExitCode> {
     let role = args.next()?;
     let named = |name: &str| iter::once(OsString::from(name)).chain(args);
     if role == AS_SENDER {
-        Some(mimeo_sender::cli::main(named("mimeo-sender")))
+        Some(mimeo_sender::main(named("mimeo-sender")))
     } else if role == AS_RECEIVER {
-        Some(mimeo_receiver::cli::main(named("mimeo-receiver")))
+        Some(mimeo_receiver::main(named("mimeo-receiver")))
     } else if role == AS_LIMIT {
         Some(limit::main(named("mimeo-limit")))
     } else {

@@ -62,13 +62,20 @@ pub trait Program {
     /// The picture in a line, where there is something to tell.
     fn line(&self, status: &Self::Status) -> Option<String>;
 
-    /// What the operator is left with, the error last.
+    /// What the operator is left with before the error.
     fn summary(outcome: &Outcome<Self::Status>) -> Vec<String>;
 
     /// The error of a run as the operator sees it, if there is one.
     fn error(outcome: &Outcome<Self::Status>) -> Option<String> {
         let error = outcome.error.as_ref()?;
         Some(format!("{}: error: {}", Self::NAME, human::clean(error)))
+    }
+
+    /// What the operator is left with: the summary, the error last.
+    fn closing(outcome: &Outcome<Self::Status>) -> Vec<String> {
+        let mut lines = Self::summary(outcome);
+        lines.extend(Self::error(outcome));
+        lines
     }
 
     /// Tells an error that ends the program.
@@ -120,8 +127,7 @@ pub(crate) mod example {
         }
 
         fn summary(outcome: &Outcome<u32>) -> Vec<String> {
-            let counted = format!("counted {}", outcome.status);
-            [counted].into_iter().chain(Self::error(outcome)).collect()
+            vec![format!("counted {}", outcome.status)]
         }
     }
 

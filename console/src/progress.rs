@@ -154,10 +154,10 @@ impl<P: Program> Progress<P> {
             }
             Mode::Bar => {
                 self.screen.clear();
-                self.screen.print(&P::summary(outcome).join("\n"));
+                self.screen.print(&P::closing(outcome).join("\n"));
             }
             Mode::Plain | Mode::Auto => {
-                self.screen.print(&P::summary(outcome).join("\n"));
+                self.screen.print(&P::closing(outcome).join("\n"));
             }
         }
     }
@@ -166,6 +166,7 @@ impl<P: Program> Progress<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Exit;
     use crate::program::example::Counter;
 
     #[test]
@@ -176,6 +177,18 @@ mod tests {
             progress.handle_update(Update::Status(status));
         }
         assert_eq!(shown.take(), "at 1\nat 10\n");
+    }
+
+    #[test]
+    fn the_error_is_told_last() {
+        let outcome = |error: Option<&str>| Outcome {
+            exit: Exit::Failure,
+            status: 3,
+            error: error.map(str::to_owned),
+        };
+        assert_eq!(Counter::closing(&outcome(None)), ["counted 3"]);
+        let told = Counter::closing(&outcome(Some("no\u{1b} room")));
+        assert_eq!(told, ["counted 3", "counter: error: no? room"]);
     }
 
     #[test]

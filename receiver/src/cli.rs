@@ -2,20 +2,17 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use mimeo_console::{Mode, Program as _, args, duration};
+use mimeo_console::{Mode, args, duration};
 use mimeo_image::target;
 use mimeo_protocol::keys::VerifyingKey;
 use mimeo_protocol::wire::DEFAULT_PORT;
 
 use crate::exit;
 use crate::parse::{self, Host};
-use crate::progress::Receiver;
 use crate::then::Then;
-use crate::{config, operator};
 
 const LONG_ABOUT: &str = "\
 Receives a disk image that a sender multicasts to a room of machines, and writes it.
@@ -41,7 +38,7 @@ Examples:
 
 Units: times 500ms, 10s, 5m, 2h; sizes 64MiB (or 64M), 64MB, bytes. MIMEO_LOG=debug shows a log.";
 
-/// The arguments: their shape is checked here, their sense in [`config::resolve`].
+/// The arguments: their shape is checked here, their sense in [`crate::config::resolve`].
 #[derive(Debug, Parser)]
 #[command(
     name = "mimeo-receiver",
@@ -177,21 +174,6 @@ pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Args, clap
     args::parse(args, EXAMPLES, exit::HELP)
 }
 
-/// The whole program: arguments in, exit code out.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match parse_args(args) {
-        Ok(args) => args,
-        Err(error) => return args::show(&error).into(),
-    };
-    match config::resolve(args) {
-        Ok((config, presentation)) => operator::run(config, &presentation).into(),
-        Err(error) => {
-            Receiver::complain(&error.to_string());
-            error.exit().into()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,13 +249,5 @@ mod tests {
                 .to_string()
                 .contains("130  interrupted")
         );
-    }
-
-    #[test]
-    fn the_program_refuses_before_it_touches_anything() {
-        let exit = |args: &[&str]| format!("{:?}", main(args.iter().map(OsString::from)));
-        let usage = format!("{:?}", ExitCode::from(2));
-        assert_eq!(exit(&["mimeo-receiver"]), usage);
-        assert_eq!(exit(&["mimeo-receiver", "null:"]), usage);
     }
 }

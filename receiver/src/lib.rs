@@ -1,8 +1,8 @@
 //! Receives a disk image that a sender multicasts: the library behind `mimeo-receiver`.
 //!
-//! [`cli`] turns the command line into a [`config::Config`]; [`run::run`] takes part in a session
-//! with it and tells what happens as [`run::Update`]s; the operator's side shows these and passes
-//! on what the operator wants. The engine and the operator meet only in [`run`] and [`status`].
+//! [`cli`] reads the command line, of which [`config`] makes a [`config::Config`]; [`run::run`] takes
+//! part in a session with it and tells what happens as [`status::Update`]s; the operator's side shows
+//! these and passes on what the operator wants. The engine and the operator meet only in [`status`].
 
 #[cfg(fuzzing)]
 compile_error!("with --cfg fuzzing hashes stand for signatures and for the exchange of a join");
@@ -21,4 +21,5 @@ mod summary;
 mod then;
 
 pub use mimeo_console::{Admission, AdmissionError, Mode, ReportFile, ReportFileError};
+pub use operator::main;
 pub use then::Then;

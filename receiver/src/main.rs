@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mimeo_receiver::cli::main(std::env::args_os())
+    mimeo_receiver::main(std::env::args_os())
 }

@@ -1,15 +1,34 @@
-//! Takes part in a session with an operator in front of it, and does what is to follow.
+//! The program: takes part in a session with an operator in front of it, and does what is to follow.
 
-use mimeo_console::{Operator, Program as _, Progress};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use mimeo_console::{Operator, Program as _, Progress, args};
 
 use crate::config::{Config, Presentation};
 use crate::exit::Exit;
 use crate::progress::Receiver;
-use crate::run::{self, Severity, Update};
+use crate::status::{Severity, Update};
 use crate::then::Then;
+use crate::{cli, config, run};
+
+/// The whole program: arguments in, exit code out.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match cli::parse_args(args) {
+        Ok(args) => args,
+        Err(error) => return args::show(&error).into(),
+    };
+    match config::resolve(args) {
+        Ok((config, presentation)) => with_operator(config, &presentation).into(),
+        Err(error) => {
+            Receiver::complain(&error.to_string());
+            error.exit().into()
+        }
+    }
+}
 
 /// Receives as `config` says, to the end.
-pub(crate) fn run(config: Config, presentation: &Presentation) -> Exit {
+fn with_operator(config: Config, presentation: &Presentation) -> Exit {
     let operator = Operator {
         program: Receiver::default(),
         progress: presentation.progress,
@@ -51,6 +70,14 @@ fn follow(exit: Exit, then: Then, progress: &mut Progress<Receiver>) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_program_refuses_before_it_touches_anything() {
+        let exit = |args: &[&str]| format!("{:?}", main(args.iter().map(OsString::from)));
+        let usage = format!("{:?}", ExitCode::from(2));
+        assert_eq!(exit(&["mimeo-receiver"]), usage);
+        assert_eq!(exit(&["mimeo-receiver", "null:"]), usage);
+    }
 
     #[test]
     fn a_machine_with_a_failure_is_not_restarted() {

@@ -19,22 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use crate::config::Config;
 use crate::engine::{Again, Engine, NotJoined, Parts, Pictures, Room, Search, seed_of};
 use crate::exit::Exit;
-use crate::status::{Phase, Status};
-
-pub use mimeo_console::Severity;
-
-/// What a person can do while a receiver runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// Give up and tell the sender.
-    Interrupt,
-}
-
-/// What a running receiver tells.
-pub type Update = mimeo_console::Update<Status>;
-
-/// How a receiver ended.
-pub type Outcome = mimeo_console::Outcome<Status>;
+use crate::status::{Command, Outcome, Phase, Severity, Status, Update};
 
 /// Receives the image onto the target. Returns when it is verified and flushed, or has failed;
 /// `updates` hears of everything in between.

@@ -1,10 +1,25 @@
-//! What a running receiver looks like from outside: for progress displays and reports.
+//! What the engine and its operator tell each other: pictures of the receiver, lines, and orders.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use mimeo_protocol::receiver::Unused;
 use mimeo_protocol::wire::{ReadBack, SlowReason};
+
+pub use mimeo_console::Severity;
+
+/// What a person can do while a receiver runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Give up and tell the sender.
+    Interrupt,
+}
+
+/// What a running receiver tells.
+pub type Update = mimeo_console::Update<Status>;
+
+/// How a receiver ended.
+pub type Outcome = mimeo_console::Outcome<Status>;
 
 /// A picture of the receiver at a moment.
 #[derive(Debug, Clone, Default)]

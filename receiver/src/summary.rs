@@ -1,16 +1,15 @@
 //! What the operator is left with: verified or not, and the run in figures.
 
-use mimeo_console::{Program as _, human, report};
+use mimeo_console::{human, report};
 use mimeo_image::ByteSize;
 use mimeo_protocol::receiver::Unused;
 use mimeo_protocol::wire::ReadBack;
 
 use crate::exit::Exit;
-use crate::progress::{Receiver, kept};
-use crate::run::Outcome;
+use crate::status::Outcome;
 use crate::status::Status;
 
-/// The lines, the error last.
+/// The lines, without the error.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let status = &outcome.status;
     let target = human::clean(&status.target);
@@ -31,7 +30,6 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     if let Some(digest) = &status.digest {
         lines.push(format!("b3sum of the image: {digest}"));
     }
-    lines.extend(Receiver::error(outcome));
     lines
 }
 
@@ -53,6 +51,12 @@ fn figures(status: &Status) -> Option<String> {
         human::clock(status.transfer_time),
         human::share(loss)
     ))
+}
+
+/// `kept 80.0 %` of the image, where the target held a part of it.
+pub(crate) fn kept(status: &Status) -> Option<String> {
+    let share = human::percent(status.bytes_kept, status.image_len?);
+    (status.bytes_kept > 0).then(|| format!("kept {share}"))
 }
 
 /// What was proved of the target, where that was wanted.
@@ -231,16 +235,10 @@ mod tests {
     }
 
     #[test]
-    fn failure_is_told_with_its_reason() {
-        let outcome = outcome(
-            Exit::NobodyInTime,
-            Status::default(),
-            Some("no\u{1b} sender"),
-        );
-        assert_eq!(lines(&outcome), ["mimeo-receiver: error: no? sender"]);
-        let outcome = super::tests::outcome(Exit::Failure, receiving(), Some("disk full"));
-        let lines = lines(&outcome);
-        assert_eq!(lines[0], "FAILED: /dev/sda, Disk?[2J 1.0 GB");
-        assert_eq!(lines[3..], ["mimeo-receiver: error: disk full"]);
+    fn failure_is_told_unless_there_was_no_run() {
+        let nobody = outcome(Exit::NobodyInTime, Status::default(), Some("no sender"));
+        assert!(lines(&nobody).is_empty(), "the error says it all");
+        let full = outcome(Exit::Failure, receiving(), Some("disk full"));
+        assert_eq!(lines(&full)[0], "FAILED: /dev/sda, Disk?[2J 1.0 GB");
     }
 }

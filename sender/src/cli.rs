@@ -2,22 +2,19 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use jiff::Zoned;
-use mimeo_console::{Mode, Program as _, args, duration};
+use mimeo_console::{Mode, args, duration};
 use mimeo_image::source::UsedMode;
 use mimeo_protocol::block::Level;
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::Parity;
 use mimeo_protocol::wire::DEFAULT_PORT;
 
-use crate::exit::{self, Exit};
-use crate::progress::Sender;
+use crate::exit;
+use crate::parse;
 use crate::slow::{self, Policy};
-use crate::{config, operator, parse};
 
 const LONG_ABOUT: &str = "\
 Sends a disk image to every receiver on the network at once.
@@ -42,7 +39,7 @@ Examples:
 
 Units: times 500ms, 10s, 5m, 2h; rates in bit/s with k, M or G. MIMEO_LOG=debug shows a log.";
 
-/// The arguments: their shape is checked here, their sense in [`config::resolve`].
+/// The arguments: their shape is checked here, their sense in [`crate::config::resolve`].
 #[derive(Debug, Parser)]
 #[command(
     name = "mimeo-sender",
@@ -201,21 +198,6 @@ pub struct Args {
 /// Those of `clap`, which include the requests for help and the version.
 pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
     args::parse(args, EXAMPLES, exit::HELP)
-}
-
-/// The whole program: arguments in, exit code out.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match parse_args(args) {
-        Ok(args) => args,
-        Err(error) => return args::show(&error).into(),
-    };
-    match config::resolve(args, &Zoned::now()) {
-        Ok((config, presentation)) => operator::run(config, &presentation).into(),
-        Err(error) => {
-            Sender::complain(&error.to_string());
-            Exit::Usage.into()
-        }
-    }
 }
 
 #[cfg(test)]
@@ -378,20 +360,6 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("130  interrupted")
-        );
-    }
-
-    #[test]
-    fn the_program_refuses_before_it_touches_anything() {
-        let exit = |args: &[&str]| main(args.iter().map(OsString::from));
-        let usage = format!("{:?}", ExitCode::from(2));
-        assert_eq!(format!("{:?}", exit(&["mimeo-sender"])), usage);
-        assert_eq!(
-            format!(
-                "{:?}",
-                exit(&["mimeo-sender", "--code", "7-zoo", "/nonexistent"])
-            ),
-            usage
         );
     }
 }

@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Zoned;
 use mimeo_console::{
-    Admission, AdmissionError, JoinCode, KeyFileError, Mode, ReportFile, ReportFileError, duration,
-    terminal,
+    Admission, AdmissionError, JoinCode, Mode, ReportFile, ReportFileError, duration, terminal,
 };
 use mimeo_image::image_file::{Credentials, KeyError};
 use mimeo_image::source::{SourceOptions, UsedMode};
@@ -18,7 +17,8 @@ use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{Parity, SlowRules};
 
 use crate::cli::Args;
-use crate::{sign_key, slow, start_at};
+use crate::sign_key::{self, SignKeyError};
+use crate::{slow, start_at};
 
 /// Bytes of a session name that fit the announce.
 const MAX_NAME: usize = 255;
@@ -118,20 +118,8 @@ pub enum ConfigError {
     #[error("--code - reads the code from standard input, which is the image; give --key-file")]
     CodeAndImage,
     /// The key that signs cannot be used.
-    #[error("--sign-key {}: {}", path.display(), sign_key::text(error))]
-    SignKey {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: KeyFileError,
-    },
-    /// Everybody would hold the key that signs.
-    #[error(
-        "--sign-key {}: it is the key of --key-file, which every receiver holds, so that each of \
-         them could sign; make another one with `mimeo-image keygen FILE`",
-        .0.display()
-    )]
-    SharedSignKey(PathBuf),
+    #[error(transparent)]
+    SignKey(#[from] SignKeyError),
     /// The session's name cannot be announced.
     #[error(
         "--session {0:?}: a name has 1 to {MAX_NAME} bytes and no control characters; \

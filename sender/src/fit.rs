@@ -5,7 +5,7 @@ use mimeo_image::source::Source;
 use mimeo_protocol::wire::{LastPartition, TargetNeeds};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::run::{Severity, Update};
+use crate::status::{Severity, Update};
 
 /// Reads the image's partition table. `None` of a stream, which cannot be looked at.
 pub(crate) fn look_at(source: &Source, updates: &UnboundedSender<Update>) -> Option<TargetNeeds> {

@@ -1,8 +1,8 @@
 //! Sends a disk image to a room of machines: the library behind `mimeo-sender`.
 //!
-//! [`cli`] turns the command line into a [`config::Config`]; [`run::run`] runs a session with it
-//! and tells what happens as [`run::Update`]s; the operator's side shows these and passes on
-//! what the operator wants. The engine and the operator meet only in [`run`] and [`status`].
+//! [`cli`] reads the command line, of which [`config`] makes a [`config::Config`]; [`run::run`] runs
+//! a session with it and tells what happens as [`status::Update`]s; the operator's side shows these
+//! and passes on what the operator wants. The engine and the operator meet only in [`status`].
 
 #[cfg(fuzzing)]
 compile_error!("with --cfg fuzzing hashes stand for signatures and for the exchange of a join");
@@ -27,6 +27,8 @@ pub mod status;
 mod summary;
 mod unused;
 
+pub use operator::main;
+pub use sign_key::SignKeyError;
 pub use spill::SpilledPages;
 
 pub use mimeo_console::{

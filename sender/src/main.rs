@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mimeo_sender::cli::main(std::env::args_os())
+    mimeo_sender::main(std::env::args_os())
 }

@@ -1,11 +1,31 @@
-//! Runs a session with an operator in front of it.
+//! The program: runs a session with an operator in front of it.
 
-use mimeo_console::Operator;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use jiff::Zoned;
+use mimeo_console::{Operator, Program as _, args};
 
 use crate::config::{Config, Presentation};
 use crate::exit::Exit;
 use crate::progress::{Plan, Sender};
-use crate::run::{self, Command};
+use crate::status::Command;
+use crate::{cli, config, run};
+
+/// The whole program: arguments in, exit code out.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match cli::parse_args(args) {
+        Ok(args) => args,
+        Err(error) => return args::show(&error).into(),
+    };
+    match config::resolve(args, &Zoned::now()) {
+        Ok((config, presentation)) => with_operator(config, &presentation).into(),
+        Err(error) => {
+            Sender::complain(&error.to_string());
+            Exit::Usage.into()
+        }
+    }
+}
 
 /// What a line asks for.
 fn command(line: &str) -> Option<Command> {
@@ -17,7 +37,7 @@ fn command(line: &str) -> Option<Command> {
 }
 
 /// Runs the session that `config` describes, to its end.
-pub(crate) fn run(config: Config, presentation: &Presentation) -> Exit {
+fn with_operator(config: Config, presentation: &Presentation) -> Exit {
     let keys = config.has_keys();
     let plan = Plan {
         start: config.start.clone(),
@@ -31,5 +51,24 @@ pub(crate) fn run(config: Config, presentation: &Presentation) -> Exit {
     };
     match operator.run(|updates, commands| run::run(config, updates, commands)) {
         Ok((exit, _)) | Err(exit) => exit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_refuses_before_it_touches_anything() {
+        let exit = |args: &[&str]| main(args.iter().map(OsString::from));
+        let usage = format!("{:?}", ExitCode::from(2));
+        assert_eq!(format!("{:?}", exit(&["mimeo-sender"])), usage);
+        assert_eq!(
+            format!(
+                "{:?}",
+                exit(&["mimeo-sender", "--code", "7-zoo", "/nonexistent"])
+            ),
+            usage
+        );
     }
 }

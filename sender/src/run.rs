@@ -19,27 +19,8 @@ use crate::exit::Exit;
 use crate::fit::look_at;
 use crate::golden;
 use crate::open::open;
-use crate::status::{ReceiverState, ReceiverStatus, Status};
+use crate::status::{Command, Outcome, ReceiverState, ReceiverStatus, Severity, Status, Update};
 use crate::{SpilledPages, summary, unused};
-
-pub use mimeo_console::Severity;
-
-/// What the operator can do while a session runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// Start with whoever is here.
-    StartNow,
-    /// Admit receivers by another join code from now on.
-    NewCode,
-    /// End the session and tell every receiver.
-    Interrupt,
-}
-
-/// What a running session tells.
-pub type Update = mimeo_console::Update<Status>;
-
-/// How a session ended; its error says what went wrong, where not only receivers failed.
-pub type Outcome = mimeo_console::Outcome<Status>;
 
 /// Sends the image to the room. Returns when every receiver is done, failed or lost, or when the
 /// session failed; `updates` hears of everything in between.

@@ -7,7 +7,7 @@ use mimeo_image::ByteSize;
 use mimeo_protocol::sender::{About, Member, MemberState, Slow, SlowPolicy, SlowRules};
 use mimeo_protocol::wire::SlowReason;
 
-use crate::run::Severity;
+use crate::status::Severity;
 
 /// Receivers that hold up a room and are told by name; beyond these they are counted.
 const NAMED: usize = 8;

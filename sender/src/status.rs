@@ -1,9 +1,28 @@
-//! What a running session looks like from outside: for progress displays and reports.
+//! What the engine and its operator tell each other: pictures of the session, lines, and orders.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use mimeo_protocol::wire::{ReadBack, SlowReason};
+
+pub use mimeo_console::Severity;
+
+/// What the operator can do while a session runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Start with whoever is here.
+    StartNow,
+    /// Admit receivers by another join code from now on.
+    NewCode,
+    /// End the session and tell every receiver.
+    Interrupt,
+}
+
+/// What a running session tells.
+pub type Update = mimeo_console::Update<Status>;
+
+/// How a session ended; its error says what went wrong, where not only receivers failed.
+pub type Outcome = mimeo_console::Outcome<Status>;
 
 /// A picture of the session at a moment.
 #[derive(Debug, Clone, Default)]

@@ -1,18 +1,18 @@
 //! What the operator is left with: a line for every machine, then the session in figures.
 
-use mimeo_console::{Program as _, human, report};
+use mimeo_console::{human, report};
 use mimeo_image::ByteSize;
 use mimeo_protocol::wire::ReadBack;
 
-use crate::progress::{Sender, tally};
+use crate::progress::tally;
 use crate::report::overhead;
-use crate::run::Outcome;
+use crate::status::Outcome;
 use crate::status::{ReceiverState, ReceiverStatus, Status};
 
 /// Cells that a host name gets at most.
 const NAME: usize = 32;
 
-/// The lines, the error last.
+/// The lines, without the error.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let status = &outcome.status;
     let mut lines: Vec<String> = machines(&status.receivers, status.image_len);
@@ -21,7 +21,6 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     if let Some(digest) = &status.digest {
         lines.push(format!("b3sum of the image: {digest}"));
     }
-    lines.extend(Sender::error(outcome));
     lines
 }
 
@@ -168,7 +167,6 @@ mod tests {
                 "1 of 4 receivers verified",
                 "1.0 GB in 1:40 at 80.0 Mbit/s, overhead 3.0 %",
                 &format!("b3sum of the image: {}", "ab".repeat(32)),
-                "mimeo-sender: error: 2 receivers failed",
             ]
         );
     }
@@ -188,7 +186,7 @@ mod tests {
         let nobody = super::lines(&outcome(Status::default(), None));
         assert_eq!(nobody, ["no receiver joined"]);
         let refused = super::lines(&outcome(Status::default(), Some("no such file")));
-        assert_eq!(refused, ["mimeo-sender: error: no such file"]);
+        assert!(refused.is_empty(), "the error says it all: {refused:?}");
     }
 
     #[test]

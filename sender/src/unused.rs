@@ -8,7 +8,7 @@ use mimeo_image::used::Layout;
 use mimeo_image::{ByteSize, SourceError};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::run::{Severity, Update};
+use crate::status::{Severity, Update};
 
 /// From this share on, in percent, it is worth a word that unused bytes are sent.
 const NOTABLE: u64 = 10;

@@ -14,7 +14,7 @@ use super::gather::Gather;
 use super::search::text_of;
 use super::writer::Done;
 use crate::exit::Exit;
-use crate::run::Severity;
+use crate::status::Severity;
 
 /// The search, and what follows it.
 pub(crate) struct Again {

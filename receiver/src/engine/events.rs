@@ -10,7 +10,7 @@ use super::Engine;
 use super::ending::{exit_of, failure_text};
 use super::writer::Work;
 use crate::exit::Exit;
-use crate::run::Severity;
+use crate::status::Severity;
 
 /// Told once, at the first symbol that turns out not to be the sender's.
 const FORGED: &str = "data came that the sender has not sent, and is left out: somebody in the room \

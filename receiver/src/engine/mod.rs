@@ -26,8 +26,8 @@ use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::exit::Exit;
-use crate::run::{Command, Severity, Update};
 use crate::status::Status;
+use crate::status::{Command, Severity, Update};
 pub(crate) use again::{Again, seed_of};
 use check::{Checked, Checker};
 use ending::with_remains;

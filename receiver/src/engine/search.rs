@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::room::Room;
 use crate::exit::Exit;
-use crate::run::{Command, Severity, Update};
+use crate::status::{Command, Severity, Update};
 
 /// Without a sender for this long the person is told what to check.
 const NOBODY_AFTER: Duration = Duration::from_secs(10);

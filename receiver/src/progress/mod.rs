@@ -13,9 +13,9 @@ use mimeo_image::ByteSize;
 use mimeo_protocol::wire::SlowReason;
 
 use crate::report::StatusDoc;
-use crate::run::{Command, Outcome};
+use crate::status::{Command, Outcome};
 use crate::status::{Phase, Status};
-use crate::summary;
+use crate::summary::{self, kept};
 use trend::Trend;
 
 /// The receiver as a person in front of it sees it.
@@ -120,12 +120,6 @@ fn figures(status: &Status, trend: &Trend) -> Vec<String> {
         parts.push(format!("loss {}", human::share(status.loss)));
     }
     parts
-}
-
-/// `kept 80.0 %` of the image, where the target held a part of it.
-pub(crate) fn kept(status: &Status) -> Option<String> {
-    let share = human::percent(status.bytes_kept, status.image_len?);
-    (status.bytes_kept > 0).then(|| format!("kept {share}"))
 }
 
 #[cfg(test)]

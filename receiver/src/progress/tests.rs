@@ -1,7 +1,7 @@
 use super::example::{receiving, searching, verifying};
 use super::*;
 use crate::exit::Exit;
-use crate::run::{Severity, Update};
+use crate::status::{Severity, Update};
 use jiff::Timestamp;
 use mimeo_console::{Mode, Progress, Report, Screen};
 

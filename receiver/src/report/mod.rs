@@ -140,7 +140,7 @@ mod tests {
     use crate::exit::Exit;
     use crate::progress::Receiver;
     use crate::progress::example::receiving;
-    use crate::run::Outcome;
+    use crate::status::Outcome;
     use mimeo_console::Report;
     use serde_json::json;
 

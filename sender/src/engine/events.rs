@@ -9,8 +9,8 @@ use mimeo_protocol::sender::Event;
 use mimeo_protocol::wire::FailCode;
 
 use super::{Engine, pictures};
-use crate::run::{Severity, Update};
 use crate::slow;
+use crate::status::{Severity, Update};
 use crate::summary::receivers;
 
 /// Without a receiver for this long the operator is told what to check.

@@ -12,6 +12,7 @@ mod pipeline;
 mod pool;
 mod queue;
 mod reader;
+mod results;
 mod room;
 mod source;
 
@@ -29,14 +30,15 @@ use mimeo_protocol::wire::FailCode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::Config;
-use crate::run::{Command, Update};
+use crate::status::{Command, Update};
 pub(crate) use codes::shown as shown_code;
 use digest::WholeDigest;
 use origin::Origin;
 use pictures::Pictures;
-use pipeline::{Pipeline, Produced, Reorder};
+use pipeline::{Pipeline, Reorder};
 use queue::Encoded;
 use reader::SharedSource;
+use results::Produced;
 pub(crate) use room::Room;
 
 /// Bursts that are sent before inputs are looked at again.

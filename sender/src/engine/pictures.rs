@@ -9,7 +9,7 @@ use mimeo_protocol::sender::{self as protocol, Endpoint, Member, MemberState, Se
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber};
 use mimeo_protocol::wire::{ReadBack, Stage};
 
-use crate::run::Severity;
+use crate::status::Severity;
 use crate::status::{Counters, Limit, Phase, ReceiverState, ReceiverStatus, Status};
 
 /// Loss above this share is worth a word: parity mends it, but it costs the room.

@@ -11,7 +11,7 @@ use mimeo_image::source::SourceError;
 use mimeo_net::Waker;
 use mimeo_protocol::block::{BlockDigest, Coding, Encoder, Level, ZerosDigest, is_zero};
 use mimeo_protocol::manifest::StoredBlock;
-use mimeo_protocol::sender::{Fetch, Rows};
+use mimeo_protocol::sender::Fetch;
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use super::effort::Effort;
@@ -19,6 +19,7 @@ use super::origin::{Loader, Origin};
 use super::pool::{Buffer, Pool};
 use super::queue::{Allowance, Encoded, Order, Work, WorkQueue};
 use super::reader::{Output, SharedSource, read_source};
+use super::results::{Produced, Results, results};
 
 /// Blocks that are read, encoded or wait for the session, at most: 12 MiB of raw blocks keep
 /// the encoders of a small machine busy.
@@ -26,43 +27,6 @@ const AHEAD: usize = 48;
 
 /// Encoders beyond this many wait for the reader.
 const MAX_ENCODERS: usize = 16;
-
-/// What the threads send to the session.
-#[derive(Debug)]
-pub(super) enum Produced {
-    /// A block or a run.
-    Item { order: Order, encoded: Encoded },
-    /// The digest of a part of a run.
-    Zeros { place: Place, digest: ZerosDigest },
-    /// All items below this order were handed out.
-    End { order: Order, image_len: u64 },
-    /// The symbols of a share.
-    Fetched {
-        fetch: Fetch,
-        body: Bytes,
-        rows: Rows,
-    },
-    /// The source failed.
-    Failed(SourceError),
-    /// The source holds something else than when it was read first.
-    Changed { place: Place },
-}
-
-/// The way to the session: a channel that wakes it.
-#[derive(Debug, Clone)]
-pub(super) struct Results {
-    channel: mpsc::Sender<Produced>,
-    waker: Waker,
-}
-
-impl Results {
-    pub(super) fn send(&self, produced: Produced) {
-        // A session that is over does not listen any more.
-        if self.channel.send(produced).is_ok() {
-            self.waker.wake();
-        }
-    }
-}
 
 /// The running threads.
 #[derive(Debug)]
@@ -83,8 +47,7 @@ impl Pipeline {
         waker: Waker,
     ) -> std::io::Result<Self> {
         let effort = Effort::new(level);
-        let (channel, results) = mpsc::channel();
-        let results_in = Results { channel, waker };
+        let (results_in, results) = results(waker);
         let queue = Arc::new(WorkQueue::default());
         let allowance = Arc::new(Allowance::new(AHEAD));
         let pool = Pool::default();

@@ -6,9 +6,9 @@ use mimeo_protocol::manifest::{Entry, Run};
 use mimeo_protocol::units::{BLOCK_SIZE, Place};
 
 use super::origin::Origin;
-use super::pipeline::{Produced, Results};
 use super::pool::{Buffer, Pool};
 use super::queue::{Allowance, Encoded, Order, Work, WorkQueue};
+use super::results::{Produced, Results};
 
 /// Blocks of a run that is handed over at once, 1 GiB.
 const RUN_AT_ONCE: u32 = 4096;

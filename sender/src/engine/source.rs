@@ -5,7 +5,7 @@ use mimeo_protocol::wire::FailCode;
 
 use super::Engine;
 use super::origin::Origin;
-use crate::run::Severity;
+use crate::status::Severity;
 
 impl Engine {
     /// The source was read to its end: it must still be the one that was opened.

@@ -15,7 +15,7 @@ use mimeo_console::{Program, Size, human};
 
 use crate::config::StartRules;
 use crate::report::StatusDoc;
-use crate::run::{Command, Outcome};
+use crate::status::{Command, Outcome};
 use crate::status::{Phase, Status};
 use crate::summary;
 use trend::Trend;

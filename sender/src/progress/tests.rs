@@ -1,8 +1,8 @@
 use super::example::{noon, plan, receiver, room, waiting};
 use super::*;
 use crate::exit::Exit;
-use crate::run::{Severity, Update};
 use crate::status::ReceiverState;
+use crate::status::{Severity, Update};
 use jiff::Timestamp;
 use mimeo_console::{Mode, Progress, Report, Screen, json};
 

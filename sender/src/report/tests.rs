@@ -2,7 +2,7 @@ use super::*;
 use crate::exit::Exit;
 use crate::progress::Sender;
 use crate::progress::example::room;
-use crate::run::Outcome;
+use crate::status::Outcome;
 use mimeo_console::Report;
 use serde_json::json;
 

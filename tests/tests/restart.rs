@@ -111,6 +111,16 @@ fn half_way_through_the_new_sender_sends_the_missing_half() {
 }
 
 #[test]
+fn a_lone_machine_does_not_cost_much_because_its_sender_was_started_again() {
+    let mut room = killed_at(BLOCKS / 4, 1);
+    room.start_sender(|_| {});
+    truth(&mut room);
+    assert_sessions(&room, 2);
+    let costly = |event: &Event| matches!(event, Event::Costly(_));
+    assert!(!room.operator.told.iter().any(costly));
+}
+
+#[test]
 fn a_sender_that_is_back_before_anybody_missed_it_is_found() {
     let mut room = killed_at(BLOCKS / 2, 2);
     room.start_sender(|_| {});

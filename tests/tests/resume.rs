@@ -92,6 +92,25 @@ fn a_room_that_holds_most_of_the_image_is_sent_the_rest_of_it() {
 }
 
 #[test]
+fn one_without_anything_may_come_late_to_a_room_that_lacks_little() {
+    // Eight times what the room lacks, and what anybody may ask for, are less than this image.
+    let new = random(500);
+    let old = changed(&new, |i| i == 3);
+    let mut room = Room::new(RoomConfig {
+        linger: ms(1000),
+        ..config(new, 1)
+    });
+    room.join(holding(&old));
+    room.at(ms(500), |room| {
+        room.join(MachineProfile::default());
+    });
+    truth(&mut room);
+    assert!(was_on_demand(&room));
+    assert_eq!(room.verdict().confirmed, 2);
+    assert_eq!(block_symbols(&room), 501 * SYMBOLS);
+}
+
+#[test]
 fn nothing_is_sent_to_a_room_that_holds_the_image() {
     let new = random(200);
     let mut room = room_of(new.clone(), 2);

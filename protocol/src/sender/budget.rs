@@ -68,18 +68,18 @@ impl Account {
         self.repairs += symbols;
     }
 
-    /// Whether it cost more than anybody may, in a session whose image needs `needed` symbols as far
-    /// as it is known.
+    /// Whether it cost more than anybody may, in a session whose image has so many source symbols as
+    /// far as it is known: whether or not the others needed them, who comes late may need all.
     #[must_use]
-    pub(super) fn is_exhausted(&self, needed: u64) -> bool {
-        self.total > needed.saturating_mul(IMAGES).saturating_add(SYMBOLS)
+    pub(super) fn is_exhausted(&self, image: u64) -> bool {
+        self.total > image.saturating_mul(IMAGES).saturating_add(SYMBOLS)
     }
 
     /// Whether it cost more than a receiver in a good network that came late, or is slow: worth a
     /// word.
     #[must_use]
-    pub(super) fn is_notable(&self, needed: u64) -> bool {
-        self.total > needed.saturating_mul(NOTABLE_IMAGES).saturating_add(AHEAD)
+    pub(super) fn is_notable(&self, image: u64) -> bool {
+        self.total > image.saturating_mul(NOTABLE_IMAGES).saturating_add(AHEAD)
     }
 
     /// Whether others should not wait for further repairs of it in a cycle whose pass has sent so

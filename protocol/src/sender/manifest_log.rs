@@ -41,6 +41,7 @@ pub struct ManifestLog {
     known_blocks: BlockNumber,
     closed_blocks: BlockNumber,
     unused_blocks: u64,
+    source_symbols: u64,
     identity: IdentityHasher,
 }
 
@@ -59,6 +60,7 @@ impl ManifestLog {
             known_blocks: BlockNumber(0),
             closed_blocks: BlockNumber(0),
             unused_blocks: 0,
+            source_symbols: 0,
             identity: IdentityHasher::default(),
         }
     }
@@ -75,7 +77,8 @@ impl ManifestLog {
             .push(&entry)
             .expect("the source yields every place once, in order");
         match &entry {
-            Entry::Block(_) => {
+            Entry::Block(block) => {
+                self.source_symbols += u64::from(block.k());
                 let blocks = self.known_blocks.0.checked_add(1);
                 self.known_blocks = BlockNumber(blocks.expect("block numbers are 32 bits"));
             }
@@ -130,6 +133,12 @@ impl ManifestLog {
         self.opened_at = None;
         self.closed_blocks = self.known_blocks;
         number
+    }
+
+    /// Source symbols of all blocks so far: what it takes to send the image once.
+    #[must_use]
+    pub fn source_symbols(&self) -> u64 {
+        self.source_symbols
     }
 
     /// Why pages are lost, if they are: nothing that has to do with them can go on.

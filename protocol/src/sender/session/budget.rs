@@ -33,8 +33,8 @@ impl Session {
 
     /// Sends a receiver away that has cost too much. Returns whether it did.
     pub(super) fn has_asked_too_much(&mut self, now: Instant, number: ReceiverNumber) -> bool {
-        let needed = self.counters.symbols_needed;
-        let exhausted = |member: &Member| member.account.is_exhausted(needed);
+        let image = self.manifest.source_symbols();
+        let exhausted = |member: &Member| member.account.is_exhausted(image);
         if !self.roster.member(number).is_some_and(exhausted) {
             return false;
         }

@@ -107,9 +107,9 @@ impl Session {
     /// A receiver cost the room more than a sound one does: the operator should know before it is sent
     /// away.
     pub(super) fn tell_of_cost(&mut self, number: ReceiverNumber) {
-        let needed = self.counters.symbols_needed;
+        let image = self.manifest.source_symbols();
         if let Some(member) = self.roster.member_mut(number)
-            && member.account.is_notable(needed)
+            && member.account.is_notable(image)
             && !member.told_of_cost
         {
             member.told_of_cost = true;

@@ -73,6 +73,12 @@ impl Interface {
         choice::choose(name, &candidates, &default_routes)
     }
 
+    /// Bytes of the largest UDP datagram of `family` that goes over it in one packet.
+    #[must_use]
+    pub fn largest_datagram(&self, family: Family) -> usize {
+        (self.mtu as usize).saturating_sub(family.headers())
+    }
+
     /// The interface's own address of `family`.
     #[must_use]
     pub fn address(&self, family: Family) -> Option<IpAddr> {

@@ -41,6 +41,16 @@ impl Family {
     pub fn of(ip: IpAddr) -> Self {
         if ip.is_ipv4() { Self::V4 } else { Self::V6 }
     }
+
+    /// Bytes of the headers in front of a datagram: IP without options (RFC 791, RFC 8200) and UDP
+    /// (RFC 768).
+    #[must_use]
+    pub fn headers(self) -> usize {
+        match self {
+            Self::V4 => 20 + 8,
+            Self::V6 => 40 + 8,
+        }
+    }
 }
 
 /// A non-blocking UDP socket on one interface.

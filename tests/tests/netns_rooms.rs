@@ -82,6 +82,35 @@ fn four_receivers_get_the_image_through_a_switch_that_snoops() {
 }
 
 #[test]
+fn a_sender_whose_packets_are_too_small_ends_before_a_target_is_touched() {
+    if !usable("a small MTU") {
+        return;
+    }
+    let (place, room) = (place(), room(1, Snooping::Off));
+    let mtu = |bytes: &str| {
+        let arguments = ["link", "set", "dev", "eth0", "mtu", bytes];
+        let done = room.command(Host::SENDER, "ip").args(arguments).status();
+        assert!(done.unwrap().success());
+    };
+    let image = place.random("image", 1 << 20);
+    let run = |options: &[&str]| {
+        let host = room.receivers().next().unwrap();
+        let target = place.file("target", vec![7; 100]);
+        let receiver = place.receiver_in(&room, host, target, &["--start-timeout", "3s"]);
+        let sender = place.sender_in(&room, image.clone(), options);
+        finish(place.start(sender, [receiver]))
+    };
+    mtu("1475");
+    let outcome = run(&[]);
+    assert_code(&outcome.sender, 1);
+    assert_says(&outcome.sender, "in packets of 1476; raise the MTU");
+    assert_code(&outcome.receivers[0], 4);
+    assert_eq!(std::fs::read(place.path("target")).unwrap(), [7; 100]);
+    mtu("1476");
+    assert_success(&run(&[]), &image);
+}
+
+#[test]
 fn repairs_stay_near_the_possible() {
     if !usable("overhead") {
         return;

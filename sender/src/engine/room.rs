@@ -8,7 +8,7 @@ use mimeo_net::{
     Family, Interest, Interface, InterfaceError, SendError, Socket, SocketError, Waiter,
 };
 use mimeo_protocol::ids::SessionId;
-use mimeo_protocol::wire::{CONTROL_GROUP_V4, CONTROL_GROUP_V6, data_group};
+use mimeo_protocol::wire::{CONTROL_GROUP_V4, CONTROL_GROUP_V6, SYMBOL_DATAGRAM, data_group};
 
 /// Room for the reports of a large room and, on the way out, for some bursts.
 const SOCKET_BUFFER: usize = 4 << 20;
@@ -25,6 +25,20 @@ pub(crate) enum RoomError {
     /// A socket could not be opened.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The image does not fit the interface's packets.
+    #[error(
+        "interface {interface} takes packets of up to {mtu} bytes (its MTU), and the image travels in \
+         packets of {needed}; raise the MTU (ip link set dev {interface} mtu 1500), or name another \
+         interface with --interface"
+    )]
+    Mtu {
+        /// The interface.
+        interface: String,
+        /// Its MTU in bytes.
+        mtu: u32,
+        /// Bytes of a packet with a symbol.
+        needed: usize,
+    },
     /// A socket buffer could not be set.
     #[error("cannot set the buffer of a socket: {0}")]
     Buffer(#[from] std::io::Error),
@@ -41,7 +55,8 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Opens the sockets; IPv4 where the interface has an address of it, else IPv6.
+    /// Opens the sockets; IPv4 where the interface has an address of it, else IPv6. What the interface
+    /// cannot carry is refused here: no receiver has opened its target by then.
     pub(crate) fn open(
         interface: Option<&str>,
         port: u16,
@@ -54,6 +69,13 @@ impl Room {
         } else {
             Family::V6
         };
+        if interface.largest_datagram(family) < SYMBOL_DATAGRAM {
+            return Err(RoomError::Mtu {
+                mtu: interface.mtu,
+                needed: SYMBOL_DATAGRAM + family.headers(),
+                interface: interface.name,
+            });
+        }
         let group = match family {
             Family::V4 => IpAddr::V4(CONTROL_GROUP_V4),
             Family::V6 => IpAddr::V6(CONTROL_GROUP_V6),

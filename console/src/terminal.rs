@@ -1,5 +1,6 @@
 //! What comes from the operator while a run goes on: signals, and lines that are typed.
 
+use std::fs;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{isatty, tcgetpgrp};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::program::Program;
 use crate::update::{Severity, Update};
@@ -23,8 +24,8 @@ const LOOK: Timespec = Timespec {
 /// them to a process and to its group.
 const ECHO: Duration = Duration::from_millis(500);
 
-/// The first Ctrl-C or SIGTERM ends the session in order, the second one the process. SIGUSR1 asks
-/// for [`Program::ON_USR1`].
+/// The first Ctrl-C, SIGTERM or SIGHUP ends the session in order, the second one the process. SIGUSR1
+/// asks for [`Program::ON_USR1`].
 ///
 /// They are watched on a thread of their own: the second one works even while the session is
 /// stuck in the kernel, say in opening a pipe that nobody has at the other end.
@@ -40,38 +41,27 @@ pub(crate) fn watch_signals<P: Program>(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
-    let (mut interrupt, mut terminate) = {
+    let (ending, mut endings) = mpsc::unbounded_channel();
+    {
+        // What is passed on is so whenever the runtime waits for the channel below.
         let _context = runtime.enter();
-        (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        )
-    };
-    if let Some(command) = P::ON_USR1 {
-        let mut usr1 = {
-            let _context = runtime.enter();
-            signal(SignalKind::user_defined1())?
-        };
-        let commands = commands.clone();
-        // Runs whenever the runtime waits for the signals below.
-        runtime.spawn(async move {
-            while usr1.recv().await.is_some() && commands.send(command).is_ok() {}
-        });
+        pass_on(SignalKind::interrupt(), ending.clone(), ())?;
+        pass_on(SignalKind::terminate(), ending.clone(), ())?;
+        if !is_ignored(SignalKind::hangup()) {
+            pass_on(SignalKind::hangup(), ending, ())?;
+        }
+        if let Some(command) = P::ON_USR1 {
+            pass_on(SignalKind::user_defined1(), commands.clone(), command)?;
+        }
     }
     let watch = async move {
-        let mut next = async || {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
-        next().await;
+        endings.recv().await;
         // Without listeners the session is over and its summary is being written.
         let _ = updates.send(Update::Line(Severity::Warn, P::INTERRUPTED.to_owned()));
         let _ = commands.send(P::INTERRUPT);
         let first = Instant::now();
         while first.elapsed() < ECHO {
-            next().await;
+            endings.recv().await;
         }
         screen.last_words(P::STOPPED);
         std::process::exit(Exit::Interrupted.code().into());
@@ -80,6 +70,27 @@ pub(crate) fn watch_signals<P: Program>(
         .name("signals".to_owned())
         .spawn(move || runtime.block_on(watch))?;
     Ok(())
+}
+
+/// Sends `what` whenever the signal comes, as long as somebody listens.
+fn pass_on<T: Copy + Send + 'static>(
+    kind: SignalKind,
+    to: UnboundedSender<T>,
+    what: T,
+) -> io::Result<()> {
+    let mut signal = signal(kind)?;
+    tokio::spawn(async move { while signal.recv().await.is_some() && to.send(what).is_ok() {} });
+    Ok(())
+}
+
+/// Whether who started us has a signal ignored, as nohup has: the terminal may go away then.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (kind.as_raw_value() - 1)) != 0)
 }
 
 /// Whether anything can be typed: standard input is a terminal.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::{can_loop, skip};
+use rustix::process::{Pid, Signal};
 
 const BLOCK: usize = 256 << 10;
 
@@ -350,4 +351,57 @@ fn an_image_file_is_checked_as_its_disk_is() {
     succeeded(&disk.mimeo(&["keygen", "lab.key"]));
     let sign = ["sign", "--sign-key", "lab.key", "locked.mimeo"];
     failed(&disk.mimeo(&sign), 3, "age -d -o PLAIN FILE");
+}
+
+#[test]
+fn a_capture_that_is_ended_leaves_nothing_behind() {
+    let disk = Disk::new();
+    fs::write(disk.path("long.raw"), noise(64 << 20, 5)).unwrap();
+    let is_part = |name: &str| Path::new(name).extension() == Some("part".as_ref());
+    let names = || -> Vec<String> {
+        let entries = fs::read_dir(disk.dir.path()).unwrap();
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        entries
+            .map(|entry| name(entry).into_string().unwrap())
+            .collect()
+    };
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let mut capture = Command::new(env!("CARGO_BIN_EXE_mimeo-image"))
+            .args(["capture", "--level", "max", "long.raw", "long.mimeo"])
+            .current_dir(disk.dir.path())
+            .spawn()
+            .unwrap();
+        while !names().iter().any(|name| is_part(name)) {
+            assert!(capture.try_wait().unwrap().is_none());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        rustix::process::kill_process(Pid::from_child(&capture), signal).unwrap();
+        assert_eq!(capture.wait().unwrap().code(), Some(130), "{signal:?}");
+        let left = names();
+        assert!(
+            !left
+                .iter()
+                .any(|name| is_part(name) || name == "long.mimeo"),
+            "{left:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_disk_is_packed_in_is_captured_with_a_warning() {
+    let disk = Disk::new();
+    let packed = [&b"\x1f\x8b\x08"[..], &[7; 5000]].concat();
+    fs::write(disk.path("disk.raw.gz"), &packed).unwrap();
+    for args in [
+        &["capture", "disk.raw.gz", "gz.mimeo"][..],
+        &["info", "disk.raw.gz"],
+        &["check", "disk.raw.gz"],
+    ] {
+        let output = disk.mimeo(args);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let words = "warning: disk.raw.gz: it is a gzip file, and is taken as it is";
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(disk.mimeo(&["export", "gz.mimeo"]).stdout == packed);
 }

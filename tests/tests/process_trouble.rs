@@ -72,6 +72,17 @@ fn an_interrupted_sender_tells_everybody() {
 }
 
 #[test]
+fn a_terminal_that_goes_away_ends_a_sender_in_order() {
+    let place = place();
+    let session = half_way(&place, 1, &[]);
+    session.sender.running.signal(Signal::HUP).unwrap();
+    let outcome = finish(session);
+    assert_code(&outcome.sender, 130);
+    assert_eq!(outcome.sender.report.unwrap().result, "interrupted");
+    assert_says(&outcome.receivers[0], "the operator ended the session");
+}
+
+#[test]
 fn an_interrupted_receiver_tells_the_sender_and_the_others_go_on() {
     let place = place();
     let session = half_way(&place, 2, &[]);

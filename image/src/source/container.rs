@@ -47,18 +47,18 @@ impl fmt::Display for Container {
         match self {
             Self::Compressed(name, program) => write!(
                 f,
-                "a {name} file, and is sent as it is; `{program} FILE | mimeo-sender -` sends what \
-                 is in it"
+                "a {name} file, and is taken as it is; `{program} FILE` writes what is in it, to a \
+                 file or into `mimeo-sender -`"
             ),
             Self::Virtual(name) => write!(
                 f,
-                "a {name} file, and is sent as it is; of the disk in it `mimeo-image capture` makes \
+                "a {name} file, and is taken as it is; of the disk in it `mimeo-image capture` makes \
                  an image file to send"
             ),
             Self::Foreign(name) => write!(
                 f,
-                "a {name} file, and is sent as it is; of the disk in it `qemu-img convert -O raw` \
-                 makes an image to send"
+                "a {name} file, and is taken as it is; of the disk in it `qemu-img convert -O raw` \
+                 makes an image"
             ),
         }
     }

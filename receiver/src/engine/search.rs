@@ -193,16 +193,20 @@ impl Asked {
 
     fn outcome(&self) -> String {
         let ips: Vec<String> = self.from.iter().map(|from| from.ip().to_string()).collect();
-        let asked = format!("asked {} times, at {}", self.times, ips.join(", "));
+        let times = match self.times {
+            1 => "once".to_owned(),
+            times => format!("{times} times"),
+        };
+        let asked = format!("asked {times}, at {}", ips.join(", "));
         let why = if self.times > 2 {
-            "Where one of them is the right one, its machine does not get what this one sends, or lets \
+            ". Where one of them is the right one, its machine does not get what this one sends, or lets \
              it wait after joins with a wrong code or key from the same address. Where somebody \
              announces sessions that there are not, name the right one with --session, or its host \
              with --sender"
         } else {
-            "the answer is still waited for"
+            "; the answer is still waited for"
         };
-        format!("{asked}. {why}")
+        asked + why
     }
 }
 

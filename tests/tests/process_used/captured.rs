@@ -272,5 +272,5 @@ fn a_file_in_which_a_disk_is_packed_is_sent_with_a_warning() {
     let target = place.path("target");
     let outcome = place.run(place.sender(&packed, &[]), [place.receiver(&target, &[])]);
     assert_success(&outcome, &packed);
-    assert_says(&outcome.sender, "a gzip file, and is sent as it is");
+    assert_says(&outcome.sender, "a gzip file, and is taken as it is");
 }

@@ -12,6 +12,7 @@ use mimeo_image::source::{DiskSource, SourceOptions, UsedMode};
 use mimeo_image::used::{Layout, Summary};
 use mimeo_image::{ByteSize, Source};
 
+use crate::disk::warn_if_packed;
 use crate::keys::{Lock, refused, signing_key};
 use crate::outcome::{Done, Error};
 use crate::progress::{Mode, Progress};
@@ -80,14 +81,15 @@ pub(crate) fn run(args: &Args) -> Result<Done, Error> {
     let key = args.sign_key.as_deref().map(signing_key).transpose()?;
     let encryption = args.lock.encryption()?;
     let mut description = describe(args, &disk, labels);
+    // Before there is a file that a signal would leave behind.
+    let mut progress = Progress::start(args.progress, "capturing", disk.len())
+        .map_err(|error| Error::Failure(format!("signals cannot be caught: {error}")))?;
     let mut writer =
         ImageWriter::create(&args.file, args.overwrite, encryption, disk.len()).map_err(refused)?;
     let capture = Capture {
         level: args.level,
         hash_disk: !args.no_b3sum,
     };
-    let mut progress = Progress::start(args.progress, "capturing", disk.len())
-        .map_err(|error| Error::Failure(format!("signals cannot be caught: {error}")))?;
     let digest = capture
         .run(&disk, &mut writer, |done| progress.on(done))
         .map_err(failed)?;
@@ -143,6 +145,7 @@ fn open(args: &Args) -> Result<DiskSource, Error> {
     };
     match Source::open_with(path.as_os_str(), &options) {
         Ok(Source::Disk(mut disk)) => {
+            warn_if_packed(path, &disk);
             if args.scrub {
                 scrub(&mut disk);
             }

@@ -1,5 +1,6 @@
 //! A disk that a subcommand looks at, whatever it is kept in.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,7 +34,10 @@ impl Disk {
             })?;
         match source {
             Source::Captured(captured) => Ok(Self::Image(Arc::clone(captured.image()))),
-            Source::Disk(disk) => Ok(Self::Source(disk)),
+            Source::Disk(disk) => {
+                warn_if_packed(path, &disk);
+                Ok(Self::Source(disk))
+            }
             Source::Stream(stream) => Err(Error::Usage(format!(
                 "{}: a stream cannot be looked at; name a block device or an image file",
                 stream.describe()
@@ -58,5 +62,17 @@ impl Disk {
             }
             Self::Source(disk) => disk.describe(),
         }
+    }
+}
+
+/// Says of a file in which a disk is packed that it is not taken for that disk.
+pub(crate) fn warn_if_packed(path: &Path, disk: &DiskSource) {
+    if let Some(container) = disk.container() {
+        // Nobody reading it is no reason to stop.
+        let _ = writeln!(
+            io::stderr(),
+            "warning: {}: it is {container}",
+            path.display()
+        );
     }
 }

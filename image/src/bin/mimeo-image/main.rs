@@ -15,6 +15,7 @@ mod outcome;
 mod progress;
 mod restore;
 mod sign;
+mod signals;
 mod verify;
 
 use std::process::ExitCode;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use mimeo_image::ByteSize;
-use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::signals;
 
 /// Between two lines where there is no bar, as the other programs do it.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -46,7 +47,7 @@ impl Progress {
     /// would end the program is an answer of [`Self::on`], the second ends it.
     pub(crate) fn start(mode: Mode, what: &'static str, len: u64) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in signals::ending() {
             signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }

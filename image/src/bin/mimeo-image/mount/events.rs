@@ -1,14 +1,13 @@
 //! What ends a mount: signals, and whoever unmounts it.
 
-use std::fs;
 use std::io;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::outcome::Error;
+use crate::signals;
 
 /// What happened.
 #[derive(Debug)]
@@ -31,11 +30,7 @@ impl Events {
     pub(super) fn start() -> Result<Self, Error> {
         let failed =
             |error: io::Error| Error::Failure(format!("signals cannot be caught: {error}"));
-        let mut wanted = vec![SIGINT, SIGTERM];
-        if !is_ignored(SIGHUP) {
-            wanted.push(SIGHUP);
-        }
-        let mut signals = Signals::new(wanted).map_err(failed)?;
+        let mut signals = Signals::new(signals::ending()).map_err(failed)?;
         let (sender, receiver) = mpsc::channel();
         let told = sender.clone();
         std::thread::Builder::new()
@@ -71,14 +66,4 @@ impl Events {
     pub(super) fn next_within(&self, time: Duration) -> Option<Event> {
         self.receiver.recv_timeout(time).ok()
     }
-}
-
-/// Whether who started us has a signal ignored, as nohup has: the terminal may go away then.
-fn is_ignored(signal: i32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 use mimeo_protocol::ids::{Cycle, Seq, Slot};
 use mimeo_protocol::keys::SigningKey;
 use mimeo_protocol::manifest::{Identity, IdentityHasher};
+use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::MemberState;
 use mimeo_protocol::units::{BLOCK_SIZE, BlockNumber, PageNumber, SYMBOL_SIZE};
 use mimeo_protocol::wire::{EndRecord, FailCode, Kind, Position, SymbolHeader, SymbolKind};
 use mimeo_tests::attack::forged::{page_of_lies, symbol_of_page};
-use mimeo_tests::sim::{Ending, Filling, MachineProfile, Room, Sight};
+use mimeo_tests::sim::{Ending, Filling, LinkProfile, MachineProfile, Room, RoomConfig, Sight};
 
 use common::insider::{Forger, all_have_it, next_seq, position, progress, throw_at_all};
 use common::{LIMIT, config, image, long_room, ms, run_until_begun, truth};
@@ -158,6 +159,44 @@ fn lies_about_where_the_stream_is_are_put_right() {
             assert!(extra < Duration::from_secs(2), "{name}, {begun}: {extra:?}");
         }
     }
+}
+
+#[test]
+fn a_stream_does_not_leave_those_behind_who_are_deceived_all_the_time() {
+    let lossy = LinkProfile {
+        loss: 0.05,
+        ..LinkProfile::default()
+    };
+    let slow = RoomConfig {
+        rate_cap: Some(Rate(100_000_000)),
+        ..config(image(Filling::Random, 300 * BLOCK_SIZE), 2)
+    };
+    let mut room = Room::new(slow.stream());
+    for _ in 0..2 {
+        room.join(MachineProfile {
+            down: lossy,
+            up: lossy,
+            ..MachineProfile::default()
+        });
+    }
+    let forger = Forger::in_room(&mut room);
+    // As if the stream were elsewhere, and the room so large that a report in 8 s is enough.
+    for moment in 0..6000 {
+        let forger = forger.clone();
+        let elapsed = room.elapsed() + ms(5 * moment);
+        room.at(elapsed, move |room| {
+            let far = Seq((1 << 48) - 1_000_000 + moment);
+            let lie = Position {
+                slot: Slot(u32::MAX),
+                horizon: BlockNumber(0),
+                pages: PageNumber(0),
+                receivers: u16::MAX,
+                ..position(room)
+            };
+            throw_at_all(room, &forger.control(far, lie, None));
+        });
+    }
+    all_have_it(&mut room);
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
 use mimeo_protocol::keys::Secret;
-use mimeo_protocol::sender::MemberState;
+use mimeo_protocol::sender::{Destination, MemberState};
 use mimeo_protocol::units::BLOCK_SIZE;
-use mimeo_protocol::wire::Auth;
+use mimeo_protocol::wire::{Auth, Probe};
 use mimeo_tests::sim::{Dice, Ending, Filling, MachineProfile, Room, RoomConfig};
 
 use common::{LIMIT, config, image, long_room, ms, truth};
@@ -121,4 +124,26 @@ fn noise_changes_nothing() {
     assert_eq!(room.verdict().confirmed, 2);
     let strays = room.operator.endpoint.strays();
     assert!(strays.malformed > 100, "{strays:?}");
+}
+
+#[test]
+fn nobody_is_answered_at_port_0() {
+    let mut room = long_room(1);
+    let mut probe = Vec::new();
+    let session_name = String::new();
+    Probe { session_name }.encode(&mut probe);
+    // Rooms begin a day ahead of the clock.
+    let now = Instant::now() + Duration::from_secs(2 * 86_400);
+    let sender = &mut room.operator.endpoint;
+    let (strays, mut out) = (sender.strays(), Vec::new());
+    let mut answers = |port: u16| {
+        let from = SocketAddr::from(([10, 77, 0, 9], port));
+        sender.handle_datagram(now, from, &probe);
+        let outgoing = std::iter::from_fn(|| sender.poll_transmit(now, &mut out));
+        outgoing
+            .filter(|it| it.to == Destination::Unicast(from))
+            .count()
+    };
+    assert_eq!((answers(9), answers(0)), (1, 0));
+    assert_eq!(sender.strays().malformed, strays.malformed + 1);
 }

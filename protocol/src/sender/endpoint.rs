@@ -187,6 +187,11 @@ impl Endpoint {
 
     /// Takes in a datagram. Garbage is counted and dropped.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        // Nothing can be sent to port 0, and nothing comes from there but what was made up.
+        if from.port() == 0 {
+            self.strays.malformed += 1;
+            return;
+        }
         match Kind::of(datagram) {
             Some((_, Kind::Probe)) => self.handle_probe(now, from, datagram),
             Some((version, Kind::Join)) if version != VERSION => {

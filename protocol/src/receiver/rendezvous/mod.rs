@@ -90,6 +90,10 @@ impl Rendezvous {
 
     /// Takes in a datagram; garbage is dropped.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        // Nothing can be sent to port 0, and nothing comes from there but what was made up.
+        if from.port() == 0 {
+            return;
+        }
         match Kind::of(datagram) {
             Some((version, Kind::Announce)) if version != VERSION => {
                 self.tell_once(from, RendezvousEvent::OtherVersion { from, version });

@@ -1,12 +1,12 @@
-//! Receivers report what the sender will need, and it asks where it needs more: in a large room for
-//! a report that got lost, which would hold the room up until the next; in a small one while another
-//! rate is tried, which lasts as long as the reports on it take.
+//! Receivers report what the sender will need, and it asks where it needs more: a receiver whose reports
+//! are overdue; in a large room one whose report got lost and would hold the room up until the next; in a
+//! small one all, while another rate is tried, which lasts as long as the reports on it take.
 
 use std::time::{Duration, Instant};
 
 use super::{Phase, Session, Transmit};
 use crate::ids::{ReceiverNumber, Seq, Slot};
-use crate::sender::roster::Member;
+use crate::sender::roster::{Member, keepalive};
 use crate::units::GROUP;
 use crate::wire::ToReceiver;
 
@@ -59,7 +59,8 @@ impl Session {
     }
 
     /// Asks those that were due to report and would hold up the stream before it is looked for them
-    /// twice more, at its present pace.
+    /// twice more, at its present pace; and all who should have reported by now whatever they have to
+    /// say. Their reports got lost, or somebody made them believe that the room is a large one.
     pub(super) fn ask_the_silent(&mut self, now: Instant) {
         let slot = self.pass.slot();
         let before = std::mem::replace(
@@ -70,9 +71,8 @@ impl Session {
             },
         );
         let receivers = self.roster.present();
-        if receivers <= SMALL_ROOM {
-            return;
-        }
+        let is_large = receivers > SMALL_ROOM;
+        let missing = keepalive(receivers) * 5 / 4;
         let longest = Duration::from_micros(250 * receivers as u64) * 5 / 4;
         let overdue = longest.max(REPORTS_WITHIN) + ON_THE_WAY;
         let slots = u64::from(slot.0) + 2 * u64::from(slot.0 - before.slot.0) + u64::from(GROUP);
@@ -85,7 +85,8 @@ impl Session {
             })
         };
         let silent = self.roster.gating().filter(|(_, member)| {
-            now.saturating_duration_since(member.heard_at) >= overdue && is_brake(member)
+            let since = now.saturating_duration_since(member.heard_at);
+            since >= missing || is_large && since >= overdue && is_brake(member)
         });
         let silent: Vec<ReceiverNumber> = silent.map(|(number, _)| number).collect();
         self.ask(silent);

@@ -53,13 +53,14 @@ pub fn percent(part: u64, whole: u64) -> String {
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
-/// Text from elsewhere without what could steer or confuse a terminal: control characters, and
-/// those without a width of their own, such as the ones that turn the writing direction.
+/// Text from elsewhere without what could steer or confuse a terminal: control characters, those
+/// without a width of their own, such as the ones that turn the writing direction, and line breaks
+/// of Unicode.
 #[must_use]
 pub fn clean(text: &str) -> String {
     text.chars()
         .map(|c| match c.width() {
-            Some(1..) => c,
+            Some(1..) if !matches!(c, '\u{2028}' | '\u{2029}') => c,
             _ => '?',
         })
         .collect()
@@ -162,6 +163,7 @@ mod tests {
     fn text_from_the_network_cannot_steer_the_terminal() {
         assert_eq!(clean("pc\u{1b}[2J\u{7}-1\n"), "pc?[2J?-1?");
         assert_eq!(clean("a\u{202e}b\u{200b}\u{85}"), "a?b??");
+        assert_eq!(clean("a\u{2028}b\u{2029}"), "a?b?");
         assert_eq!(clean("Prüfung 教室"), "Prüfung 教室");
     }
 

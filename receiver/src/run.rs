@@ -71,6 +71,7 @@ fn session(
     };
     let line = format!("listening on {}", room.describe());
     let _ = updates.send(Update::Line(Severity::Info, line));
+    warn_if_open(config, &updates);
     let _ = updates.send(Update::Status(pictures.before(Phase::Searching)));
     let search = Search {
         room: &room,
@@ -116,6 +117,15 @@ fn session(
         exit,
         status,
         error,
+    }
+}
+
+/// Says what it means to take whatever comes.
+fn warn_if_open(config: &Config, updates: &UnboundedSender<Update>) {
+    if config.admission == Admission::Open && config.sender_key.is_none() {
+        let text = "--open: what is written is what anybody on this network sends; --code, --key-file or \
+                    --sender-key take it from one sender only";
+        let _ = updates.send(Update::Line(Severity::Warn, text.to_owned()));
     }
 }
 

@@ -15,6 +15,7 @@ use mimeo_protocol::block::Level;
 use mimeo_protocol::keys::SigningKey;
 use mimeo_protocol::pacing::Rate;
 use mimeo_protocol::sender::{Parity, SlowRules};
+use mimeo_protocol::wire::DEFAULT_PORT;
 
 use crate::cli::Args;
 use crate::sign_key::{self, SignKeyError};
@@ -70,6 +71,18 @@ impl Config {
     pub fn has_keys(&self) -> bool {
         self.source != OsStr::new("-") && terminal::has_keys()
     }
+
+    /// Options that receivers have to be given beside the join code, each with a blank before it.
+    pub(crate) fn join_options(&self) -> String {
+        let mut options = String::new();
+        if self.port != DEFAULT_PORT {
+            options += &format!(" --port {}", self.port);
+        }
+        if let Some(key) = &self.signing_key {
+            options += &format!(" --sender-key {}", key.verifying_key());
+        }
+        options
+    }
 }
 
 /// When a session starts. The times are below `start_timeout` where they could only be
@@ -114,6 +127,11 @@ pub enum ConfigError {
         "--scrub leaves out what no clone needs, --used off sends every byte: choose one of them"
     )]
     ScrubWhole,
+    /// Nobody would see the join code.
+    #[error(
+        "--progress none shows nobody the join code that is made: give --code, --key-file or --open"
+    )]
+    UnseenCode,
     /// Standard input holds the image.
     #[error("--code - reads the code from standard input, which is the image; give --key-file")]
     CodeAndImage,
@@ -190,8 +208,11 @@ pub fn resolve(args: Args, now: &Zoned) -> Result<(Config, Presentation), Config
     if args.code.as_deref() == Some("-") && args.image == "-" {
         return Err(ConfigError::CodeAndImage);
     }
-    let admission = Admission::choose(args.code.as_deref(), args.key_file, args.open)?
-        .map_or_else(new_code, Ok)?;
+    let admission = match Admission::choose(args.code.as_deref(), args.key_file, args.open)? {
+        Some(admission) => admission,
+        None if args.progress == Mode::None => return Err(ConfigError::UnseenCode),
+        None => new_code()?,
+    };
     let signing_key = args
         .sign_key
         .map(|path| sign_key::read(path, &admission))

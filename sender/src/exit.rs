@@ -10,7 +10,7 @@ Exit codes:
   2    usage: the command line cannot be carried out
   3    the source was refused
   4    too few receivers came in time
-  5    some receivers failed
+  5    some receivers failed, or fewer than --min-receivers verified
   6    digest mismatch: a receiver holds something else than the image
   130  interrupted";
 

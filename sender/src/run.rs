@@ -102,8 +102,16 @@ fn session(
 fn say_how_to_join(config: &Config, updates: &UnboundedSender<Update>) {
     // Nobody listening is no reason to stop.
     let say = |line| updates.send(Update::Line(Severity::Info, line)).ok();
-    if let Admission::Code(code) = &config.admission {
-        say(shown_code(code));
+    match &config.admission {
+        Admission::Code(code) => {
+            say(shown_code(code, &config.join_options()));
+        }
+        Admission::Key(_) => {}
+        Admission::Open => {
+            let text = "--open: every machine on this network can join, read the image, and send the others \
+                        what they take for it; a join code or a key file keeps strangers out";
+            let _ = updates.send(Update::Line(Severity::Warn, text.to_owned()));
+        }
     }
     if let Some(key) = &config.signing_key {
         let key = key.verifying_key();

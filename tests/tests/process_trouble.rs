@@ -45,12 +45,17 @@ fn half_way(place: &Place, receivers: usize, options: &[&str]) -> Session {
     let sender = place.sender(&image, &[&SLOW[..], &["--min-receivers", &count]].concat());
     let receivers = (0..receivers).map(|number| place.receiver(target(place, number), options));
     let session = place.start(sender, receivers);
+    until_written(place);
+    session
+}
+
+/// Waits until something is written in the first target.
+fn until_written(place: &Place) {
     until("something is written", || {
         target(place, 0)
             .metadata()
             .is_ok_and(|about| about.blocks() > 0)
     });
-    session
 }
 
 #[test]
@@ -80,6 +85,24 @@ fn a_terminal_that_goes_away_ends_a_sender_in_order() {
     assert_code(&outcome.sender, 130);
     assert_eq!(outcome.sender.report.unwrap().result, "interrupted");
     assert_says(&outcome.receivers[0], "the operator ended the session");
+}
+
+#[test]
+fn a_sender_under_nohup_outlives_its_terminal() {
+    let place = place();
+    let image = place.random("image", LENGTH);
+    let sender = place.sender(&image, &SLOW);
+    let mut under_nohup = Command::new("nohup");
+    under_nohup
+        .arg(sender.get_program())
+        .args(sender.get_args())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let receiver = place.receiver(target(&place, 0), &[]);
+    let session = place.start(under_nohup, [receiver]);
+    until_written(&place);
+    session.sender.running.signal(Signal::HUP).unwrap();
+    assert_success(&finish(session), &image);
 }
 
 #[test]

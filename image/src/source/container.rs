@@ -15,7 +15,7 @@ pub enum Container {
 }
 
 /// How such files begin.
-const MAGIC: [(&[u8], Container); 9] = [
+const MAGIC: [(&[u8], Container); 10] = [
     (b"\x1f\x8b\x08", Container::Compressed("gzip", "zcat")),
     (b"\xfd7zXZ\0", Container::Compressed("xz", "xzcat")),
     (
@@ -27,6 +27,7 @@ const MAGIC: [(&[u8], Container); 9] = [
     (b"KDMV", Container::Virtual("vmdk")),
     (b"# Disk DescriptorFile", Container::Virtual("vmdk")),
     (b"vhdxfile", Container::Foreign("vhdx")),
+    (b"conectix", Container::Foreign("vhd")),
     (b"<<< ", Container::Foreign("vdi")),
 ];
 

@@ -204,9 +204,30 @@ impl Asked {
              announces sessions that there are not, name the right one with --session, or its host \
              with --sender"
         } else {
-            "; the answer is still waited for"
+            "; nothing has come back, so the sender may have ended by then"
         };
         asked + why
+    }
+}
+
+/// Names of sessions that are told, at most: anybody can make some up.
+const MOST_NAMES: usize = 8;
+
+/// Which sessions it could be.
+fn ambiguous(names: &[String]) -> String {
+    match names {
+        [name] => format!(
+            "several sessions called {name} are on the air; say whose is meant with --sender HOST"
+        ),
+        names => {
+            let some = &names[..names.len().min(MOST_NAMES)];
+            let more = match names.len() - some.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let some = some.join(", ");
+            format!("several sessions are on the air: {some}{more}; name one with --session")
+        }
     }
 }
 
@@ -219,10 +240,7 @@ pub(super) fn text_of(event: &RendezvousEvent) -> String {
             found.announce.session_name,
             found.from.ip()
         ),
-        RendezvousEvent::Ambiguous { names } => format!(
-            "several sessions are on the air: {}; name one with --session",
-            names.join(", ")
-        ),
+        RendezvousEvent::Ambiguous { names } => ambiguous(names),
         RendezvousEvent::WrongKey { from, .. } => format!(
             "the sender at {} has another join code or key: look at what it shows, and whether it is \
              the one that is meant",
@@ -283,6 +301,21 @@ fn reject_text(who: &str, reason: RejectReason, version: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sessions_to_choose_from_are_told_and_a_flood_of_them_is_not() {
+        let names = |count: usize| -> Vec<String> { (0..count).map(|n| format!("s{n}")).collect() };
+        assert_eq!(
+            ambiguous(&names(2)),
+            "several sessions are on the air: s0, s1; name one with --session"
+        );
+        assert!(ambiguous(&names(200)).contains("s6, s7 and 192 more;"));
+        let alike = ambiguous(&names(1));
+        assert!(
+            alike.contains("called s0") && alike.contains("--sender"),
+            "{alike}"
+        );
+    }
 
     #[test]
     fn who_was_asked_in_vain_is_told_and_a_flood_of_senders_is_not() {

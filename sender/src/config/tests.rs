@@ -206,3 +206,33 @@ fn scrubbing_goes_with_leaving_out_what_is_unused() {
     let refused = refusal(&["--used", "off", "--scrub", "x"]);
     assert!(refused.contains("--scrub"), "{refused}");
 }
+
+#[test]
+fn a_code_that_nobody_would_see_is_none() {
+    let text = refusal(&["--progress", "none", "x"]);
+    assert!(
+        text.contains("--progress none") && text.contains("--code"),
+        "{text}"
+    );
+    for admission in [&["--open"][..], &["--code", "7-amateur-trumpet"]] {
+        let args = [&["--progress", "none", "x"][..], admission].concat();
+        assert!(config(&args).is_ok(), "{args:?}");
+    }
+}
+
+#[test]
+fn receivers_are_told_all_that_they_need() {
+    let options = |args: &[&str]| {
+        let (config, _) = config(&[&["--open", "x"], args].concat()).unwrap();
+        config.join_options()
+    };
+    assert_eq!(options(&[]), "");
+    assert_eq!(options(&["--port", "7000"]), " --port 7000");
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("lab.key");
+    fs::write(&key, [7; keyfile::KEY_LEN]).unwrap();
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+    let public = SigningKey::from_seed(&[7; 32]).verifying_key();
+    let signed = options(&["--sign-key", key.to_str().unwrap()]);
+    assert_eq!(signed, format!(" --sender-key {public}"));
+}

@@ -9,9 +9,9 @@ use mimeo_protocol::sender::About;
 
 use super::Engine;
 
-/// What a machine is told to join with this code.
-pub(crate) fn shown(code: &JoinCode) -> String {
-    format!("join code {code}; on every machine: mimeo-receiver --code {code} TARGET")
+/// What a machine is told to join with this code, and with these options of the receiver.
+pub(crate) fn shown(code: &JoinCode, options: &str) -> String {
+    format!("join code {code}; on every machine: mimeo-receiver --code {code}{options} TARGET")
 }
 
 /// Lines about joins that came to nothing: whoever guesses could fill the screen with them.
@@ -65,7 +65,7 @@ impl Engine {
         }
         let code = JoinCode::draw(random);
         self.endpoint.renew_secret(Secret::of_code(&code));
-        self.tell(Severity::Info, shown(&code));
+        self.tell(Severity::Info, shown(&code, &self.join_options));
     }
 
     pub(super) fn tell_unproven(&mut self, about: &About) {

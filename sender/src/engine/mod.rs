@@ -85,6 +85,8 @@ pub(crate) struct Engine {
     nobody_told: bool,
     /// Whether receivers join by a code.
     has_code: bool,
+    /// What receivers have to be told beside the code.
+    join_options: String,
     /// What they have to be given.
     asks_for: &'static str,
     /// Whether the operator can type anything.
@@ -141,6 +143,7 @@ impl Engine {
             opened: Instant::now(),
             nobody_told: false,
             has_code: matches!(config.admission, Admission::Code(_)),
+            join_options: config.join_options(),
             asks_for: match config.admission {
                 Admission::Code(_) => "its join code (--code)",
                 Admission::Key(_) => "its key (--key-file)",
